@@ -1,0 +1,239 @@
+"""Options of a prediction, as frozen data that checks itself, and the presets made from them.
+
+Three presets of the same code: `paper` (the paper's meaning, the public code's windows and flip),
+`public_code` (what the published program does where it departs from the paper) and `interactive`
+(for a person at a screen).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from typing import Literal, Protocol
+
+from napari_cfr_icl._errors import SettingsError
+
+PRESETS = ("interactive", "paper", "public-code")
+PresetName = Literal["interactive", "paper", "public-code"]
+Precision = Literal["float32", "fast"]
+
+
+class WindowHints(Protocol):
+    """What a preset needs to know of a network: the input it was trained for."""
+
+    input_size: int
+    fixed_square: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Refinement:
+    """The inner loop after a click: CFR-n and A-CFR-n (paper section 3.1, Eq. 5).
+
+    Parameters
+    ----------
+    steps : int
+        Inner steps n after the first pass; 0 is standard inference.
+    adaptive : bool
+        Stop early when few pixels change (A-CFR).
+    threshold_pixels : int
+        A-CFR stops when fewer pixels than this change between two steps (paper: 20).
+    threshold_fraction : float
+        The same as a share of the object's area, 0 to 1; the larger of both thresholds counts.
+    inclusive : bool
+        Stop at the threshold too, not only below it (the public code does).
+    first_clicks : int or None
+        Refine the first k clicks of an object only (the public code's k is 1); None refines all.
+    rezoom : bool
+        Choose the window afresh between inner steps (the public code does); otherwise every inner
+        step sees the same input image, as Eq. 5 says.
+    guard : bool
+        Refuse an inner step that contradicts a click.
+
+    Raises
+    ------
+    SettingsError
+        When a value is out of its range.
+    """
+
+    steps: int = 0
+    adaptive: bool = False
+    threshold_pixels: int = 20
+    threshold_fraction: float = 0.0
+    inclusive: bool = False
+    first_clicks: int | None = None
+    rezoom: bool = False
+    guard: bool = False
+
+    def __post_init__(self) -> None:
+        _check("refinement steps", self.steps, 0, 100)
+        _check("threshold in pixels", self.threshold_pixels, 0, 10**9)
+        _check("threshold as a share of the object", self.threshold_fraction, 0, 1)
+        if self.first_clicks is not None:
+            _check("number of refined clicks", self.first_clicks, 0, 10**6)
+
+    @property
+    def name(self) -> str:
+        """The scheme's name as written on a command line: std, cfr-4, a-cfr-4."""
+        if self.steps == 0:
+            return "std"
+        return f"{'a-' if self.adaptive else ''}cfr-{self.steps}"
+
+
+@dataclass(frozen=True, slots=True)
+class Zoom:
+    """How the window that the network sees is chosen around the object.
+
+    Parameters
+    ----------
+    target : int or tuple of int
+        Size of the network's input in pixels: the longest side, aspect kept; or (rows, columns),
+        aspect not kept.
+    skip_clicks : int
+        Up to this many clicks the whole image is the window, unscaled; -1 zooms from the start.
+    expansion : float
+        Side of the window over side of the object's box.
+    min_side : int
+        Smallest side of a window in image pixels.
+    keep_iou : float
+        A window stays while the newly wanted one overlaps it at least this much, 0 to 1.
+    first_side : int or None
+        Longest side in image pixels of the window for a first click with no mask and no view; None
+        takes the whole image.
+    follow_mask : bool
+        Let a mask given from outside choose the window too (the public code does not).
+    shift : bool
+        Move a window that reaches over the border back into the image, instead of cutting it off.
+    """
+
+    target: int | tuple[int, int] = 400
+    skip_clicks: int = -1
+    expansion: float = 1.4
+    min_side: int = 200
+    keep_iou: float = 0.5
+    first_side: int | None = None
+    follow_mask: bool = False
+    shift: bool = False
+
+    def __post_init__(self) -> None:
+        for side in (self.target,) if isinstance(self.target, int) else self.target:
+            _check("target size of the window", side, 32, 4096)
+        _check("expansion of the window", self.expansion, 1, 10)
+        _check("smallest side of a window", self.min_side, 1, 10**6)
+        _check("overlap at which a window stays", self.keep_iou, 0, 1)
+        if self.first_side is not None:
+            _check("side of the first window", self.first_side, 32, 10**6)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that decides a prediction, besides the network, the image and the clicks.
+
+    Parameters
+    ----------
+    refinement : Refinement
+        The inner loop.
+    zoom : Zoom or None
+        The window; None always takes the whole image.
+    limit_side : int or None
+        Shrink an image whose longest side exceeds this, where no window was chosen.
+    flip : bool
+        Average the logits of the image and of its mirror image; doubles the cost.
+    mask_threshold : float
+        Probability above which a pixel belongs to the object (the public evaluation uses 0.49).
+    precision : {"float32", "fast"}
+        "fast" takes the quickest arithmetic this machine has, found by a timed trial.
+    """
+
+    refinement: Refinement = field(default_factory=Refinement)
+    zoom: Zoom | None = field(default_factory=Zoom)
+    limit_side: int | None = None
+    flip: bool = False
+    mask_threshold: float = 0.5
+    precision: Precision = "float32"
+
+    def __post_init__(self) -> None:
+        _check("mask threshold", self.mask_threshold, 0, 1)
+        if self.limit_side is not None:
+            _check("limit of the longest side", self.limit_side, 32, 10**6)
+
+    @classmethod
+    def paper(cls, model: WindowHints | None = None) -> Settings:
+        """The public evaluation's window and flip, with the paper's meaning of CFR and A-CFR.
+
+        Parameters
+        ----------
+        model : model, optional
+            A plain ViT gets its fixed square window; others the 400-pixel one after a first click
+            on the whole image.
+        """
+        if model is not None and model.fixed_square:
+            zoom = Zoom(target=(model.input_size, model.input_size), skip_clicks=-1)
+        else:
+            zoom = Zoom(target=400, skip_clicks=1)
+        return cls(zoom=zoom, flip=True, mask_threshold=0.49)
+
+    @classmethod
+    def public_code(cls, model: WindowHints | None = None) -> Settings:
+        """As `paper`, but where the published program departs from the paper, as the program does."""
+        refinement = Refinement(inclusive=True, first_clicks=1, rezoom=True)
+        return replace(cls.paper(model), refinement=refinement)
+
+    @classmethod
+    def interactive(cls, model: WindowHints | None = None) -> Settings:
+        """For a person at a screen: quick, aspect kept, small objects magnified.
+
+        Parameters
+        ----------
+        model : model, optional
+            Sets the size of the network's input; 400 pixels without.
+        """
+        zoom = Zoom(
+            target=400 if model is None else model.input_size,
+            min_side=48,
+            first_side=800,
+            follow_mask=True,
+            shift=True,
+        )
+        refinement = Refinement(
+            steps=1, adaptive=True, threshold_fraction=0.002, first_clicks=1, rezoom=True, guard=True
+        )
+        return cls(refinement=refinement, zoom=zoom, precision="fast")
+
+    @classmethod
+    def preset(cls, name: str, model: WindowHints | None = None) -> Settings:
+        """The preset called `name`, one of `PRESETS`.
+
+        Raises
+        ------
+        SettingsError
+            When there is no such preset.
+        """
+        makers = {
+            "interactive": cls.interactive,
+            "paper": cls.paper,
+            "public-code": cls.public_code,
+        }
+        if name not in makers:
+            raise SettingsError(f"There is no preset {name!r}; choose one of {', '.join(PRESETS)}.")
+        return makers[name](model)
+
+    def with_inference(self, scheme: str) -> Settings:
+        """The same settings under another scheme: "std", "cfr-N" or "a-cfr-N".
+
+        Raises
+        ------
+        SettingsError
+            When the scheme is none of these.
+        """
+        match = re.fullmatch(r"std|(a-)?cfr-(\d{1,3})", scheme)
+        if match is None:
+            raise SettingsError(
+                f"{scheme!r} is no inference scheme; write std, cfr-N or a-cfr-N, such as cfr-1."
+            )
+        steps, adaptive = int(match[2] or 0), match[1] is not None
+        return replace(self, refinement=replace(self.refinement, steps=steps, adaptive=adaptive))
+
+
+def _check(what: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:
+        raise SettingsError(f"The {what} must be from {low:g} to {high:g}, not {value}.")
