@@ -1,4 +1,7 @@
-"""The engine: numpy in, numpy out. Importing it loads no torch; the names that need it come lazily."""
+"""The engine: numpy in, numpy out.
+
+Importing it loads no torch; the names that need torch come lazily.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,16 @@ from napari_cfr_icl.engine.windows import Patch, Window
 if TYPE_CHECKING:
     from napari_cfr_icl.engine.predictor import Prediction, Predictor
 
-__all__ = ["Click", "Clicks", "Patch", "Prediction", "Predictor", "Refinement", "Settings", "Window"]
+__all__ = [
+    "Click",
+    "Clicks",
+    "Patch",
+    "Prediction",
+    "Predictor",
+    "Refinement",
+    "Settings",
+    "Window",
+]
 
 _LAZY = {
     "Predictor": "napari_cfr_icl.engine.predictor",

@@ -101,6 +101,8 @@ class Zoom:
         takes the whole image.
     follow_mask : bool
         Let a mask given from outside choose the window too (the public code does not).
+    max_side : int or None
+        Largest side of a window in image pixels, which bounds the memory of one prediction.
     shift : bool
         Move a window that reaches over the border back into the image, instead of cutting it off.
     """
@@ -112,6 +114,7 @@ class Zoom:
     keep_iou: float = 0.5
     first_side: int | None = None
     follow_mask: bool = False
+    max_side: int | None = None
     shift: bool = False
 
     def __post_init__(self) -> None:
@@ -140,6 +143,9 @@ class Settings:
         Average the logits of the image and of its mirror image; doubles the cost.
     mask_threshold : float
         Probability above which a pixel belongs to the object (the public evaluation uses 0.49).
+    reduced_reads : bool
+        Read a window that is larger than the network's input by averaging blocks of pixels, or from
+        a coarser level of a pyramid, instead of in full resolution.
     precision : {"float32", "fast"}
         "fast" takes the quickest arithmetic this machine has, found by a timed trial.
     """
@@ -149,6 +155,7 @@ class Settings:
     limit_side: int | None = None
     flip: bool = False
     mask_threshold: float = 0.5
+    reduced_reads: bool = False
     precision: Precision = "float32"
 
     def __post_init__(self) -> None:
@@ -174,7 +181,7 @@ class Settings:
 
     @classmethod
     def public_code(cls, model: WindowHints | None = None) -> Settings:
-        """As `paper`, but where the published program departs from the paper, as the program does."""
+        """As `paper`; but where the published program departs from the paper, as the program."""
         refinement = Refinement(inclusive=True, first_clicks=1, rezoom=True)
         return replace(cls.paper(model), refinement=refinement)
 
@@ -192,12 +199,18 @@ class Settings:
             min_side=48,
             first_side=800,
             follow_mask=True,
+            max_side=4096,
             shift=True,
         )
         refinement = Refinement(
-            steps=1, adaptive=True, threshold_fraction=0.002, first_clicks=1, rezoom=True, guard=True
+            steps=1,
+            adaptive=True,
+            threshold_fraction=0.002,
+            first_clicks=1,
+            rezoom=True,
+            guard=True,
         )
-        return cls(refinement=refinement, zoom=zoom, precision="fast")
+        return cls(refinement=refinement, zoom=zoom, reduced_reads=True, precision="fast")
 
     @classmethod
     def preset(cls, name: str, model: WindowHints | None = None) -> Settings:

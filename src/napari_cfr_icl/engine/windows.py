@@ -6,12 +6,15 @@ arithmetic to the pixel (rounding, clamping and all), because its published numb
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +95,9 @@ class Patch:
 
     def __post_init__(self) -> None:
         if self.values.shape != self.window.shape:
-            raise ValueError(f"{self.values.shape} values do not fill a window of {self.window.shape}")
+            raise ValueError(
+                f"{self.values.shape} values do not fill a window of {self.window.shape}"
+            )
 
     @classmethod
     def from_full(cls, values: NDArray[Any]) -> Patch:
@@ -112,6 +117,13 @@ class Patch:
             inside = self.values[common.relative_to(self.window).slices]
             out[common.relative_to(window).slices] = inside
         return out
+
+    def at(self, row: float, col: float) -> Any:
+        """The value at the pixel that holds (row, column), zero outside the patch."""
+        inside_row, inside_col = round(row) - self.window.top, round(col) - self.window.left
+        if not (0 <= inside_row < self.window.height and 0 <= inside_col < self.window.width):
+            return self.values.dtype.type(0)
+        return self.values[inside_row, inside_col]
 
     def threshold(self, threshold: float) -> Patch:
         """Where the values exceed `threshold`, as a patch of bool."""

@@ -1,0 +1,163 @@
+"""Passes: choose a window, read it, run the network on it, and put the mask back in its place."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from napari_cfr_icl.engine.windows import Patch, Window
+from napari_cfr_icl.engine.zooming import choose_window
+
+if TYPE_CHECKING:
+    from napari_cfr_icl.engine.clicks import Clicks
+    from napari_cfr_icl.engine.network import Network
+    from napari_cfr_icl.engine.settings import Settings
+    from napari_cfr_icl.engine.source import ImageSource
+
+Size = tuple[int, int]
+"""(rows, columns) of the network's input."""
+
+
+class Passes:
+    """One pass after another over one image with the same clicks.
+
+    Parameters
+    ----------
+    network : Network
+        The network on its device.
+    settings : Settings
+        How windows are chosen and whether mirror images are averaged.
+    image : ImageSource
+        The image.
+    clicks : Clicks
+        In image pixels.
+
+    Attributes
+    ----------
+    window : Window or None
+        What the last pass saw if it was zoomed; set it to go on from an earlier click.
+    seen : Patch or None
+        The last probabilities, float32, which choose the next window; likewise.
+    view : Window
+        Where to look while there is no object yet.
+    """
+
+    def __init__(
+        self, network: Network, settings: Settings, image: ImageSource, clicks: Clicks
+    ) -> None:
+        self.network = network
+        self.settings = settings
+        self.image = image
+        self.clicks = clicks
+        self.window: Window | None = None
+        self.seen: Patch | None = None
+        self.view = Window.whole(image.shape)
+        self._begun = False
+        self._picture: tuple[Window, torch.Tensor] | None = None
+
+    @torch.inference_mode()
+    def run(self, feedback: Patch | None) -> Patch:
+        """One pass.
+
+        Parameters
+        ----------
+        feedback : Patch or None
+            The previous mask, float32 probabilities 0 to 1; None for none.
+
+        Returns
+        -------
+        Patch
+            Probabilities, float32, in the resolution of the image.
+        """
+        self._choose_window()
+        part = self.window or Window.whole(self.image.shape)
+        size = self._input_size(part)
+        picture = self._read(part, size)
+        mask = self._resized_mask(feedback, part, size)
+        logits = self._logits(picture, mask, self._points(part, size))
+        probabilities = _resized(torch.sigmoid(logits), part.shape)
+        values = probabilities[0, 0].cpu().numpy()
+        self.seen = Patch(values, part, self.image.shape)
+        return self.seen
+
+    def _choose_window(self) -> None:
+        zoom = self.settings.zoom
+        if zoom is None or (self._begun and not self.settings.refinement.rezoom):
+            return
+        self._begun = True
+        self.window = choose_window(self.clicks, self.seen, self.window, zoom, self.view)
+
+    def _input_size(self, part: Window) -> Size:
+        zoom, limit = self.settings.zoom, self.settings.limit_side
+        if zoom is not None and self.window is not None:
+            if isinstance(zoom.target, tuple):
+                return zoom.target
+            size = _scaled_to(part.shape, zoom.target)
+        elif limit is not None and max(part.shape) > limit:
+            size = _scaled_to(part.shape, limit)
+        else:
+            size = part.shape
+        return self.network.nearest_size(size)
+
+    def _read(self, part: Window, size: Size) -> torch.Tensor:
+        """The picture in the window: (1, 3, rows, columns), 0 to 1, on the device."""
+        if self._picture is None or self._picture[0] != part:
+            enough = max(size) if self.settings.reduced_reads else None
+            pixels = torch.from_numpy(self.image.read(part, enough)).to(self.network.device)
+            picture = _resized(pixels.permute(2, 0, 1).unsqueeze(0), size)
+            self._picture = part, picture
+        return self._picture[1]
+
+    def _resized_mask(self, mask: Patch | None, part: Window, size: Size) -> torch.Tensor:
+        """The previous mask in the window: (1, 1, rows, columns), 0 to 1, on the device."""
+        device = self.network.device
+        if mask is None:
+            return torch.zeros(1, 1, *size, device=device)
+        values = mask.values if mask.window == part else mask.read(part)
+        return _resized(torch.from_numpy(values).to(device)[None, None], size)
+
+    def _points(self, part: Window, size: Size) -> torch.Tensor:
+        """The clicks in the window's pixels: (1, 2N, 3), positives first, -1 for no click."""
+        slots = max(1, len(self.clicks.positives), len(self.clicks.negatives))
+        points = np.full((2 * slots, 3), -1.0)
+        taken = {True: 0, False: slots}
+        for order, click in enumerate(self.clicks):
+            row = size[0] * (click.row - part.top) / part.height
+            col = size[1] * (click.col - part.left) / part.width
+            points[taken[click.positive]] = row, col, order
+            taken[click.positive] += 1
+        return torch.from_numpy(points).to(self.network.device, torch.float32)[None]
+
+    def _logits(
+        self, picture: torch.Tensor, mask: torch.Tensor, points: torch.Tensor
+    ) -> torch.Tensor:
+        """Logits (1, 1, rows, columns), averaged with those of the mirror image if so set."""
+        if not self.settings.flip:
+            return self.network(picture, mask, points)
+        pictures = torch.cat([picture, picture.flip(3)])
+        masks = torch.cat([mask, mask.flip(3)])
+        logits = self.network(pictures, masks, torch.cat([points, _mirrored(points, picture)]))
+        return (logits[:1] + logits[1:].flip(3)) / 2
+
+
+def _mirrored(points: torch.Tensor, picture: torch.Tensor) -> torch.Tensor:
+    """The points in the mirror image; empty slots stay empty."""
+    mirrored = points.clone()
+    mirrored[..., 1] = picture.shape[3] - points[..., 1] - 1
+    return torch.where(points[..., 2:] < 0, points, mirrored)
+
+
+def _scaled_to(shape: Size, longest: int) -> Size:
+    scale = longest / max(shape)
+    rows, cols = (max(1, round(side * scale)) for side in shape)
+    return rows, cols
+
+
+def _resized(values: torch.Tensor, size: Size) -> torch.Tensor:
+    """Bilinear, corners aligned, as the checkpoints were trained and evaluated with."""
+    if values.shape[2:] == size:
+        return values
+    return F.interpolate(values, size=size, mode="bilinear", align_corners=True)

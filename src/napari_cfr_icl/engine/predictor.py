@@ -1,0 +1,145 @@
+"""The predictor: image, clicks and the previous mask in, refined masks out, one pass at a time.
+
+It keeps no state between calls: what an object needs to go on is in the `Prediction` that the
+caller hands back. Use one predictor from one thread.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
+
+from napari_cfr_icl._errors import ClickError
+from napari_cfr_icl.engine.clicks import Click, Clicks
+from napari_cfr_icl.engine.network import Network
+from napari_cfr_icl.engine.passes import Passes
+from napari_cfr_icl.engine.prediction import Prediction, as_feedback
+from napari_cfr_icl.engine.refine import refine
+from napari_cfr_icl.engine.settings import Settings
+from napari_cfr_icl.engine.source import ImageSource
+from napari_cfr_icl.engine.windows import Patch, Window
+from napari_cfr_icl.engine.zooming import first_window
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    import torch
+
+Previous = Prediction | Patch | NDArray[Any] | None
+
+
+class Predictor:
+    """Predicts masks from clicks with one network.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        A click model as `napari_cfr_icl.zoo.load` returns it.
+    settings : Settings, optional
+        By default the `interactive` preset for this model.
+    device : str, optional
+        "auto" (the default), "cpu", "cuda", "cuda:1", "mps".
+
+    Raises
+    ------
+    DeviceError
+        When this machine has no such device.
+    """
+
+    def __init__(
+        self, model: torch.nn.Module, settings: Settings | None = None, device: str = "auto"
+    ) -> None:
+        self.settings = settings or Settings.interactive(model)  # type: ignore[arg-type]
+        self.network = Network(model, device, self.settings.precision)
+
+    def predict(
+        self,
+        source: Any,
+        clicks: Iterable[Click],
+        previous: Previous = None,
+        view: Window | None = None,
+    ) -> Prediction:
+        """The refined mask: the last of `steps`, which describes parameters and errors."""
+        *_, last = self.steps(source, clicks, previous, view)
+        return last
+
+    def steps(
+        self,
+        source: Any,
+        clicks: Iterable[Click],
+        previous: Previous = None,
+        view: Window | None = None,
+    ) -> Iterator[Prediction]:
+        """Run the network and its inner loop for the newest click, yielding after every pass.
+
+        Parameters
+        ----------
+        source : array-like or list of array-like or ImageSource
+            (rows, columns) or (rows, columns, channels); a list is a pyramid, finest first.
+        clicks : iterable of Click
+            All clicks of the object so far, oldest first, in pixels of the image. None are needed
+            when a previous mask is given.
+        previous : Prediction or Patch or ndarray, optional
+            The object's last prediction; or a mask from elsewhere to correct, (rows, columns).
+        view : Window, optional
+            What the user is looking at: a first click then looks no farther.
+
+        Yields
+        ------
+        Prediction
+            One per pass. Stop iterating to interrupt the loop between two passes.
+
+        Raises
+        ------
+        ClickError
+            When there is neither a click nor a previous mask, or a click lies outside the image.
+        MaskError
+            When the previous mask does not fit the image.
+        DeviceError
+            When the device runs out of memory.
+        """
+        image = ImageSource.of(source)
+        clicks = _checked(Clicks(clicks), image.shape, previous)
+        passes = Passes(self.network, self.settings, image, clicks)
+        feedback = self._continue(passes, previous, view)
+        threshold = self.settings.mask_threshold
+        trace = []
+        loop = refine(passes.run, feedback, clicks, self.settings.refinement, threshold)
+        for step in loop:
+            trace.append(step.trace)
+            yield Prediction(
+                step.probabilities, passes.window, tuple(trace), step.stopped, threshold
+            )
+
+    def _continue(self, passes: Passes, previous: Previous, view: Window | None) -> Patch | None:
+        """Take up the object where it was left; returns the mask to feed back."""
+        zoom, image_shape = self.settings.zoom, passes.image.shape
+        if zoom is not None and passes.clicks:
+            passes.view = first_window(passes.clicks[-1], image_shape, zoom, view)
+        if previous is None:
+            return None
+        if isinstance(previous, Prediction):
+            passes.window, passes.seen = previous.zoomed, previous.probabilities
+            return previous.fed_back or as_feedback(previous.probabilities, image_shape)
+        mask = as_feedback(previous, image_shape)
+        if zoom is not None and zoom.follow_mask:
+            passes.seen = mask
+        return mask
+
+
+def _checked(clicks: Clicks, image_shape: tuple[int, int], previous: Previous) -> Clicks:
+    if not clicks and previous is None:
+        raise ClickError("There is nothing to predict from: give a click or a mask.")
+    rows, cols = image_shape
+    for click in clicks:
+        # Pixel centres are whole numbers, so the image reaches half a pixel beyond them.
+        if not (-0.5 <= click.row <= rows - 0.5 and -0.5 <= click.col <= cols - 0.5):
+            raise ClickError(
+                f"The click at row {click.row:g}, column {click.col:g} lies outside the image of "
+                f"{rows} rows and {cols} columns."
+            )
+    return clicks
+
+
+__all__ = ["Prediction", "Predictor"]
