@@ -1,0 +1,164 @@
+"""What every network of this package offers to the rest of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from napari_cfr_icl.engine.click_maps import disk_maps, distance_maps
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+IMAGE_MEAN = (0.485, 0.456, 0.406)
+IMAGE_STD = (0.229, 0.224, 0.225)
+CLICK_STYLES = ("disks", "distances")
+
+
+class ClickModel(nn.Module):
+    """A network that turns an image, the last mask and clicks into logits of a new mask.
+
+    Parameters
+    ----------
+    architecture : dict
+        Plain JSON description from which `build` makes the same network again. `click_style` and
+        `click_radius` in it say how clicks are drawn.
+
+    Attributes
+    ----------
+    with_previous : bool
+        Whether the network sees the previous mask.
+    input_size : int
+        Longest side in pixels of the images it was trained on.
+    fixed_square : bool
+        Whether it was only ever shown squares of that size.
+    dead_keys : tuple of str
+        Beginnings of keys that a public checkpoint of this network holds and the network does
+        not: weights that no output depends on. The others have to fit strictly.
+    architecture : dict
+        As given.
+    """
+
+    with_previous: bool = True
+    input_size: int
+    fixed_square: bool
+    dead_keys: tuple[str, ...] = ()
+    image_mean: Tensor
+    image_std: Tensor
+
+    def __init__(self, architecture: dict[str, Any]) -> None:
+        super().__init__()
+        self.architecture = architecture
+        # On the CPU even under torch.device("meta"): no checkpoint would fill them in afterwards.
+        mean, std = (torch.tensor(rgb, device="cpu") for rgb in (IMAGE_MEAN, IMAGE_STD))
+        self.register_buffer("image_mean", mean.view(3, 1, 1), persistent=False)
+        self.register_buffer("image_std", std.view(3, 1, 1), persistent=False)
+
+    def forward(self, image: Tensor, previous: Tensor, points: Tensor) -> Tensor:
+        """Logits of the mask.
+
+        Parameters
+        ----------
+        image : Tensor
+            (B, 3, H, W), red, green, blue in 0..1.
+        previous : Tensor
+            (B, 1, H, W), the last probabilities, 0..1; zeros at first.
+        points : Tensor
+            (B, 2N, 3) rows of (row, column, order), positives first, -1 where there is no click.
+
+        Returns
+        -------
+        Tensor
+            (B, 1, H, W).
+        """
+        return self.forward_maps(image, self.draw_maps(previous, points))
+
+    def draw_maps(self, previous: Tensor, points: Tensor) -> Tensor:
+        """Draw what the network sees besides the image: previous mask, positive, negative clicks.
+
+        Parameters
+        ----------
+        previous : Tensor
+            (B, 1, H, W); gives the size, also to a network that does not see it.
+        points : Tensor
+            (B, 2N, 3).
+
+        Returns
+        -------
+        Tensor
+            (B, 3, H, W), or (B, 2, H, W) without the previous mask; of the dtype of `previous`.
+        """
+        draw = disk_maps if self.architecture["click_style"] == "disks" else distance_maps
+        size = (previous.shape[-2], previous.shape[-1])
+        clicks = draw(points, size, self.architecture["click_radius"]).to(previous.dtype)
+        return torch.cat([previous, clicks], dim=1) if self.with_previous else clicks
+
+    def forward_maps(self, image: Tensor, maps: Tensor) -> Tensor:
+        """Logits of the mask from clicks already drawn.
+
+        Parameters
+        ----------
+        image : Tensor
+            (B, 3, H, W), red, green, blue in 0..1.
+        maps : Tensor
+            (B, C, H, W) as `draw_maps` gives them.
+
+        Returns
+        -------
+        Tensor
+            (B, 1, H, W).
+        """
+        raise NotImplementedError
+
+    def forward_maps_with_aux(self, image: Tensor, maps: Tensor) -> tuple[Tensor, Tensor | None]:
+        """As `forward_maps`, and the auxiliary logits that training supervises, if any."""
+        return self.forward_maps(image, maps), None
+
+    def nearest_size(self, rows: int, cols: int) -> tuple[int, int]:
+        """Find the input size closest to `rows` by `cols` that the network accepts."""
+        raise NotImplementedError
+
+    def normalised(self, image: Tensor) -> Tensor:
+        """Bring the image to the units that the weights were trained with."""
+        return (image - self.image_mean) / self.image_std
+
+
+def check_clicks(style: str, radius: float) -> None:
+    """Raise ValueError for a way to draw clicks that does not exist."""
+    if style not in CLICK_STYLES:
+        raise ValueError(f"click_style must be one of {', '.join(CLICK_STYLES)}, not {style!r}.")
+    if not radius > 0:
+        raise ValueError(f"click_radius must be above 0 pixels, not {radius}.")
+
+
+def is_traced() -> bool:
+    """Whether `torch.jit.trace` is recording: sizes are symbols then, which no branch may ask."""
+    return bool(torch.jit.is_tracing())  # type: ignore[attr-defined, no-untyped-call]
+
+
+def check_count(name: str, value: int) -> None:
+    """Raise ValueError for a count that is not a whole number above 0."""
+    if type(value) is not int or value < 1:
+        raise ValueError(f"{name} must be a whole number above 0, not {value!r}.")
+
+
+def shape_of(weights: Mapping[str, Tensor], key: str, ndim: int) -> torch.Size:
+    """Shape of one entry of a checkpoint, or a ValueError that names the entry.
+
+    Parameters
+    ----------
+    weights : mapping of str to Tensor
+        The checkpoint.
+    key : str
+        The entry.
+    ndim : int
+        How many axes it should have.
+    """
+    if key not in weights:
+        raise ValueError(f"The weights hold no {key}.")
+    shape = weights[key].shape
+    if len(shape) != ndim:
+        raise ValueError(f"{key} should have {ndim} axes, but its shape is {tuple(shape)}.")
+    return shape
