@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tifffile
+
+from napari_cfr_icl._errors import InputError, MaskError
+from napari_cfr_icl.evaluation.readers.label_images import label_images
+
+LABELS = np.zeros((20, 30), np.uint16)
+LABELS[2:6, 3:9] = 7
+LABELS[10:18, 20:22] = 300
+IMAGE = np.arange(600, dtype=np.uint16).reshape(20, 30)
+
+
+def pair(root, image=IMAGE, labels=LABELS, names=("images/a.tif", "labels/a.tif")):
+    for name, array in zip(names, (image, labels), strict=True):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        tifffile.imwrite(root / name, array, photometric="minisblack")
+    return root
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("images/a.tif", "labels/a.tif"),
+        ("img/a.tif", "masks/a_mask.tif"),
+        ("a.tif", "a_labels.tif"),
+        ("a.tif", "a_masks.tiff"),
+    ],
+    ids=lambda names: names[1],
+)
+def test_one_object_per_id(tmp_path, names):
+    (picture,) = label_images(pair(tmp_path, names=names)).pictures
+    objects = picture.objects()
+
+    np.testing.assert_array_equal(picture.image(), IMAGE)
+    assert [(item.key, item.area) for item in objects] == [("7", 24), ("300", 16)]
+    np.testing.assert_array_equal(objects[1].truth() == 1, LABELS == 300)
+
+
+@pytest.mark.parametrize(
+    "image",
+    [np.dstack([IMAGE] * 2), np.stack([IMAGE] * 2), IMAGE[None, :, :, None].repeat(2, axis=3)[0]],
+    ids=["channels last", "channels first", "single axes"],
+)
+def test_channels_are_found(tmp_path, image):
+    (picture,) = label_images(pair(tmp_path, image)).pictures
+
+    np.testing.assert_array_equal(picture.image(), np.dstack([IMAGE] * 2))
+
+
+def test_every_plane_of_a_stack_is_a_picture(tmp_path):
+    stack = np.stack([LABELS, LABELS * 0, LABELS // 7])
+    image = np.stack([IMAGE, IMAGE + 1, IMAGE + 2])
+    pictures = label_images(pair(tmp_path, image, stack)).pictures
+
+    assert [picture.key for picture in pictures] == ["a.tif[0]", "a.tif[1]", "a.tif[2]"]
+    assert [len(picture.objects()) for picture in pictures] == [2, 0, 2]
+    np.testing.assert_array_equal(pictures[2].image(), IMAGE + 2)
+
+
+def test_ignored_id_counts_neither_way(tmp_path):
+    (picture,) = label_images(pair(tmp_path), ignored_id=300).pictures
+    (item,) = picture.objects()
+
+    np.testing.assert_array_equal(item.truth() == -1, LABELS == 300)
+    assert item.key == "7"
+
+
+def test_image_of_another_size_is_named(tmp_path):
+    (picture,) = label_images(pair(tmp_path, IMAGE[:-1])).pictures
+
+    with pytest.raises(MaskError, match=r"\(19, 30\), its label image \(20, 30\)"):
+        picture.image()
+
+
+def test_image_without_labels_is_named(tmp_path):
+    pair(tmp_path)
+    tifffile.imwrite(tmp_path / "images" / "b.tif", IMAGE)
+
+    with pytest.raises(InputError, match=r"no label image for 'b\.tif'"):
+        label_images(tmp_path)
