@@ -1,0 +1,87 @@
+"""Undo and redo over frozen snapshots of the current object and the edits of the labels."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from napari_cfr_icl.session.labels import LabelEdit
+    from napari_cfr_icl.session.objects import ObjectState
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Step:
+    """One thing the user did.
+
+    Parameters
+    ----------
+    state : ObjectState
+        The current object on the other side of the step: before it while the step can be undone,
+        after it while it can be redone.
+    edit : LabelEdit or None
+        What it wrote into the labels.
+    """
+
+    state: ObjectState
+    edit: LabelEdit | None = None
+
+
+class History:
+    """Steps that can be undone and redone. Holds patches, never whole planes.
+
+    Parameters
+    ----------
+    limit : int, optional
+        Most steps that are kept; the oldest are forgotten.
+    """
+
+    def __init__(self, limit: int = 1000) -> None:
+        self._past: deque[Step] = deque(maxlen=limit)
+        self._future: list[Step] = []
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether there is a step to take back."""
+        return bool(self._past)
+
+    @property
+    def can_redo(self) -> bool:
+        """Whether there is a step to do again."""
+        return bool(self._future)
+
+    def record(self, before: ObjectState, edit: LabelEdit | None = None) -> None:
+        """Remember the state before a new step; what was undone can no longer be redone."""
+        self._past.append(Step(before, edit))
+        self._future.clear()
+
+    def undo(self, present: ObjectState) -> ObjectState:
+        """Take the last step back. Returns the state before it.
+
+        Raises
+        ------
+        IndexError
+            When there is no step to take back.
+        """
+        step = self._past[-1]
+        if step.edit is not None:
+            step.edit.revert()
+        self._past.pop()
+        self._future.append(Step(present, step.edit))
+        return step.state
+
+    def redo(self, present: ObjectState) -> ObjectState:
+        """Do the last undone step again. Returns the state after it.
+
+        Raises
+        ------
+        IndexError
+            When there is no undone step.
+        """
+        step = self._future[-1]
+        if step.edit is not None:
+            step.edit.apply()
+        self._future.pop()
+        self._past.append(Step(present, step.edit))
+        return step.state

@@ -1,0 +1,117 @@
+"""Writing a finished object among others: what changes, and how to take it back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from napari_cfr_icl.engine.windows import Patch, Window, enclosing
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+class LabelStore(Protocol):
+    """The plane of a label image that finished objects are written into."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(rows, columns)."""
+
+    def next_label(self) -> int:
+        """The next free id.
+
+        Raises
+        ------
+        OutputError
+            When the label image's type has no id left.
+        """
+
+    def read(self, window: Window) -> NDArray[Any]:
+        """The ids in `window`, as a copy."""
+
+    def write(self, window: Window, values: NDArray[Any], changed: NDArray[np.bool_]) -> None:
+        """Set the ids in `window` where `changed` is true.
+
+        Raises
+        ------
+        OutputError
+            When the label image cannot be written.
+        """
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelEdit:
+    """A change of some pixels of a label plane, with what they were before.
+
+    Parameters
+    ----------
+    store : LabelStore
+        Where.
+    window : Window
+        The box that holds the change.
+    changed : ndarray of bool, shape (height, width)
+        Which pixels of the box.
+    before, after : ndarray of int, shape (changed.sum(),)
+        Their ids, in the order of `changed`.
+    """
+
+    store: LabelStore
+    window: Window
+    changed: NDArray[np.bool_]
+    before: NDArray[Any]
+    after: NDArray[Any]
+
+    def apply(self) -> None:
+        """Make the change, sparing pixels that somebody else has changed since."""
+        self._set(self.before, self.after)
+
+    def revert(self) -> None:
+        """Take it back, sparing pixels that somebody else has changed since."""
+        self._set(self.after, self.before)
+
+    def _set(self, expected: NDArray[Any], wanted: NDArray[Any]) -> None:
+        values = self.store.read(self.window)
+        ours = np.zeros_like(self.changed)
+        ours[self.changed] = values[self.changed] == expected
+        values[self.changed] = wanted
+        if ours.any():
+            self.store.write(self.window, values, ours)
+
+
+def writing(
+    store: LabelStore, mask: Patch, label: int, *, protect: bool, old: Patch | None = None
+) -> LabelEdit | None:
+    """The edit that writes an object with id `label`; None where no pixel would change.
+
+    Parameters
+    ----------
+    store : LabelStore
+        Where to; nothing is written yet.
+    mask : Patch of bool
+        The object.
+    label : int
+        Its id.
+    protect : bool
+        Leave the pixels of other objects as they are; otherwise they are overwritten.
+    old : Patch of bool, optional
+        Where the object was before: its pixels that the new mask leaves out become background.
+    """
+    bounds = [patch.bounds() for patch in (mask, old) if patch is not None]
+    boxes = [box for box in bounds if box is not None]
+    if not boxes:
+        return None
+    window = enclosing(boxes)
+    before = store.read(window)
+    wanted = mask.read(window)
+    free = (before == 0) | (before == label) if protect else np.ones(window.shape, bool)
+    after = before.copy()
+    if old is not None:
+        after[old.read(window) & (before == label)] = 0
+    after[wanted & free] = label
+    changed = after != before
+    if not changed.any():
+        return None
+    return LabelEdit(store, window, changed, before[changed], after[changed])

@@ -1,0 +1,149 @@
+"""The object under the user's hands, as a frozen value: its clicks and the answers to them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+from napari_cfr_icl.engine.clicks import Clicks
+from napari_cfr_icl.engine.windows import Patch
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Sequence
+
+
+class StepLike(Protocol):
+    """One pass of the inner loop: what the session and the dock read of a `StepTrace`."""
+
+    @property
+    def index(self) -> int:
+        """Number of the pass, from 0."""
+
+    @property
+    def changed_pixels(self) -> int | None:
+        """Pixels whose value changed since the pass before; None for the first."""
+
+    @property
+    def threshold_pixels(self) -> int | None:
+        """Fewer changed pixels than this stop the loop; None where it has no threshold."""
+
+    @property
+    def seconds(self) -> float:
+        """Time it took."""
+
+
+class Answer(Protocol):
+    """What a predictor says to the clicks: the part of `engine.Prediction` that is used here."""
+
+    @property
+    def probabilities(self) -> Patch:
+        """Probability of the object, float32, 0 to 1."""
+
+    @property
+    def trace(self) -> Sequence[StepLike]:
+        """The passes so far."""
+
+    @property
+    def stopped(self) -> str:
+        """Why the inner loop stopped; "running" while it goes on."""
+
+    @property
+    def passes(self) -> int:
+        """Number of passes so far."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scene:
+    """The plane that is clicked on: where it is, and where its pixels come from.
+
+    Parameters
+    ----------
+    plane : hashable
+        Says which plane of which image; clicks belong to the object only on the same plane.
+    source : object
+        The pixels, as the predictor takes them. Frozen: never a layer or a widget.
+    shape : tuple of int
+        (rows, columns) of the plane.
+    """
+
+    plane: Hashable
+    source: Any
+    shape: tuple[int, int]
+
+    def holds(self, row: float, col: float) -> bool:
+        """Whether the place is on the plane (its pixel's centre counts from -0.5)."""
+        return -0.5 <= row < self.shape[0] - 0.5 and -0.5 <= col < self.shape[1] - 0.5
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ObjectState:
+    """The current object. Never changes; every edit makes another.
+
+    Parameters
+    ----------
+    scene : Scene or None
+        Where it lies; None before its first click.
+    clicks : Clicks
+        Its clicks, oldest first.
+    answers : tuple of Answer or None
+        One for each click: the last answer that was seen while that click was the newest. An answer
+        that has not come yet is None. The answers to the clicks before an edited one stay, so
+        undoing and deleting the newest click bring back the very same mask without a pass.
+    base : Patch or None
+        The mask it started from, for an object that was there before.
+    label : int or None
+        The id it keeps; None takes the next free one.
+    """
+
+    scene: Scene | None = None
+    clicks: Clicks = field(default_factory=Clicks)
+    answers: tuple[Answer | None, ...] = ()
+    base: Patch | None = None
+    label: int | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to show or to lose."""
+        return not self.clicks and self.base is None
+
+    @property
+    def answer(self) -> Answer | None:
+        """The answer to all clicks, or None while it has not come."""
+        return self.answers[-1] if self.answers else None
+
+    @property
+    def previous(self) -> Answer | Patch | None:
+        """What is fed back to the network: the last answer before the newest click, or the base."""
+        return _last(self.answers[:-1]) or self.base
+
+    @property
+    def shown(self) -> Answer | Patch | None:
+        """The newest mask there is, perhaps of older clicks, or None."""
+        if not self.clicks:
+            return self.base
+        return _last(self.answers) or self.base
+
+    def with_clicks(self, clicks: Clicks, scene: Scene) -> ObjectState:
+        """The same object with other clicks; the answers to the unchanged first ones are kept."""
+        same = 0
+        while same < min(len(clicks), len(self.clicks)) and clicks[same] == self.clicks[same]:
+            same += 1
+        answers = self.answers[:same] + (None,) * (len(clicks) - same)
+        return replace(self, scene=scene, clicks=clicks, answers=answers)
+
+    def with_answer(self, answer: Answer | None) -> ObjectState:
+        """The same object with another answer to its newest click; None asks for it again."""
+        return replace(self, answers=(*self.answers[:-1], answer))
+
+    def mask(self, threshold: float) -> Patch | None:
+        """Where the object is: `shown` above `threshold`, as a patch of bool."""
+        shown = self.shown
+        if shown is None:
+            return None
+        if isinstance(shown, Patch):
+            return shown.threshold(threshold) if shown.values.dtype != bool else shown
+        return shown.probabilities.threshold(threshold)
+
+
+def _last(answers: Sequence[Answer | None]) -> Answer | None:
+    return next((answer for answer in reversed(answers) if answer is not None), None)

@@ -1,0 +1,83 @@
+"""What the user chose in the dock, kept between days as a small JSON file."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from contextlib import suppress
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+FOLDER_VARIABLE = "CFR_ICL_CONFIG"
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Preferences:
+    """Choices of the dock. Anything missing or unreadable in the file takes the value here.
+
+    Parameters
+    ----------
+    model : str
+        Name in the catalogue, or the path of a file.
+    preset : str
+        "interactive", "paper" or "public-code".
+    inference : str
+        "std", "cfr-N" or "a-cfr-N"; empty for the preset's own.
+    every_click : bool
+        Refine every click of an object, not only its first.
+    device : str
+        "auto", "cpu", "cuda" or "mps".
+    protect : bool
+        Whether writing an object leaves the pixels of others alone.
+    """
+
+    model: str = "hrnet18-cocolvis"
+    preset: str = "interactive"
+    inference: str = ""
+    every_click: bool = False
+    device: str = "auto"
+    protect: bool = True
+
+
+def preferences_file() -> Path:
+    """Where the choices are kept; the environment variable CFR_ICL_CONFIG names another folder."""
+    folder = os.environ.get(FOLDER_VARIABLE)
+    if folder:
+        return Path(folder) / "preferences.json"
+    return platformdirs.user_config_path("napari-cfr-icl", appauthor=False) / "preferences.json"
+
+
+def load_preferences(file: Path | None = None) -> Preferences:
+    """The saved choices; a missing or damaged file is no reason to stop working."""
+    file = file or preferences_file()
+    try:
+        saved = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return Preferences()
+    except (OSError, ValueError) as error:
+        _log.warning("The saved choices in %s cannot be read and are left out: %s", file, error)
+        return Preferences()
+    if not isinstance(saved, dict):
+        return Preferences()
+    known = {f.name: type(f.default) for f in fields(Preferences)}
+    usable: dict[str, Any] = {k: v for k, v in saved.items() if k in known and type(v) is known[k]}
+    return replace(Preferences(), **usable)
+
+
+def save_preferences(preferences: Preferences, file: Path | None = None) -> None:
+    """Keep the choices; the file is replaced in one go, so it is never half written."""
+    file = file or preferences_file()
+    partial = file.with_suffix(f".{os.getpid()}.partial")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(json.dumps(asdict(preferences), indent=2) + "\n", encoding="utf-8")
+        partial.replace(file)
+    except OSError as error:
+        _log.warning("The choices could not be saved to %s: %s", file, error)
+        with suppress(OSError):
+            partial.unlink()

@@ -1,0 +1,240 @@
+"""One worker thread for the network: the newest request wins, and nothing else runs torch.
+
+Measured (two cores): a network that is warmed in one thread and run in another is half as fast,
+because a second team of arithmetic threads competes with the first. So the predictor is made,
+warmed and run in this one thread, and torch is imported in it too.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import threading
+import weakref
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterator
+
+    from napari_cfr_icl.engine.clicks import Clicks
+    from napari_cfr_icl.engine.windows import Patch, Window
+    from napari_cfr_icl.session.objects import Answer
+
+SYNCHRONOUS_VARIABLE = "CFR_ICL_SYNC"
+_log = logging.getLogger(__name__)
+
+
+class PredictorLike(Protocol):
+    """The one method of `engine.Predictor` that the session needs."""
+
+    def steps(
+        self,
+        source: Any,
+        clicks: Clicks,
+        previous: Any = None,
+        view: Window | None = None,
+    ) -> Iterator[Answer]:
+        """One answer after each pass of the inner loop."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Request:
+    """Everything a prediction needs; nothing in it changes any more.
+
+    Parameters
+    ----------
+    engine : hashable
+        Which predictor, for the function that makes them.
+    source : object
+        Where the pixels come from.
+    clicks : Clicks
+        The object's clicks.
+    previous : Answer, Patch or None
+        The mask that is fed back.
+    view : Window or None
+        The part of the plane that the user is looking at.
+    """
+
+    engine: Hashable
+    source: Any
+    clicks: Clicks
+    previous: Answer | Patch | None = None
+    view: Window | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What the worker tells; `number` is that of the request it belongs to."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Preparing(Message):
+    """A predictor is being made, which can take a while."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared(Message):
+    """The predictor is there."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stepped(Message):
+    """One pass is done."""
+
+    answer: Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Finished(Message):
+    """No further pass will come."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Failed(Message):
+    """The predictor could not be made, or not used."""
+
+    error: Exception
+
+
+class Runner:
+    """Runs requests one at a time, dropping all but the newest.
+
+    Parameters
+    ----------
+    make : callable
+        Makes the predictor for a request's `engine`; called in the worker, and again only when
+        `engine` changes.
+    deliver : callable
+        Receives every `Message`, called in the worker: hand over to your own thread there.
+    synchronous : bool, optional
+        Do all work inside `submit`, in the caller's thread; for tests and for debugging. By default
+        what the environment variable CFR_ICL_SYNC says.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[Any], PredictorLike],
+        deliver: Callable[[Message], None],
+        *,
+        synchronous: bool | None = None,
+    ) -> None:
+        self._make = make
+        self._deliver = deliver
+        if synchronous is None:
+            synchronous = os.environ.get(SYNCHRONOUS_VARIABLE, "0") not in ("", "0")
+        self._engine: Hashable = None
+        self._predictor: PredictorLike | None = None
+        self._changed = threading.Condition()
+        self._waiting: tuple[int, Request] | None = None
+        self._newest = 0
+        self._closed = False
+        self._thread: threading.Thread | None = None
+        if not synchronous:
+            self._thread = threading.Thread(target=self._work, name="cfr-icl-network", daemon=True)
+            self._thread.start()
+            _CLOSE_AT_EXIT.add(self)
+
+    @property
+    def newest(self) -> int:
+        """Number of the newest request; messages about others are stale."""
+        return self._newest
+
+    def submit(self, request: Request) -> int:
+        """Ask for a prediction instead of whatever was asked for before. Returns its number.
+
+        A request without clicks only makes its predictor ready.
+
+        Raises
+        ------
+        RuntimeError
+            After `close`.
+        """
+        with self._changed:
+            if self._closed:
+                raise RuntimeError("the runner is closed")
+            self._newest += 1
+            number = self._newest
+            self._waiting = (number, request)
+            self._changed.notify()
+        if self._thread is None:
+            self._waiting = None
+            self._run(number, request)
+        return number
+
+    def stop(self) -> None:
+        """Drop what was asked for; a loop under way ends before its next pass."""
+        with self._changed:
+            self._newest += 1
+            self._waiting = None
+
+    def close(self, timeout: float = 30.0) -> bool:
+        """End the thread after the pass under way. Returns whether it ended within `timeout` s."""
+        with self._changed:
+            self._closed = True
+            self._newest += 1
+            self._waiting = None
+            self._changed.notify()
+        _CLOSE_AT_EXIT.discard(self)
+        if self._thread is None or self._thread is threading.current_thread():
+            return True
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def _work(self) -> None:
+        while (job := self._next()) is not None:
+            self._run(*job)
+            # The request holds an image; it must not stay alive until the next one comes.
+            del job
+        self._predictor = None
+
+    def _next(self) -> tuple[int, Request] | None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting is not None or self._closed)
+            job, self._waiting = self._waiting, None
+            return None if self._closed else job
+
+    def _run(self, number: int, request: Request) -> None:
+        try:
+            predictor = self._predictor_for(number, request.engine)
+            if request.clicks:
+                self._predict(number, request, predictor)
+        except Exception as error:  # noqa: BLE001  a thread has no caller; the error is delivered
+            _log.debug("request %d failed", number, exc_info=error)
+            self._tell(Failed(number, error))
+        else:
+            self._tell(Finished(number))
+
+    def _predictor_for(self, number: int, engine: Hashable) -> PredictorLike:
+        if self._predictor is None or engine != self._engine:
+            self._tell(Preparing(number))
+            # The old one first: two large networks may not fit the device together.
+            self._predictor = None
+            self._predictor = self._make(engine)
+            self._engine = engine
+            self._tell(Prepared(number))
+        return self._predictor
+
+    def _predict(self, number: int, request: Request, predictor: PredictorLike) -> None:
+        steps = predictor.steps(request.source, request.clicks, request.previous, request.view)
+        for answer in steps:
+            if number != self._newest:
+                return
+            self._tell(Stepped(number, answer))
+
+    def _tell(self, message: Message) -> None:
+        if message.number == self._newest:
+            self._deliver(message)
+
+
+# A daemon thread that is inside torch when the interpreter goes down can crash it.
+_CLOSE_AT_EXIT: weakref.WeakSet[Runner] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    for runner in list(_CLOSE_AT_EXIT):
+        runner.close()

@@ -1,0 +1,268 @@
+"""The session: what the user does, in order, and what comes of it.
+
+It holds the current object, the history and the runner, and tells through signals what changed. All
+methods belong to one thread, into which the runner's messages are brought as well (`receive`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from psygnal import Signal
+
+from napari_cfr_icl._errors import CfrIclError, MaskError
+from napari_cfr_icl.session.history import History
+from napari_cfr_icl.session.labels import LabelEdit, LabelStore, writing
+from napari_cfr_icl.session.objects import ObjectState, Scene
+from napari_cfr_icl.session.runner import (
+    Failed,
+    Finished,
+    Message,
+    PredictorLike,
+    Prepared,
+    Preparing,
+    Request,
+    Runner,
+    Stepped,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable
+
+    from napari_cfr_icl.engine.clicks import Clicks
+    from napari_cfr_icl.engine.windows import Patch, Window
+
+
+class Session:
+    """One user's work with one predictor: clicks, masks, finished objects, undo and redo.
+
+    `object_changed` is emitted with the current `ObjectState` whenever clicks, mask or plane
+    changed; `stepped` with each `Answer` as it comes; `busy_changed` and `preparing_changed` with a
+    bool; `wrote` with the id of an object that was written; `failed` with an Exception.
+
+    Parameters
+    ----------
+    make_predictor : callable
+        Makes the predictor for `engine`; called in the runner's thread.
+    deliver : callable
+        Brings a message from the runner's thread into this one and calls `receive` with it.
+    """
+
+    object_changed = Signal(ObjectState)
+    stepped = Signal(object)
+    busy_changed = Signal(bool)
+    preparing_changed = Signal(bool)
+    wrote = Signal(int)
+    failed = Signal(Exception)
+
+    def __init__(
+        self,
+        make_predictor: Callable[[Hashable], PredictorLike],
+        deliver: Callable[[Message], None],
+    ) -> None:
+        self._runner = Runner(make_predictor, deliver)
+        self._history = History()
+        self._state = ObjectState()
+        self._engine: Hashable = None
+        self._view: Window | None = None
+        self._waiting_store: LabelStore | None = None
+        self._busy = False
+        self._preparing = False
+        self.threshold = 0.5
+        self.protect = True
+
+    @property
+    def state(self) -> ObjectState:
+        """The current object."""
+        return self._state
+
+    @property
+    def mask(self) -> Patch | None:
+        """The current object's newest mask, a patch of bool."""
+        return self._state.mask(self.threshold)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a prediction is under way."""
+        return self._busy
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether there is a step to take back."""
+        return self._history.can_undo
+
+    @property
+    def can_redo(self) -> bool:
+        """Whether there is an undone step."""
+        return self._history.can_redo
+
+    def set_clicks(self, clicks: Clicks, scene: Scene, view: Window | None = None) -> None:
+        """Give the current object these clicks; added, removed, moved: the mask follows.
+
+        An added click goes on from the last mask. After any other change the answers to the clicks
+        before the first changed one still hold: the newest of them is fed back, in one pass with
+        all the clicks. So nothing of a click that was taken away remains in the mask.
+
+        Parameters
+        ----------
+        clicks : Clicks
+            All of them.
+        scene : Scene
+            The plane they are on.
+        view : Window, optional
+            What the user is looking at.
+        """
+        if clicks == self._state.clicks:
+            return
+        if not clicks and self._state.base is None:
+            # An object that lost its last click is as good as dropped.
+            self._enter(ObjectState(), record=True)
+            return
+        self._view = view
+        self._enter(self._state.with_clicks(clicks, scene), record=True)
+
+    def show(self, scene: Scene) -> None:
+        """Take the current object's pixels from here now: the same plane, drawn differently."""
+        if self._state.is_empty or self._state.scene is None:
+            return
+        if scene.plane != self._state.scene.plane:
+            raise ValueError("the object is on another plane")
+        self._state = replace(self._state, scene=scene)
+        self.predict_again()
+
+    def use_engine(self, engine: Hashable) -> None:
+        """Predict with another network or other settings from now on, and this object at once."""
+        if engine == self._engine:
+            return
+        self._engine = engine
+        if self._state.clicks:
+            self.predict_again()
+        else:
+            self._submit()
+
+    def predict_again(self) -> None:
+        """Ask afresh for the mask of the current clicks. Not a step of its own in the history."""
+        if self._state.clicks:
+            self._enter(self._state.with_answer(None), record=False)
+
+    def start_from(self, mask: Patch, label: int | None, scene: Scene) -> None:
+        """Make an object that exists the current one, to be corrected; it keeps its id."""
+        self._enter(ObjectState(scene=scene, base=mask, label=label), record=True)
+
+    def write(self, store: LabelStore) -> None:
+        """Write the current object into the labels and begin the next one.
+
+        While the newest click has no answer yet, this waits for it.
+
+        Raises
+        ------
+        OutputError
+            When the labels cannot take it; nothing has changed then.
+        MaskError
+            When the object has no pixel that could be written.
+        """
+        if self._state.is_empty:
+            return
+        if self._state.clicks and self._state.answer is None:
+            self._waiting_store = store
+            return
+        state, mask = self._state, self.mask
+        label = state.label if state.label is not None else store.next_label()
+        edit = None
+        if mask is not None:
+            old = state.base.threshold(0.5) if state.base is not None else None
+            edit = writing(store, mask, label, protect=self.protect, old=old)
+        if edit is not None:
+            edit.apply()
+        elif state.base is None:
+            raise MaskError(
+                "There is nothing to write: the mask is empty or covered by other objects."
+            )
+        self._enter(ObjectState(), record=True, edit=edit)
+        self.wrote.emit(label)
+
+    def drop(self) -> None:
+        """Forget the current object; undo brings it back."""
+        if not self._state.is_empty:
+            self._enter(ObjectState(), record=True)
+
+    def undo(self) -> None:
+        """Take the last step back: a click, a written or a dropped object."""
+        if self.can_undo:
+            self._enter(self._history.undo(self._state), record=False)
+
+    def redo(self) -> None:
+        """Do the last undone step again."""
+        if self.can_redo:
+            self._enter(self._history.redo(self._state), record=False)
+
+    def close(self) -> bool:
+        """Stop working and end the thread; returns whether it ended."""
+        return self._runner.close()
+
+    def receive(self, message: Message) -> None:
+        """Take a message of the runner; stale ones are dropped."""
+        if message.number != self._runner.newest:
+            return
+        match message:
+            case Preparing():
+                self._set_preparing(True)
+            case Prepared():
+                self._set_preparing(False)
+            case Stepped(answer=answer):
+                self._state = self._state.with_answer(answer)
+                self.stepped.emit(answer)
+                self.object_changed.emit(self._state)
+            case Finished():
+                self._set_idle()
+                self._write_if_waiting()
+            case Failed(error=error):
+                self._set_idle()
+                self._waiting_store = None
+                self.failed.emit(error)
+
+    def _write_if_waiting(self) -> None:
+        store, self._waiting_store = self._waiting_store, None
+        if store is None:
+            return
+        try:
+            self.write(store)
+        except CfrIclError as error:
+            # Nobody is waiting for this call any more; the sentence goes where others go.
+            self.failed.emit(error)
+
+    def _enter(self, state: ObjectState, *, record: bool, edit: LabelEdit | None = None) -> None:
+        """Make `state` the current one, and ask for its mask unless it is known."""
+        if record:
+            self._history.record(self._state, edit)
+        self._waiting_store = None
+        self._state = state
+        # Told before asking: in a synchronous run the answer comes inside `_submit`.
+        self.object_changed.emit(state)
+        if state.clicks and state.answer is None:
+            self._submit()
+        else:
+            self._runner.stop()
+            self._set_idle()
+
+    def _submit(self) -> None:
+        state = self._state
+        source = state.scene.source if state.scene is not None else None
+        request = Request(self._engine, source, state.clicks, state.previous, self._view)
+        self._set_busy(True)
+        self._runner.submit(request)
+
+    def _set_idle(self) -> None:
+        self._set_preparing(False)
+        self._set_busy(False)
+
+    def _set_busy(self, busy: bool) -> None:
+        if busy != self._busy:
+            self._busy = busy
+            self.busy_changed.emit(busy)
+
+    def _set_preparing(self, preparing: bool) -> None:
+        if preparing != self._preparing:
+            self._preparing = preparing
+            self.preparing_changed.emit(preparing)
