@@ -1,0 +1,203 @@
+"""Every choice of a training run: one frozen object, made from a TOML file and command-line values.
+
+`TrainOptions` holds one section for each subject. Each option carries its own help and limits, so
+that the recipe file, the command line and a form can all be made from the same declaration.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from napari_cfr_icl._errors import SettingsError
+
+ZERO_TO_ONE = (0.0, 1.0)
+
+
+def option(
+    default: Any,
+    text: str,
+    limits: tuple[float, float] | None = None,
+    choices: tuple[str, ...] = (),
+) -> Any:
+    """A field that knows what it means, which numbers it takes, or which words."""
+    metadata = {"help": text, "limits": limits, "choices": choices}
+    return field(default=default, metadata=metadata)
+
+
+class Section:
+    """Checks each value of a section against its field's limits and choices."""
+
+    def __post_init__(self) -> None:
+        for name, spec in self.__dataclass_fields__.items():  # type: ignore[attr-defined]
+            value, meta = getattr(self, name), spec.metadata
+            if meta.get("limits") is not None:
+                low, high = meta["limits"]
+                for number in value if isinstance(value, tuple) else (value,):
+                    if not low <= number <= high:
+                        raise SettingsError(
+                            f"{name} must be from {low:g} to {high:g}, not {number}."
+                        )
+            if meta.get("choices") and value not in meta["choices"]:
+                raise SettingsError(
+                    f"{name} must be one of {', '.join(meta['choices'])}, not {value}."
+                )
+
+
+@dataclass(frozen=True, slots=True)
+class DataOptions(Section):
+    """Which objects are shown, and in which windows."""
+
+    side: int = option(320, "rows and columns that the network sees", (32, 2048))
+    min_area: int = option(40, "smallest object to train on, in pixels", (1, 1e9))
+    merge: float = option(
+        0.15, "share of samples in which two objects are wanted as one", ZERO_TO_ONE
+    )
+    field: float = option(0.3, "share of samples that show a whole field", ZERO_TO_ONE)
+    field_side: int = option(800, "longest side of a whole field, in image pixels", (32, 1e5))
+    zoom: tuple[float, ...] = option(
+        (1.2, 5.0), "window side over object side, from .. to", (1, 50)
+    )
+    min_side: int = option(48, "smallest side of a window, in image pixels", (8, 1e5))
+    held_out: float = option(0.15, "share of images held out where none are given", (0, 0.9))
+    split_by: str = option("image", "what never falls apart", None, ("image", "group"))
+    weights: tuple[float, ...] = option(
+        (), "share of samples from each collection; none: by size", (0, 1e6)
+    )
+    cache_gib: float = option(4.0, "memory for images that are kept ready, in GiB", (0, 1e4))
+    workers: int = option(-1, "threads that prepare batches; -1 chooses", (-1, 256))
+
+    def __post_init__(self) -> None:
+        Section.__post_init__(self)
+        if len(self.zoom) != 2 or self.zoom[0] > self.zoom[1]:
+            raise SettingsError(f"zoom must be two numbers in order, not {list(self.zoom)}.")
+
+
+@dataclass(frozen=True, slots=True)
+class ClickOptions(Section):
+    """How the clicks that a sample starts with are simulated."""
+
+    max_clicks: int = option(24, "most clicks of each kind", (1, 100))
+    gamma: float = option(0.8, "how likely one click more is, against one less", ZERO_TO_ONE)
+    erode: float = option(0.9, "how often positive clicks keep off the rim", ZERO_TO_ONE)
+    centre_start: float = option(
+        0.0, "share of samples that start with one central click", ZERO_TO_ONE
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class IclOptions(Section):
+    """Iterative Click Loss: which outputs on the way are trained, and how much."""
+
+    enabled: bool = option(True, "train every output; else the last one alone")
+    weights: tuple[float, ...] = option((1.0, 2.0, 3.0), "weight of each output in turn", (0, 1e3))
+    first_pass: str = option(
+        "code",
+        "code: the first output is trained and the number is random; paper: neither",
+        None,
+        ("code", "paper"),
+    )
+    max_untrained_passes: int = option(3, "passes before the trained one, without ICL", (0, 20))
+
+
+@dataclass(frozen=True, slots=True)
+class SuemOptions(Section):
+    """SUEM copy-paste: how often each stage falls, and how."""
+
+    simple: float = option(0.5, "how often the object is pasted on another picture", ZERO_TO_ONE)
+    paste: float = option(0.5, "how often another object is pasted (exclusion, union)", ZERO_TO_ONE)
+    mix: float = option(0.5, "how often two pictures are blended", ZERO_TO_ONE)
+    translucent: bool = option(True, "simple pastes are translucent (the public code), else opaque")
+    object_mixing: bool = option(True, "paste ghosts of objects as well (the public code)")
+    place: float = option(
+        0.0, "how far a pasted object may move, as a share of the side", ZERO_TO_ONE
+    )
+    scale: float = option(0.0, "how far it may grow or shrink: 0.5 is up to 1.5 times", (0, 3))
+    min_visible: int = option(20, "pixels of the wanted object that must stay", (0, 1e6))
+
+
+@dataclass(frozen=True, slots=True)
+class AugmentOptions(Section):
+    """Changes of the picture that leave the answer the same."""
+
+    flip: float = option(0.5, "how often mirrored", ZERO_TO_ONE)
+    rotate: bool = option(True, "turn by quarters")
+    brightness: float = option(0.25, "largest shift, as a share of the range", ZERO_TO_ONE)
+    contrast: float = option(0.4, "largest stretch: 0.4 is 1.4 times or its inverse", (0, 5))
+    gamma: float = option(0.3, "largest exponent: 0.3 is 1.3 or its inverse", (0, 5))
+    colour: float = option(
+        0.04, "largest shift of one channel, as a share of the range", ZERO_TO_ONE
+    )
+    grey: float = option(0.05, "how often without colour", ZERO_TO_ONE)
+    invert: float = option(0.0, "how often as a negative", ZERO_TO_ONE)
+    noise: float = option(
+        0.03, "largest noise (standard deviation), as a share of the range", ZERO_TO_ONE
+    )
+    blur: float = option(0.5, "largest blur, and sharpening: 1 is a full small blur", ZERO_TO_ONE)
+
+
+@dataclass(frozen=True, slots=True)
+class OptimizerOptions(Section):
+    """How the weights move."""
+
+    name: str = option("adamw", "adam takes no weight decay", None, ("adamw", "adam"))
+    rate: float = option(2e-4, "highest learning rate", (0, 1))
+    weight_decay: float = option(0.01, "for adamw", (0, 1))
+    backbone_rate: float = option(0.5, "rate of the backbone over that of the head", (0, 10))
+    layer_decay: float = option(1.0, "rate of a layer over that of the next (ViT)", (0.1, 1))
+    frozen: tuple[str, ...] = option((), "beginnings of names of parameters that stay")
+    norms: str = option(
+        "frozen",
+        "frozen: batch norms use and keep the base model's statistics; batch: those of the batch",
+        None,
+        ("frozen", "batch"),
+    )
+    dropout: bool = option(False, "drop out as the network was built to")
+    clip: float = option(1.0, "largest gradient norm; 0: none", (0, 1e6))
+    ema: float = option(0.995, "memory of the averaged weights per step; 0: none", (0, 0.99999))
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleOptions(Section):
+    """How long, in which bites and with which arithmetic."""
+
+    steps: int = option(1000, "updates of the weights", (1, 1e9))
+    batch: int = option(8, "samples per update, over all processes", (1, 1e5))
+    micro_batch: int = option(
+        0, "samples at once; 0: as many as fit on a GPU, 4 on a CPU", (0, 1e5)
+    )
+    warm_up: float = option(0.05, "share of the steps over which the rate rises", ZERO_TO_ONE)
+    final_rate: float = option(0.02, "rate at the end over the highest; 1: it stays", ZERO_TO_ONE)
+    precision: str = option(
+        "auto", "of forward and backward", None, ("auto", "float32", "bfloat16")
+    )
+    checkpointing: bool = option(False, "compute activations twice to save memory")
+
+
+@dataclass(frozen=True, slots=True)
+class ValidationOptions(Section):
+    """The robot user on held-out objects."""
+
+    every: int = option(200, "steps between two rounds; 0: never", (0, 1e9))
+    objects: int = option(60, "most objects", (1, 1e6))
+    max_clicks: int = option(10, "most clicks for each", (1, 100))
+    target: float = option(0.9, "IoU that ends an object, and that decides", (0.1, 0.99))
+    min_area: int = option(150, "smallest object, in pixels", (1, 1e9))
+    patience: int = option(0, "rounds without a better one before it stops; 0: never", (0, 1e6))
+
+
+@dataclass(frozen=True, slots=True)
+class TrainOptions:
+    """All options of a run. `sections` of a recipe file are the fields here."""
+
+    base: str = option("hrnet18-cocolvis", "model to start from: a name, or a file")
+    seed: int = option(0, "decides everything that is left to chance")
+    checkpoint_every: int = option(100, "steps between two checkpoints")
+    data: DataOptions = field(default_factory=DataOptions)
+    clicks: ClickOptions = field(default_factory=ClickOptions)
+    icl: IclOptions = field(default_factory=IclOptions)
+    suem: SuemOptions = field(default_factory=SuemOptions)
+    augment: AugmentOptions = field(default_factory=AugmentOptions)
+    optimizer: OptimizerOptions = field(default_factory=OptimizerOptions)
+    schedule: ScheduleOptions = field(default_factory=ScheduleOptions)
+    validation: ValidationOptions = field(default_factory=ValidationOptions)

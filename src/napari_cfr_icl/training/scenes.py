@@ -1,0 +1,74 @@
+"""A batch of training pictures with everything that is known about them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@dataclass(frozen=True, slots=True)
+class Scenes:
+    """Pictures and masks of one size, all on one device.
+
+    Parameters
+    ----------
+    images : Tensor of uint8, shape (B, 3, H, W)
+        RGB.
+    parts : Tensor of bool, shape (B, 2, H, W)
+        The object to segment; the second plane is empty unless two objects are wanted as one.
+    others : Tensor of bool, shape (B, 1, H, W)
+        Other labelled objects.
+    ignored : Tensor of bool, shape (B, 1, H, W)
+        Where the truth is unknown: it neither teaches nor is clicked.
+    """
+
+    images: Tensor
+    parts: Tensor
+    others: Tensor
+    ignored: Tensor
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def mask(self) -> Tensor:
+        """The object, bool of shape (B, 1, H, W)."""
+        return self.parts.any(dim=1, keepdim=True)
+
+    @property
+    def target(self) -> Tensor:
+        """1 on the object, 0 elsewhere, -1 where unknown: float32 of shape (B, 1, H, W)."""
+        return torch.where(self.ignored & ~self.mask, -1.0, self.mask.float())
+
+    def apply(self, change: Callable[[Tensor], Tensor]) -> Scenes:
+        """The same change to all four tensors: a move to a device, a slice, a flip."""
+        return Scenes(*(change(x) for x in (self.images, self.parts, self.others, self.ignored)))
+
+    def rows(self, rows: Tensor) -> Scenes:
+        """The samples at `rows` (int64, (K,))."""
+        return self.apply(lambda x: x[rows])
+
+    def with_rows(self, rows: Tensor, values: Scenes) -> Scenes:
+        """These scenes, but those at `rows` replaced by `values`."""
+        return Scenes(
+            self.images.index_copy(0, rows, values.images),
+            self.parts.index_copy(0, rows, values.parts),
+            self.others.index_copy(0, rows, values.others),
+            self.ignored.index_copy(0, rows, values.ignored),
+        )
+
+    def where(self, keep: Tensor, other: Scenes) -> Scenes:
+        """These samples where `keep` (bool, (B,)), those of `other` elsewhere."""
+        chosen = keep[:, None, None, None]
+        return Scenes(
+            torch.where(chosen, self.images, other.images),
+            torch.where(chosen, self.parts, other.parts),
+            torch.where(chosen, self.others, other.others),
+            torch.where(chosen, self.ignored, other.ignored),
+        )
