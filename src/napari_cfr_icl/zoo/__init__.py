@@ -1,0 +1,56 @@
+"""Models by name and by file: what there is, where it lies, fetch, load, import, export.
+
+Importing this loads neither torch nor anything of the network; each name comes when it is used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from napari_cfr_icl.zoo.catalog import CATALOGUE, DEFAULT_MODEL, ModelEntry
+    from napari_cfr_icl.zoo.downloading import download
+    from napari_cfr_icl.zoo.exchange import export, import_checkpoint
+    from napari_cfr_icl.zoo.format import ModelInfo, read_info, save
+    from napari_cfr_icl.zoo.listing import ModelStatus, available
+    from napari_cfr_icl.zoo.loading import load
+    from napari_cfr_icl.zoo.store import Store
+
+__all__ = [
+    "CATALOGUE",
+    "DEFAULT_MODEL",
+    "ModelEntry",
+    "ModelInfo",
+    "ModelStatus",
+    "Store",
+    "available",
+    "download",
+    "export",
+    "import_checkpoint",
+    "load",
+    "read_info",
+    "save",
+]
+
+_HOMES = {
+    "CATALOGUE": "catalog",
+    "DEFAULT_MODEL": "catalog",
+    "ModelEntry": "catalog",
+    "ModelInfo": "format",
+    "ModelStatus": "listing",
+    "Store": "store",
+    "available": "listing",
+    "download": "downloading",
+    "export": "exchange",
+    "import_checkpoint": "exchange",
+    "load": "loading",
+    "read_info": "format",
+    "save": "format",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,0 +1,139 @@
+"""Take model files in under a name, and give them out in our own format."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from napari_cfr_icl._errors import ModelFileError, OutputError
+from napari_cfr_icl.engine import models
+from napari_cfr_icl.zoo.catalog import CATALOGUE, ModelEntry
+from napari_cfr_icl.zoo.file_kinds import FileKind, file_sha256, kind_of
+from napari_cfr_icl.zoo.format import ModelInfo, read_info, save
+from napari_cfr_icl.zoo.loading import load_file, locate
+from napari_cfr_icl.zoo.store import Store
+
+if TYPE_CHECKING:
+    from napari_cfr_icl.engine.models import ClickModel
+
+__all__ = ["export", "import_checkpoint"]
+
+
+def import_checkpoint(path: str | Path, name: str | None = None, store: Store | None = None) -> str:
+    """Check a model file and keep a copy of it in our own format, to be loaded by name.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file; see `load` for the kinds.
+    name : str, optional
+        What to call it. By default the catalogue's name for such a file, or the file's own name.
+        A name of the catalogue is given to a network of that size only.
+    store : Store, optional
+        Where to keep it; the user's own folder by default.
+
+    Returns
+    -------
+    str
+        The name.
+
+    Raises
+    ------
+    InputError
+        When the name is taken or cannot be one.
+    ModelFileError
+        When the file is no model that can be used, or another than its name says.
+    OutputError
+        When the copy cannot be written.
+    """
+    path, store = Path(path).expanduser(), store or Store()
+    published = _published_as(path)
+    if name is None:
+        name = path.stem if published is None else published.name
+    target = store.new_path(name)
+    model = load_file(path)
+    entry = CATALOGUE.get(name)
+    if entry is not None:
+        _check_size(model, entry, path)
+    save(model, target, replace(_info(model, path, entry or published), name=name))
+    store.record(target, file_sha256(target))
+    return name
+
+
+def export(
+    name_or_path: str | Path,
+    path: str | Path,
+    store: Store | None = None,
+    *,
+    dtype: str | None = None,
+    overwrite: bool = False,
+) -> Path:
+    """Write a model to a file in our own format.
+
+    Parameters
+    ----------
+    name_or_path : str or Path
+        The model; see `load`.
+    path : str or Path
+        The new file.
+    store : Store, optional
+        Where named models lie; the user's own folder by default.
+    dtype : str, optional
+        "float32" or "float16", half the size; by default as the model lies on disk.
+    overwrite : bool
+        Whether an existing file may be replaced.
+
+    Returns
+    -------
+    Path
+        The new file.
+
+    Raises
+    ------
+    ModelError
+        When the model cannot be loaded.
+    OutputError
+        When the file exists or cannot be written.
+    """
+    path, store = Path(path).expanduser(), store or Store()
+    if path.exists() and not overwrite:
+        raise OutputError(f"{path} exists already: choose another name, or allow to replace it.")
+    source = locate(name_or_path, store)
+    model = load_file(source)
+    entry = CATALOGUE.get(str(name_or_path)) or _published_as(source)
+    info = _info(model, source, entry)
+    save(model, path, info if dtype is None else replace(info, dtype=dtype))
+    return path
+
+
+def _published_as(path: Path) -> ModelEntry | None:
+    """The entry of the catalogue whose file has this name."""
+    return next((entry for entry in CATALOGUE.values() if entry.file_name == path.name), None)
+
+
+def _info(model: ClickModel, path: Path, entry: ModelEntry | None) -> ModelInfo:
+    """What is known of a model: what its file says, else what the catalogue says."""
+    if kind_of(path) is FileKind.SAFETENSORS:
+        return read_info(path)
+    if entry is None:
+        return ModelInfo(name=path.stem, architecture=model.architecture)
+    return ModelInfo(
+        name=entry.name,
+        architecture=model.architecture,
+        licence=entry.licence,
+        attribution=entry.source,
+        trained_on=entry.trained_on,
+    )
+
+
+def _check_size(model: ClickModel, entry: ModelEntry, path: Path) -> None:
+    with torch.device("meta"):
+        expected: ClickModel = getattr(models, entry.architecture)()
+    if model.architecture != expected.architecture:
+        raise ModelFileError(
+            f"{path} is not {entry.title}: its network is of another size. Import it under a name "
+            "of its own."
+        )

@@ -1,0 +1,171 @@
+"""Our own model files: safetensors, with everything needed to build and to credit the network.
+
+The whole description is one JSON text in the file's header, so that it can be read without the
+weights, and the same model always gives the same bytes. Nothing here loads torch unless a model is
+saved, and then it is loaded already.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field, fields
+from typing import TYPE_CHECKING, Any
+
+from safetensors import SafetensorError, safe_open
+
+from napari_cfr_icl._errors import ModelFileError, OutputError
+from napari_cfr_icl.zoo.writing import explain_write_failure, publish
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torch import Tensor
+
+    from napari_cfr_icl.engine.models import ClickModel
+
+__all__ = ["ModelInfo", "read_info", "save"]
+
+_KEY = "napari_cfr_icl"
+_FORMAT = 1
+_DTYPES = ("float32", "float16")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """What a model file says about itself.
+
+    Attributes
+    ----------
+    name : str
+        What the model is called.
+    architecture : dict
+        Plain JSON, for `engine.models.build`.
+    licence : str or None
+        The terms of the weights; None if unknown.
+    attribution : str
+        Whom to name, and the paper to cite.
+    trained_on : str or None
+        The training data; None if unknown.
+    training : dict
+        Plain JSON record of the training run, empty if there is none.
+    dtype : str
+        "float32" or "float16": how the weights lie in the file. They are float32 once loaded.
+
+    Raises
+    ------
+    ValueError
+        When a field is of the wrong type.
+    """
+
+    name: str
+    architecture: dict[str, Any]
+    licence: str | None = None
+    attribution: str = ""
+    trained_on: str | None = None
+    training: dict[str, Any] = field(default_factory=dict)
+    dtype: str = "float32"
+
+    def __post_init__(self) -> None:
+        for name in ("name", "attribution", "dtype"):
+            _check_type(name, getattr(self, name), str)
+        for name in ("licence", "trained_on"):
+            _check_type(name, getattr(self, name), (str, type(None)))
+        for name in ("architecture", "training"):
+            _check_type(name, getattr(self, name), dict)
+        if self.dtype not in _DTYPES:
+            raise ValueError(f"dtype must be float32 or float16, not {self.dtype!r}.")
+
+
+def save(model: ClickModel, path: Path, info: ModelInfo) -> None:
+    """Write a model with its description; the file appears complete or not at all.
+
+    Parameters
+    ----------
+    model : ClickModel
+        The network.
+    path : Path
+        Where to; an existing file is replaced.
+    info : ModelInfo
+        The description. Its `dtype` decides how the weights are stored.
+
+    Raises
+    ------
+    OutputError
+        When it cannot be written, or the weights do not fit into float16.
+    """
+    # Here and not above, for reading a header must not load torch.
+    from safetensors.torch import save_file
+
+    weights = {key: _stored(key, weight, info.dtype) for key, weight in model.state_dict().items()}
+    part = path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file(weights, part, metadata={_KEY: _to_json(info)})
+        publish(part, path)
+    except OSError as error:
+        raise OutputError(explain_write_failure(error, path.parent)) from error
+    except SafetensorError as error:
+        raise OutputError(
+            f"{path} could not be written ({error}): free some space, or choose another folder."
+        ) from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def read_info(path: Path) -> ModelInfo:
+    """Read a model file's description, not its weights.
+
+    Raises
+    ------
+    ModelFileError
+        When the file is damaged, or not one of ours.
+    """
+    try:
+        with safe_open(path, framework="numpy") as opened:
+            metadata = opened.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise ModelFileError(
+            f"{path} is damaged or incomplete ({error}): fetch or copy it again."
+        ) from error
+    if _KEY not in metadata:
+        raise ModelFileError(
+            f"{path} is a safetensors file, but does not say which network it belongs to: "
+            "only files saved by napari-cfr-icl do. Use its .pth checkpoint instead."
+        )
+    return _from_json(metadata[_KEY], path)
+
+
+def _stored(key: str, weight: Tensor, dtype: str) -> Tensor:
+    weight = weight.detach().cpu().contiguous()
+    if dtype == "float32" or not weight.is_floating_point():
+        return weight
+    half = weight.half()
+    if not half.isfinite().all():
+        raise OutputError(
+            f"The weights {key} are too large for float16: store the model in float32."
+        )
+    return half
+
+
+def _to_json(info: ModelInfo) -> str:
+    return json.dumps({"format": _FORMAT, **asdict(info)}, sort_keys=True)
+
+
+def _from_json(text: str, path: Path) -> ModelInfo:
+    try:
+        described = json.loads(text)
+        if described.pop("format") > _FORMAT:
+            raise ModelFileError(
+                f"{path} was saved by a newer version of napari-cfr-icl: upgrade to use it."
+            )
+        known = {each.name for each in fields(ModelInfo)}
+        return ModelInfo(**{key: value for key, value in described.items() if key in known})
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ModelFileError(
+            f"{path} has a damaged description ({error}): fetch or copy the file again."
+        ) from error
+
+
+def _check_type(name: str, value: object, wanted: type | tuple[type, ...]) -> None:
+    if not isinstance(value, wanted):
+        raise ValueError(f"{name} must not be {type(value).__name__}.")

@@ -1,0 +1,125 @@
+"""Every model that there is, and whether it is on this machine. No torch, no network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from napari_cfr_icl._errors import ModelFileError
+from napari_cfr_icl.zoo.catalog import CATALOGUE, ModelEntry
+from napari_cfr_icl.zoo.format import read_info
+from napari_cfr_icl.zoo.store import Store
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["ModelState", "ModelStatus", "available"]
+
+
+class ModelState(Enum):
+    """Where a model is; the value is how people read it."""
+
+    BUILT_IN = "built in"
+    DOWNLOADED = "on this machine"
+    IMPORTED = "imported"
+    DOWNLOADABLE = "to be downloaded"
+    BY_HAND = "to be fetched by hand"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelStatus:
+    """One line of the list of models; None stands for unknown.
+
+    Attributes
+    ----------
+    name : str
+        The name to load it by.
+    title : str
+        The name that people read.
+    state : ModelState
+        Where it is.
+    path : Path or None
+        Its file, if it is on this machine.
+    size : int or None
+        Bytes of that file, or else of the published one, rounded.
+    licence, trained_on : str or None
+        The terms of the weights, and the training data.
+    source : str
+        Whom to name.
+    notes : str
+        What a person who chooses should know besides.
+    """
+
+    name: str
+    title: str
+    state: ModelState
+    path: Path | None = None
+    size: int | None = None
+    licence: str | None = None
+    trained_on: str | None = None
+    source: str = ""
+    notes: str = ""
+
+
+def available(store: Store | None = None) -> list[ModelStatus]:
+    """List the catalogue in its order, then the models that were imported under names of their own.
+
+    Parameters
+    ----------
+    store : Store, optional
+        Where models lie; the user's own folder by default.
+
+    Returns
+    -------
+    list of ModelStatus
+        A damaged file is in it too, with what is wrong as its note.
+    """
+    store = store or Store()
+    own = [name for name in store.own_names() if name not in CATALOGUE]
+    return [
+        *(_of_entry(entry, store) for entry in CATALOGUE.values()),
+        *(_of_own(name, store) for name in own),
+    ]
+
+
+def _of_entry(entry: ModelEntry, store: Store) -> ModelStatus:
+    path = store.path_of(entry.name)
+    return ModelStatus(
+        name=entry.name,
+        title=entry.title,
+        state=_state(entry, path),
+        path=path,
+        size=entry.size if path is None else path.stat().st_size,
+        licence=entry.licence,
+        trained_on=entry.trained_on,
+        source=entry.source,
+        notes=entry.notes,
+    )
+
+
+def _state(entry: ModelEntry, path: Path | None) -> ModelState:
+    if path is None:
+        return ModelState.DOWNLOADABLE if entry.urls else ModelState.BY_HAND
+    if path == entry.embedded_path:
+        return ModelState.BUILT_IN
+    return ModelState.DOWNLOADED if path.name == entry.file_name else ModelState.IMPORTED
+
+
+def _of_own(name: str, store: Store) -> ModelStatus:
+    path = store.folder / f"{name}.safetensors"
+    size = path.stat().st_size
+    try:
+        info = read_info(path)
+    except ModelFileError as error:
+        return ModelStatus(name, name, ModelState.IMPORTED, path, size, notes=str(error))
+    return ModelStatus(
+        name=name,
+        title=name,
+        state=ModelState.IMPORTED,
+        path=path,
+        size=size,
+        licence=info.licence,
+        trained_on=info.trained_on,
+        source=info.attribution,
+    )

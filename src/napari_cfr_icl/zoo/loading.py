@@ -1,0 +1,164 @@
+"""From a name or a file to a network that is ready to be clicked with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file as read_tensors
+
+from napari_cfr_icl._errors import ModelFileError
+from napari_cfr_icl.engine.models import ClickModel, build, infer_architecture
+from napari_cfr_icl.zoo.catalog import CATALOGUE, unknown_model
+from napari_cfr_icl.zoo.file_kinds import FileKind, kind_of
+from napari_cfr_icl.zoo.format import read_info
+from napari_cfr_icl.zoo.store import Store
+from napari_cfr_icl.zoo.upstream import describe, read_checkpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor
+
+__all__ = ["load", "load_file", "locate"]
+
+# Fields of an architecture that the shapes of the weights do not decide.
+_FREE_FIELDS: Final = frozenset({"num_heads", "image_size", "click_style", "click_radius"})
+_NAMED: Final = 3  # keys of each kind that a report names
+
+
+def load(name_or_path: str | Path, store: Store | None = None) -> ClickModel:
+    """Load a model by its name or from a file.
+
+    Parameters
+    ----------
+    name_or_path : str or Path
+        A name in the catalogue, the name of an imported model, or a file: .safetensors as
+        `export` writes them, or .pth as RITM, SimpleClick and CFR-ICL publish them. Nothing is
+        ever fetched; `download` does that.
+    store : Store, optional
+        Where named models lie; the user's own folder by default.
+
+    Returns
+    -------
+    ClickModel
+        In eval mode, float32, on the CPU.
+
+    Raises
+    ------
+    UnknownModelError
+        When it is neither a known name nor a file.
+    ModelFileError
+        When the file is damaged, is something else, wants to run code, or does not fit.
+    ModelError
+        When the model is known, but not on this machine.
+    """
+    return load_file(locate(name_or_path, store or Store()))
+
+
+def locate(name_or_path: str | Path, store: Store) -> Path:
+    """The file of a model by name, once its checksum has been compared, or by path; see `load`."""
+    known = (*CATALOGUE, *store.own_names())
+    if isinstance(name_or_path, str) and name_or_path in known:
+        return store.checked_path(name_or_path)
+    path = Path(name_or_path).expanduser()
+    if path.exists():
+        return path
+    if isinstance(name_or_path, str) and path.name == name_or_path and not path.suffix:
+        raise unknown_model(name_or_path, store.own_names())
+    raise ModelFileError(f"There is no file {path}: check the path.")
+
+
+def load_file(path: Path) -> ClickModel:
+    """Load a model file of any kind that is supported; see `load`."""
+    try:
+        kind = kind_of(path)
+    except OSError as error:
+        raise ModelFileError(f"{path} cannot be opened ({error.strerror or error}).") from error
+    if kind is FileKind.SAFETENSORS:
+        return _load_own(path)
+    if kind in (FileKind.TORCH_ZIP, FileKind.TORCH_LEGACY):
+        checkpoint = read_checkpoint(path)
+        return _assemble(describe(checkpoint, path), checkpoint.weights, path)
+    raise ModelFileError(
+        f"{path} is {kind.value}, not a model: choose a .safetensors or .pth checkpoint"
+        + (", unpacked." if kind is FileKind.ARCHIVE_7Z else ".")
+    )
+
+
+def _load_own(path: Path) -> ClickModel:
+    info = read_info(path)
+    try:
+        weights = read_tensors(path)
+    except (SafetensorError, OSError) as error:
+        raise ModelFileError(
+            f"{path} is damaged or incomplete ({error}): fetch or copy it again."
+        ) from error
+    _check_description(info.architecture, weights, path)
+    return _assemble(info.architecture, weights, path)
+
+
+def _check_description(
+    architecture: Mapping[str, Any], weights: Mapping[str, Tensor], path: Path
+) -> None:
+    """Compare a description with the weights, so that no made-up size is ever built."""
+    try:
+        found = infer_architecture(weights, architecture.get("num_heads"))
+    except ValueError as error:
+        raise ModelFileError(f"{path} holds no network that is known here. {error}") from error
+    different = [
+        key
+        for key, value in found.items()
+        if key not in _FREE_FIELDS and architecture.get(key) != value
+    ]
+    if different:
+        raise ModelFileError(
+            f"{path} describes another network than its weights are of "
+            f"({', '.join(different)}): fetch or copy it again."
+        )
+
+
+def _assemble(
+    architecture: Mapping[str, Any], weights: Mapping[str, Tensor], path: Path
+) -> ClickModel:
+    """Build the network and give it the weights, every one of which has to fit."""
+    try:
+        with torch.device("meta"):  # no memory, no random numbers: the weights come at once
+            model = build(architecture)
+    except ValueError as error:
+        raise ModelFileError(f"{path} holds no network that can be built. {error}") from error
+    wanted = model.state_dict()
+    alive = {key: value for key, value in weights.items() if not key.startswith(model.dead_keys)}
+    # Old files do not count batches, and nothing that is used here reads the count.
+    counters = {key: torch.tensor(0) for key in wanted if key.endswith("num_batches_tracked")}
+    alive = counters | alive
+    if report := _misfits(wanted, alive):
+        raise ModelFileError(f"{path} does not fit the network it belongs to: {report}.")
+    # Copies, for the tensors may still lie in the file, which may change or be removed.
+    copies = {key: alive[key].to(wanted[key].dtype, copy=True) for key in wanted}
+    broken = [key for key, weight in copies.items() if not weight.isfinite().all()]
+    if broken:
+        raise ModelFileError(
+            f"{path} holds weights that are not numbers ({_some(broken)}): it is damaged."
+        )
+    model.load_state_dict(copies, strict=True, assign=True)
+    return model.eval()
+
+
+def _misfits(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str:
+    """Report what is missing, too much or of another shape; empty if all fits."""
+    missing = [key for key in wanted if key not in given]
+    unexpected = [key for key in given if key not in wanted]
+    reshaped = [
+        f"{key} is {tuple(given[key].shape)} instead of {tuple(wanted[key].shape)}"
+        for key in wanted
+        if key in given and given[key].shape != wanted[key].shape
+    ]
+    kinds = (("missing", missing), ("unexpected", unexpected), ("of another shape", reshaped))
+    return "; ".join(f"{len(keys)} {kind} ({_some(keys)})" for kind, keys in kinds if keys)
+
+
+def _some(keys: list[str]) -> str:
+    return ", ".join(keys[:_NAMED]) + (", ..." if len(keys) > _NAMED else "")

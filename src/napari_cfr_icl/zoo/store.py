@@ -1,0 +1,142 @@
+"""The folder of models on this machine: what is there, is it still what it was, remove. No torch.
+
+The folder is `NAPARI_CFR_ICL_MODELS` if that is set, else one in the user's cache. Beside each
+file lies its SHA-256, written when it came and compared whenever the file is about to be used.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from platformdirs import user_cache_path
+
+from napari_cfr_icl._errors import InputError, ModelError, ModelFileError
+from napari_cfr_icl.zoo.catalog import CATALOGUE, require
+from napari_cfr_icl.zoo.file_kinds import file_sha256
+
+__all__ = ["FOLDER_VARIABLE", "Store", "explain_absence"]
+
+FOLDER_VARIABLE = "NAPARI_CFR_ICL_MODELS"
+
+_OWN_SUFFIX = ".safetensors"
+_GOOD_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+class Store:
+    """Models in a folder.
+
+    Parameters
+    ----------
+    folder : str or Path, optional
+        Where they lie; made when the first one comes.
+    """
+
+    def __init__(self, folder: str | Path | None = None) -> None:
+        chosen = folder or os.environ.get(FOLDER_VARIABLE)
+        default = user_cache_path("napari-cfr-icl", appauthor=False) / "models"
+        self.folder = Path(chosen).expanduser() if chosen else default
+
+    def path_of(self, name: str) -> Path | None:
+        """Where the model called `name` lies, inside the package or here; None if it does not."""
+        entry = CATALOGUE.get(name)
+        if entry is not None and entry.embedded_path is not None:
+            return entry.embedded_path
+        candidates = [self._own_path(name)]
+        if entry is not None and entry.file_name is not None:
+            candidates.append(self.folder / entry.file_name)
+        return next((path for path in candidates if path.is_file()), None)
+
+    def checked_path(self, name: str) -> Path:
+        """Like `path_of`, once the file has been compared with its checksum.
+
+        Raises
+        ------
+        ModelError
+            When the model is not here.
+        ModelFileError
+            When the file is no longer what it was.
+        """
+        path = self.path_of(name)
+        if path is None:
+            raise ModelError(explain_absence(name))
+        expected = _expected_sha256(name, path)
+        if expected is not None and expected != file_sha256(path):
+            raise ModelFileError(
+                f"{path} is not the file that was stored as {name!r}: it was changed or damaged. "
+                "Remove it and fetch it again."
+            )
+        return path
+
+    def own_names(self) -> list[str]:
+        """Names of the models that were imported, in alphabetical order."""
+        return sorted(path.stem for path in self.folder.glob(f"*{_OWN_SUFFIX}"))
+
+    def new_path(self, name: str) -> Path:
+        """Where a model imported as `name` is to be written.
+
+        Raises
+        ------
+        InputError
+            When the name cannot be a file's name, or is taken.
+        """
+        if not _GOOD_NAME.fullmatch(name) or name.endswith(_OWN_SUFFIX):
+            raise InputError(
+                f"{name!r} cannot be the name of a model: use letters, digits, dots, dashes and "
+                "underscores, and begin with a letter or a digit."
+            )
+        if (taken := self.path_of(name)) is not None:
+            raise InputError(f"{name!r} is taken already, by {taken}: choose another name.")
+        return self._own_path(name)
+
+    def record(self, path: Path, sha256: str) -> None:
+        """Write down what the checksum of `path` has to be, in the form `sha256sum -c` reads."""
+        record = _record_path(path)
+        draft = record.with_name(record.name + ".part")
+        draft.write_text(f"{sha256}  {path.name}\n", encoding="utf-8")
+        draft.replace(record)
+
+    def remove(self, name: str) -> None:
+        """Delete a model from the folder; one that ships with the package stays.
+
+        Raises
+        ------
+        ModelError
+            When it is not here, or ships with the package.
+        """
+        path = self.path_of(name)
+        if path is None or path.parent != self.folder:
+            where = "is not in" if path is None else "ships with the package, it is not in"
+            raise ModelError(f"The model {name!r} {where} {self.folder}: nothing was removed.")
+        path.unlink()
+        _record_path(path).unlink(missing_ok=True)
+
+    def _own_path(self, name: str) -> Path:
+        return self.folder / f"{name}{_OWN_SUFFIX}"
+
+
+def explain_absence(name: str) -> str:
+    """Say how to get a model of the catalogue that is not on this machine."""
+    entry = require(name)
+    if entry.urls:
+        return (
+            f"The model {name!r} is not on this machine: fetch it with "
+            f"`napari-cfr-icl models download {name}`."
+        )
+    return (
+        f"The model {name!r} can only be fetched by hand: get {entry.file_name or 'it'} from "
+        f"{entry.page}, then `napari-cfr-icl models import FILE --name {name}`."
+    )
+
+
+def _record_path(path: Path) -> Path:
+    return path.with_name(path.name + ".sha256")
+
+
+def _expected_sha256(name: str, path: Path) -> str | None:
+    entry = CATALOGUE.get(name)
+    if entry is not None and path == entry.embedded_path:
+        return entry.sha256
+    record = _record_path(path)
+    return record.read_text(encoding="utf-8").split()[0] if record.is_file() else None
