@@ -1,0 +1,40 @@
+# Each verb sets up everything that it needs (a virtual environment, packages and, where there is
+# no display, a virtual one) and is quick the second time. Pass more with ARGS: make test ARGS="-k zoom".
+
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help demo test lint bench docs clean
+
+help:
+	@echo "make demo    click objects out of the sample images (without a display: a driven demo, pictures in demo/)"
+	@echo "make test    all tests: the engine, then the screen with PyQt6, then the screen with PySide6"
+	@echo "make lint    ruff, mypy, import direction, plugin manifest"
+	@echo "make bench   milliseconds per click and memory"
+	@echo "make docs    the documentation, into site/"
+	@echo "make clean   remove what the verbs above have made"
+
+demo: $(VENV)/.ready-demo
+	scripts/setup_display.sh
+	scripts/with_display.sh $(BIN)/napari-cfr-icl demo $(ARGS)
+
+test: $(VENV)/.ready-test
+	scripts/setup_display.sh --virtual
+	scripts/run_tests.sh $(ARGS)
+
+lint: $(VENV)/.ready-lint
+	scripts/lint.sh
+
+bench: $(VENV)/.ready-bench
+	$(BIN)/python benchmarks/run.py $(ARGS)
+
+docs: $(VENV)/.ready-docs
+	$(BIN)/mkdocs build --strict $(ARGS)
+
+clean:
+	rm -rf $(VENV) .tox build dist site demo .mypy_cache .pytest_cache .ruff_cache
+
+# The stamp is older than pyproject.toml when the dependencies may have changed.
+$(VENV)/.ready-%: pyproject.toml scripts/setup_venv.sh
+	scripts/setup_venv.sh $(VENV) $*
+	@touch $@

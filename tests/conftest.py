@@ -1,0 +1,27 @@
+"""What holds for every test: none leaves a thread running."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+_PATIENCE = 5.0
+"""Seconds that a thread may take to end after the test that started it."""
+
+
+@pytest.fixture(autouse=True)
+def no_thread_left_running() -> Iterator[None]:
+    """Fail a test that leaves a thread behind: later tests would then fail for its sake.
+
+    OpenMP's and torch's own threads are not Python's and are not seen. A daemon thread counts too:
+    it dies with the process, not with the test.
+    """
+    before = set(threading.enumerate())
+    yield
+    for thread in set(threading.enumerate()) - before:
+        thread.join(_PATIENCE)
+    left = [thread.name for thread in set(threading.enumerate()) - before if thread.is_alive()]
+    if left:
+        pytest.fail(f"still running after the test: {', '.join(sorted(left))}; close what started them")
