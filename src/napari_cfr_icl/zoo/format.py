@@ -100,7 +100,10 @@ def save(model: ClickModel, path: Path, info: ModelInfo) -> None:
     part = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        part.touch()
+        mode = part.stat().st_mode
         save_file(weights, part, metadata={_KEY: _to_json(info)})
+        part.chmod(mode)  # safetensors would keep the file from everyone but its owner
         publish(part, path)
     except OSError as error:
         raise OutputError(explain_write_failure(error, path.parent)) from error
