@@ -67,3 +67,11 @@ def by_name(paths: Sequence[Path], name: str, place: Path) -> Path:
         if path.name.split(".")[0] == name:
             return path
     raise InputError(f"There is no mask for {name!r} in {place}.")
+
+
+def title_of(root: Path) -> str:
+    """What to call the data set in a folder: its name, and its parent's where that says more."""
+    place = root.resolve()
+    if place.name.lower() in ("train", "val", "validation", "test"):
+        return f"{place.parent.name} {place.name}"
+    return place.name

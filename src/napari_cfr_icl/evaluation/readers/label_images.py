@@ -9,7 +9,7 @@ import numpy as np
 
 from napari_cfr_icl._errors import InputError, MaskError
 from napari_cfr_icl.evaluation.dataset import Dataset, Picture, TrueObject, objects_of_labels
-from napari_cfr_icl.evaluation.readers.files import files_in
+from napari_cfr_icl.evaluation.readers.files import files_in, title_of
 from napari_cfr_icl.evaluation.readers.images import SUFFIXES, read_labels, read_pixels, shape_of
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def label_images(root: Path, ignored_id: int | None = None) -> Dataset:
     if not root.is_dir():
         raise InputError(f"There is no folder {root}.")
     return Dataset(
-        root.name,
+        title_of(root),
         root,
         [
             picture

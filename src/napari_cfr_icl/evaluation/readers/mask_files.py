@@ -9,7 +9,7 @@ import numpy as np
 
 from napari_cfr_icl._errors import InputError
 from napari_cfr_icl.evaluation.dataset import IGNORED, Dataset, Picture, TrueObject
-from napari_cfr_icl.evaluation.readers.files import by_name, files_in, folder
+from napari_cfr_icl.evaluation.readers.files import by_name, files_in, folder, title_of
 from napari_cfr_icl.evaluation.readers.images import read_photo
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def mask_files(root: Path) -> Dataset:
             raise InputError(f"There is no mask for {path.name!r} in {root / 'masks'}.")
         objects = partial(_objects, mine, trimap)
         pictures.append(Picture(path.name, partial(read_photo, path), objects))
-    return Dataset(root.name, root, pictures)
+    return Dataset(title_of(root), root, pictures)
 
 
 def trimap(picture: NDArray[np.uint8]) -> NDArray[np.int8]:

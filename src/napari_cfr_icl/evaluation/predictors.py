@@ -1,0 +1,54 @@
+"""The predictors of a run: one for each method."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from napari_cfr_icl import zoo
+from napari_cfr_icl.engine.predictor import Predictor
+from napari_cfr_icl.evaluation.records import Method
+from napari_cfr_icl.evaluation.settings_file import settings_for
+
+if TYPE_CHECKING:
+    from napari_cfr_icl.engine.settings import Settings
+    from napari_cfr_icl.evaluation.options import EvaluateOptions
+
+
+def methods_of(options: EvaluateOptions, model: str | None = None) -> list[Method]:
+    """The methods of a run, or of one of its models, in the order of its tables."""
+    return [
+        Method(name, preset, scheme)
+        for name in options.models
+        if model is None or name == model
+        for preset in options.presets
+        for scheme in options.schemes
+    ]
+
+
+def predictors_for(model: str, options: EvaluateOptions, device: str) -> dict[Method, Predictor]:
+    """A predictor for each method of one model, all on the same network.
+
+    Raises
+    ------
+    CfrIclError
+        When the model, a preset or the device cannot be had.
+    """
+    network = zoo.load(model)
+    predictors: dict[Method, Predictor] = {}
+    by_precision: dict[str, Predictor] = {}
+    for method in methods_of(options, model):
+        settings = settings_for(method.preset, method.scheme, network)
+        settings = replace(settings, precision=options.precision or settings.precision)
+        if settings.precision not in by_precision:
+            by_precision[settings.precision] = Predictor(network, settings, device)
+        predictors[method] = with_settings(by_precision[settings.precision], settings)
+    return predictors
+
+
+def with_settings(predictor: Predictor, settings: Settings) -> Predictor:
+    """The same network, placed and made quick once, under other settings of the same precision."""
+    other = copy.copy(predictor)
+    other.settings = settings
+    return other

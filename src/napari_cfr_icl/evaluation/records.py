@@ -1,0 +1,238 @@
+"""The result of every object, kept on disk as soon as it is there.
+
+One file of JSON lines for each process, only ever appended to: after a kill at any moment all
+finished objects are there, and at most the last line is torn.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_cfr_icl._errors import OutputError
+from napari_cfr_icl.engine.clicks import Click
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from napari_cfr_icl.evaluation.clicking import Clicked
+
+FOLDER = "records"
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """What was evaluated.
+
+    Parameters
+    ----------
+    model, preset, scheme : str
+        As they were chosen.
+    """
+
+    model: str
+    preset: str
+    scheme: str
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What it was evaluated on.
+
+    Parameters
+    ----------
+    dataset, picture, object : str
+        Names of the data set, the picture and the object.
+    index : int
+        Running number of the object in the run.
+    area : int
+        Pixels of the object.
+    shape : tuple of int
+        (rows, columns) of the picture.
+    """
+
+    dataset: str
+    picture: str
+    object: str
+    index: int
+    area: int
+    shape: tuple[int, int]
+
+    @property
+    def name(self) -> str:
+        """The object's full name, which does not depend on what else is evaluated."""
+        return f"{self.dataset}/{self.picture}/{self.object}"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """How one object went with one method; one value for each click.
+
+    Parameters
+    ----------
+    method : Method
+        The method.
+    subject : Subject
+        The object.
+    ious : tuple of float
+        IoU after each click.
+    clicks : tuple of Click
+        The clicks.
+    passes : tuple of int
+        Passes through the network.
+    stopped : tuple of str
+        Why the inner loop ended.
+    seconds : tuple of float
+        Duration of the predictions.
+    user_seconds : tuple of float
+        Time that finding the clicks took.
+    """
+
+    method: Method
+    subject: Subject
+    ious: tuple[float, ...]
+    clicks: tuple[Click, ...]
+    passes: tuple[int, ...]
+    stopped: tuple[str, ...]
+    seconds: tuple[float, ...]
+    user_seconds: tuple[float, ...]
+
+    @classmethod
+    def of(cls, method: Method, subject: Subject, done: Sequence[Clicked]) -> Record:
+        """The record of an object that was clicked through."""
+        return cls(
+            method,
+            subject,
+            ious=tuple(item.iou for item in done),
+            clicks=tuple(item.click for item in done),
+            passes=tuple(item.passes for item in done),
+            stopped=tuple(item.stopped for item in done),
+            seconds=tuple(item.seconds for item in done),
+            user_seconds=tuple(item.user_seconds for item in done),
+        )
+
+    @property
+    def key(self) -> tuple[Method, int]:
+        """What tells it from all other records of the run."""
+        return self.method, self.subject.index
+
+    def to_line(self) -> str:
+        """The record as one line of JSON."""
+        content = asdict(self)
+        # the shortest decimal that gives the same float32 back
+        content["ious"] = [float(str(np.float32(value))) for value in self.ious]
+        content["clicks"] = [[click.row, click.col, click.positive] for click in self.clicks]
+        for name in ("seconds", "user_seconds"):
+            content[name] = [round(value, 6) for value in content[name]]
+        return json.dumps(content, separators=(",", ":"))
+
+    @classmethod
+    def from_line(cls, line: str) -> Record:
+        """The record that `to_line` wrote.
+
+        Raises
+        ------
+        ValueError
+            When the line is another one, or torn.
+        """
+        try:
+            content: dict[str, Any] = json.loads(line)
+            subject = content.pop("subject")
+            method = Method(**content.pop("method"))
+            shape = (int(subject["shape"][0]), int(subject["shape"][1]))
+            clicks = tuple(Click(*click) for click in content.pop("clicks"))
+            rest = {name: tuple(values) for name, values in content.items()}
+            return cls(method, Subject(**{**subject, "shape": shape}), clicks=clicks, **rest)
+        except (KeyError, TypeError, IndexError, AttributeError) as error:
+            raise ValueError(f"no record: {error!r}") from error
+
+
+class Journal:
+    """Appends records to one process's file; use as a context manager.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of the run.
+    rank : int
+        Number of the process.
+
+    Raises
+    ------
+    OutputError
+        When the file cannot be written.
+    """
+
+    def __init__(self, folder: Path, rank: int) -> None:
+        path = folder / FOLDER / f"part-{rank:05d}.jsonl"
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _cut_torn_line(path)
+            self._file = path.open("ab")
+        except OSError as error:
+            raise OutputError(f"The results cannot be kept in {path}: {error}") from error
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def append(self, record: Record) -> None:
+        """Keep a record; it is on the disk when this returns.
+
+        Raises
+        ------
+        OutputError
+            When the disk is full or gone.
+        """
+        try:
+            self._file.write(record.to_line().encode() + b"\n")
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise OutputError(f"{self._file.name} cannot be written: {error}") from error
+
+
+def read_records(folder: Path) -> Iterator[Record]:
+    """All records of a run, file by file, a torn last line left out.
+
+    Raises
+    ------
+    OutputError
+        When a file is damaged elsewhere.
+    """
+    for path in sorted((folder / FOLDER).glob("part-*.jsonl")):
+        with path.open(encoding="utf-8", errors="replace") as file:
+            for number, line in enumerate(file, start=1):
+                if not line.endswith("\n"):
+                    break
+                try:
+                    yield Record.from_line(line)
+                except ValueError as error:
+                    raise OutputError(
+                        f"{path} is damaged in line {number} ({error}); delete the line to "
+                        "evaluate its object again."
+                    ) from error
+
+
+def in_order(records: Iterable[Record], methods: Sequence[Method]) -> list[Record]:
+    """Each record once: by method as in `methods`, then by the number of the object."""
+    rank = {method: number for number, method in enumerate(methods)}
+    unique = {record.key: record for record in records if record.method in rank}
+    return sorted(unique.values(), key=lambda item: (rank[item.method], item.subject.index))
+
+
+def _cut_torn_line(path: Path) -> None:
+    if not path.exists():
+        return
+    with path.open("rb+") as file:
+        content = file.read()
+        end = content.rfind(b"\n") + 1
+        if end != len(content):
+            file.truncate(end)

@@ -1,0 +1,195 @@
+"""An evaluation run: every object, clicked under every method, each result kept at once."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from napari_cfr_icl._errors import MaskError
+from napari_cfr_icl.engine.clicks import Click, Clicks
+from napari_cfr_icl.engine.source import ImageSource
+from napari_cfr_icl.evaluation.clicking import click_through
+from napari_cfr_icl.evaluation.identity import claim
+from napari_cfr_icl.evaluation.predictors import methods_of, predictors_for
+from napari_cfr_icl.evaluation.records import (
+    Journal,
+    Method,
+    Record,
+    Subject,
+    in_order,
+    read_records,
+)
+from napari_cfr_icl.evaluation.report import write_report
+from napari_cfr_icl.evaluation.robot import user_for
+from napari_cfr_icl.evaluation.shares import Share, gather_text, together
+from napari_cfr_icl.evaluation.work import Page, open_datasets, pages
+from napari_cfr_icl.evaluation.worst_cases import write_worst_cases
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from napari_cfr_icl.engine.predictor import Predictor
+    from napari_cfr_icl.evaluation.dataset import Dataset, TrueObject
+    from napari_cfr_icl.evaluation.options import EvaluateOptions
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run is.
+
+    Parameters
+    ----------
+    fraction : float
+        Share of this process's work that is done, 0 to 1.
+    seconds_left : float or None
+        How long the rest will take at this pace; None before anything was timed.
+    record : Record
+        What was just done.
+    """
+
+    fraction: float
+    seconds_left: float | None
+    record: Record
+
+
+def evaluate(
+    options: EvaluateOptions, on_progress: Callable[[Progress], None] | None = None
+) -> list[Record]:
+    """Evaluate, or go on where a run with the same options was interrupted, and write the report.
+
+    Under torchrun every process takes a share of the objects, and the first one writes the report.
+
+    Parameters
+    ----------
+    options : EvaluateOptions
+        What to do.
+    on_progress : callable, optional
+        Called after every object; an exception that it raises ends the run, which can be resumed.
+
+    Returns
+    -------
+    list of Record
+        One for each method and object, in order; empty in all processes but the first.
+
+    Raises
+    ------
+    CfrIclError
+        When an option, a data set, a model or the folder of the results cannot be used.
+    """
+    share = Share.from_environment()
+    datasets = open_datasets(options.datasets, options.reader)
+    with together(share):
+        claim(options, datasets, share)
+        worker = _Worker(options, datasets, share, on_progress)
+        with Journal(options.out, share.rank) as journal:
+            for number, model in enumerate(options.models):
+                worker.run_model(model, number, journal)
+        records = in_order(_gathered(options, share), methods_of(options))
+    if records:
+        results = write_report(options, records)
+        write_worst_cases(options, datasets, results, records)
+    return records
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Todo:
+    """One object, by its running number, to click under one method."""
+
+    index: int
+    item: TrueObject
+    method: Method
+
+
+class _Worker:
+    """One process's share of the work."""
+
+    def __init__(
+        self,
+        options: EvaluateOptions,
+        datasets: Sequence[Dataset],
+        share: Share,
+        on_progress: Callable[[Progress], None] | None,
+    ) -> None:
+        self._options = options
+        self._datasets = datasets
+        self._share = share
+        self._on_progress = on_progress
+        self._finished = {record.key for record in read_records(options.out)}
+        self._pace = _Pace()
+
+    def run_model(self, model: str, number: int, journal: Journal) -> None:
+        methods = methods_of(self._options, model)
+        predictors = predictors_for(model, self._options, self._share.device(self._options.device))
+        warm = False
+        for page in pages(self._datasets, self._options.sample):
+            missing = self._missing(page, methods)
+            if not missing:
+                continue
+            image = ImageSource.of(page.picture.image())
+            if not warm:
+                _warm_up(predictors.values(), image)
+                warm = True
+            for done, todo in enumerate(missing, start=1):
+                record = self._one(page, todo, predictors[todo.method], image)
+                journal.append(record)
+                pages_done = page.number + done / len(missing)
+                self._report(number, pages_done / page.count, record)
+
+    def _missing(self, page: Page, methods: Sequence[Method]) -> list[_Todo]:
+        return [
+            _Todo(index, item, method)
+            for index, item in page.objects
+            if self._share.has(index)
+            for method in methods
+            if (method, index) not in self._finished
+        ]
+
+    def _one(self, page: Page, todo: _Todo, predictor: Predictor, image: ImageSource) -> Record:
+        truth, shape = todo.item.truth(), image.shape
+        if truth.shape != shape:
+            raise MaskError(
+                f"{page.picture.key} of {page.dataset} is {shape[0]} x {shape[1]} pixels, its "
+                f"object {todo.item.key} {truth.shape[0]} x {truth.shape[1]}."
+            )
+        subject = Subject(
+            page.dataset, page.picture.key, todo.item.key, todo.index, todo.item.area, shape
+        )
+        protocol = self._options.protocol
+        user = user_for(protocol.user, protocol.seed, subject.name)
+        done = click_through(predictor, image, truth, user, protocol)
+        return Record.of(todo.method, subject, done)
+
+    def _report(self, model_number: int, fraction: float, record: Record) -> None:
+        overall = (model_number + fraction) / len(self._options.models)
+        left = self._pace.seconds_left(overall)
+        if self._on_progress is not None:
+            self._on_progress(Progress(overall, left, record))
+
+
+class _Pace:
+    """How long the rest takes, from how long the part since the first report took."""
+
+    def __init__(self) -> None:
+        self._first: tuple[float, float] | None = None
+
+    def seconds_left(self, fraction: float) -> float | None:
+        now = time.monotonic()
+        if self._first is None:
+            self._first = now, fraction
+        begun, at = self._first
+        return None if fraction == at else (now - begun) * (1 - fraction) / (fraction - at)
+
+
+def _warm_up(predictors: Iterable[Predictor], image: ImageSource) -> None:
+    """Let the networks compile and allocate before anything is timed."""
+    middle = Click(image.shape[0] // 2, image.shape[1] // 2)
+    for predictor in predictors:
+        predictor.predict(image, Clicks([middle]))
+
+
+def _gathered(options: EvaluateOptions, share: Share) -> list[Record]:
+    """Every record that any process knows; the processes may not share a disk."""
+    own = [record for record in read_records(options.out) if share.has(record.subject.index)]
+    texts = gather_text(share, "".join(record.to_line() + "\n" for record in own))
+    return [Record.from_line(line) for text in texts for line in text.splitlines() if line]

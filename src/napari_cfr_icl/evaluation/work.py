@@ -1,0 +1,86 @@
+"""The work of a run: which objects of which pictures, in an order that never changes."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_cfr_icl._errors import SettingsError
+from napari_cfr_icl.evaluation.readers import open_dataset
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from napari_cfr_icl.evaluation.dataset import Dataset, Picture, TrueObject
+    from napari_cfr_icl.evaluation.options import DatasetChoice, Sample
+    from napari_cfr_icl.evaluation.readers import ReaderOptions
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Page:
+    """One picture with the objects that take part.
+
+    Parameters
+    ----------
+    dataset : str
+        Name of its data set.
+    picture : Picture
+        The picture.
+    objects : tuple of (int, TrueObject)
+        The objects with their running numbers.
+    number : int
+        How many pictures come before it.
+    count : int
+        How many pictures there are.
+    """
+
+    dataset: str
+    picture: Picture
+    objects: tuple[tuple[int, TrueObject], ...]
+    number: int
+    count: int
+
+
+def open_datasets(choices: Sequence[DatasetChoice], options: ReaderOptions) -> list[Dataset]:
+    """The data sets, none of them read yet.
+
+    Raises
+    ------
+    InputError
+        When one of them is not there or not laid out as its format says.
+    SettingsError
+        When two of them would be called the same.
+    """
+    datasets = [open_dataset(choice.path, choice.format, options) for choice in choices]
+    names = [dataset.name for dataset in datasets]
+    for name in names:
+        if names.count(name) > 1:
+            raise SettingsError(f"Two data sets are called {name!r}; evaluate them one by one.")
+    return datasets
+
+
+def pages(datasets: Sequence[Dataset], sample: Sample) -> Iterator[Page]:
+    """The pictures that take part, each read when its turn comes."""
+    chosen = [
+        (dataset.name, dataset.pictures[number])
+        for dataset in datasets
+        for number in drawn(len(dataset.pictures), sample.pictures, f"{sample.seed}:{dataset.name}")
+    ]
+    running = 0
+    for number, (name, picture) in enumerate(chosen):
+        objects = picture.objects()
+        seed = f"{sample.seed}:{name}:{picture.key}"
+        kept = [objects[i] for i in drawn(len(objects), sample.objects_per_picture, seed)]
+        yield Page(name, picture, tuple(enumerate(kept, start=running)), number, len(chosen))
+        running += len(kept)
+
+
+def drawn(count: int, wanted: int | None, seed: str) -> list[int]:
+    """`wanted` of the numbers below `count`, drawn at random, in order; all of them for None."""
+    if wanted is None or wanted >= count:
+        return list(range(count))
+    rng = np.random.default_rng(zlib.crc32(seed.encode()))
+    return sorted(rng.choice(count, size=wanted, replace=False).tolist())

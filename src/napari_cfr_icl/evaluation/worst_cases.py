@@ -1,0 +1,79 @@
+"""Finds the worst cases of a run and makes their masks again, to be drawn."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari_cfr_icl._errors import OutputError
+from napari_cfr_icl.engine.source import ImageSource
+from napari_cfr_icl.evaluation.names import file_stem
+from napari_cfr_icl.evaluation.predictors import predictors_for
+from napari_cfr_icl.evaluation.shares import Share
+from napari_cfr_icl.evaluation.tables import method_titles
+from napari_cfr_icl.evaluation.worst import Case, case_of, worst_of, write_page
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari_cfr_icl.engine.predictor import Predictor
+    from napari_cfr_icl.evaluation.dataset import Dataset
+    from napari_cfr_icl.evaluation.options import EvaluateOptions
+    from napari_cfr_icl.evaluation.records import Method, Record
+    from napari_cfr_icl.evaluation.results import Result
+
+
+def write_worst_cases(
+    options: EvaluateOptions,
+    datasets: Sequence[Dataset],
+    results: Sequence[Result],
+    records: Sequence[Record],
+) -> None:
+    """One page for each data set and model, under the method that needs the fewest clicks.
+
+    Raises
+    ------
+    OutputError
+        When a page cannot be written.
+    """
+    if options.worst == 0:
+        return
+    titles = method_titles([result.method for result in results])
+    for model in options.models:
+        device = Share.from_environment().device(options.device)
+        predictors = predictors_for(model, options, device)
+        for dataset in datasets:
+            best = _best(dataset.name, model, results)
+            if best is None:
+                continue
+            candidates = [
+                record
+                for record in records
+                if record.subject.dataset == dataset.name and record.method == best
+            ]
+            cases = cases_of(worst_of(candidates, options.worst), dataset, predictors[best])
+            path = options.out / f"{file_stem(f'worst {dataset.name} {model}')}.png"
+            title = f"{dataset.name}, {titles[best]}: the worst of {len(candidates)}"
+            try:
+                write_page(cases, title, path)
+            except OSError as error:
+                raise OutputError(f"{path} cannot be written: {error}") from error
+
+
+def cases_of(records: Sequence[Record], dataset: Dataset, predictor: Predictor) -> list[Case]:
+    """The cases of these records, in their order."""
+    pictures = {picture.key: picture for picture in dataset.pictures}
+    cases = []
+    for record in records:
+        picture = pictures[record.subject.picture]
+        objects = {item.key: item for item in picture.objects()}
+        image = ImageSource.of(picture.image())
+        truth = objects[record.subject.object].truth()
+        cases.append(case_of(record, image, truth, predictor))
+    return cases
+
+
+def _best(dataset: str, model: str, results: Sequence[Result]) -> Method | None:
+    mine = [item for item in results if (item.dataset, item.method.model) == (dataset, model)]
+    if not mine:
+        return None
+    return min(mine, key=lambda item: sum(noc.mean for noc in item.noc.values())).method
