@@ -84,7 +84,7 @@ class BasicBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to the same shape."""
         y = F.relu(self.bn1(self.conv1(x)), inplace=True)
-        return F.relu(self.bn2(self.conv2(y)) + x, inplace=True)
+        return F.relu(self.bn2(self.conv2(y)).add_(x), inplace=True)
 
 
 class Bottleneck(nn.Module):
@@ -104,7 +104,7 @@ class Bottleneck(nn.Module):
         """(B, C, H, W) to (B, 256, H, W)."""
         y = F.relu(self.bn1(self.conv1(x)), inplace=True)
         y = F.relu(self.bn2(self.conv2(y)), inplace=True)
-        return F.relu(self.bn3(self.conv3(y)) + self.downsample(x), inplace=True)
+        return F.relu(self.bn3(self.conv3(y)).add_(self.downsample(x)), inplace=True)
 
 
 class Exchange(nn.Module):
@@ -133,9 +133,9 @@ class Exchange(nn.Module):
             _resized_like(part, maps[target]) if source > target else part
             for source, part in enumerate(parts)
         ]
-        total = same_size[0]
-        for part in same_size[1:]:
-            total = total + part
+        total = same_size[0] + same_size[1]  # not in place: one of them is a branch itself
+        for part in same_size[2:]:
+            total.add_(part)
         return F.relu(total, inplace=True)
 
 

@@ -194,7 +194,7 @@ class DistributeObject(nn.Module):
         conv = cast("nn.Conv2d", self.conv_bn_dropout[0])
         # The context is the same in every pixel, so its half of the convolution is done once.
         for_context, for_features = conv.weight.chunk(2, dim=1)
-        mixed = F.conv2d(features, for_features, conv.bias) + F.conv2d(context, for_context)
+        mixed = F.conv2d(features, for_features, conv.bias).add_(F.conv2d(context, for_context))
         out: Tensor = self.conv_bn_dropout[1:](mixed)
         return out
 

@@ -94,6 +94,8 @@ class PlainVitArchitecture:
             raise ValueError(f"upsample must be 1, 2 or 4, not {self.upsample}.")
         if self.image_size % self.patch:
             raise ValueError(f"image_size {self.image_size} is no multiple of patch {self.patch}.")
+        if self.base_window < 1:
+            raise ValueError(f"patch {self.patch} is larger than a window of {_WINDOW_PIXELS}.")
 
     def described(self) -> dict[str, Any]:
         """As plain JSON, with the name of the family."""
@@ -203,7 +205,7 @@ class Backbone(nn.Module):
         """(B, 3, H, W) and the tokens of the click maps to (B, rows, columns, dim)."""
         x: Tensor = self.patch_embed(image) + coords
         rows, cols = x.shape[1], x.shape[2]
-        x = x + self._positions(rows, cols)
+        x = x + self.positions(rows, cols)
         for start in range(0, len(self.blocks), self._group):
             *windowed, last = self.blocks[start : start + self._group]
             windows = split_windows(x, self._base_window)
@@ -213,7 +215,7 @@ class Backbone(nn.Module):
             x = last(x.flatten(1, 2)).view(x.shape)
         return x
 
-    def _positions(self, rows: int, cols: int) -> Tensor:
+    def positions(self, rows: int, cols: int) -> Tensor:
         """Resize the position embedding to a grid: (1, rows, columns, dim)."""
         side = self._grid
         stored = self.pos_embed[:, 1:].view(1, side, side, -1).permute(0, 3, 1, 2)
@@ -325,6 +327,7 @@ def infer_plain_vit(weights: Mapping[str, Tensor], num_heads: int | None = None)
         raise ValueError(f"A position embedding of {tokens} tokens is not that of a square image.")
     levels = (shape_of(weights, f"head.convs.{level}.conv.weight", 4) for level in range(4))
     head_channels = shape_of(weights, "head.conv_seg.weight", 4)[1]
+    check_count("head_channels", head_channels)
     arch = PlainVitArchitecture(
         dim=dim,
         depth=len({key.split(".")[2] for key in weights if key.startswith("backbone.blocks.")}),
