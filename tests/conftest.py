@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _PATIENCE = 5.0
 """Seconds that a thread may take to end after the test that started it."""
@@ -24,4 +27,4 @@ def no_thread_left_running() -> Iterator[None]:
         thread.join(_PATIENCE)
     left = [thread.name for thread in set(threading.enumerate()) - before if thread.is_alive()]
     if left:
-        pytest.fail(f"still running after the test: {', '.join(sorted(left))}; close what started them")
+        pytest.fail(f"the test left these threads running: {', '.join(sorted(left))}")
