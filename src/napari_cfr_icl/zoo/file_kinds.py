@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import struct
 import zipfile
+import zlib
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -13,6 +15,17 @@ if TYPE_CHECKING:
 __all__ = ["FileKind", "file_sha256", "find_damage", "kind_of"]
 
 _HEAD = 512
+
+# What zipfile was seen to raise for files with bytes changed or missing.
+_ZIP_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    OSError,
+    RuntimeError,
+    ValueError,
+)
 
 
 class FileKind(Enum):
@@ -81,7 +94,7 @@ def _find_zip_damage(path: Path) -> str | None:
     try:
         with zipfile.ZipFile(path) as archive:
             broken = archive.testzip()
-    except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
+    except _ZIP_DAMAGE as error:
         return f"it is damaged or incomplete ({error})"
     return None if broken is None else f"it is damaged (its part {broken} fails its checksum)"
 

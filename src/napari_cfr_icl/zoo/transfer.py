@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Progress", "Verify", "fetch", "remote_size"]
 
-_CHUNK: Final = 256 * 1024
+_CHUNK: Final = 64 * 1024
 _CONNECT_SECONDS: Final = 15
 _SILENCE_SECONDS: Final = 60
 _ATTEMPTS: Final = 4
@@ -70,6 +70,8 @@ def fetch(url: str, target: Path, verify: Verify, progress: Progress | None = No
                 "It was thrown away; try again, or from another network."
             )
         publish(part, target)
+        for stale in _parts(target):
+            stale.unlink()
     except requests.RequestException as error:
         raise DownloadError(_explain_request_error(url, error)) from error
     except OSError as error:
@@ -119,8 +121,8 @@ def _transfer(url: str, target: Path, progress: Progress) -> Path:
                 earlier.unlink()
                 return _transfer(url, target, progress)
         _check_answer(url, answer)
-        if answer.status_code != 206:  # the server sends it all again
-            _drop(earlier)
+        if earlier is not None and offset and answer.status_code != 206:
+            earlier.unlink()  # the server sends it all again
             offset = 0
         total = _total(answer, offset)
         _check_space(part.parent, total, offset)
@@ -138,6 +140,8 @@ def _ask(url: str, offset: int) -> requests.Response:
 def _receive(
     answer: requests.Response, stream: BinaryIO, total: int | None, progress: Progress
 ) -> None:
+    # We count ourselves: left to it, urllib3 would drop the last bytes before a line broke.
+    answer.raw.enforce_content_length = False
     try:
         for chunk in answer.iter_content(_CHUNK):
             stream.write(chunk)
@@ -214,17 +218,11 @@ def _part_path(target: Path, headers: Mapping[str, str]) -> Path:
 
 
 def _earlier_part(target: Path) -> Path | None:
-    parts = sorted(
-        target.parent.glob(f"{target.name}.????????.part"), key=lambda part: part.stat().st_size
-    )
-    for smaller in parts[:-1]:
-        smaller.unlink()
-    return parts[-1] if parts else None
+    return max(_parts(target), key=lambda part: part.stat().st_size, default=None)
 
 
-def _drop(part: Path | None) -> None:
-    if part is not None:
-        part.unlink()
+def _parts(target: Path) -> list[Path]:
+    return list(target.parent.glob(f"{target.name}.????????.part"))
 
 
 def _arrived_bytes(target: Path) -> int:

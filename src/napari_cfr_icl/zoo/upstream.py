@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import pickle
 import re
+import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -69,6 +70,7 @@ _UNREADABLE: Final = (
     AssertionError,
     MemoryError,
     OverflowError,
+    struct.error,
 )
 
 
