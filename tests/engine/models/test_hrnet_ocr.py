@@ -182,3 +182,13 @@ def test_every_weight_that_counts_is_trained():
 def test_impossible_sizes_are_refused(field):
     with pytest.raises(ValueError, match=f"{field} must be a whole number above 0, not 0"):
         build({**TOY, field: 0})
+
+
+def test_the_sign_of_the_learned_scale_of_the_clicks_does_not_matter():
+    model = randomised(TOY)
+    image, maps = random_input(64, 96)
+    expected = model.forward_maps(image, maps)
+    model.maps_transform[-1].scale.neg_()
+    assert torch.equal(model.forward_maps(image, maps), expected)
+    model.maps_transform[-1].scale.zero_()
+    assert not torch.allclose(model.forward_maps(image, maps), expected)
