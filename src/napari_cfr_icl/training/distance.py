@@ -9,8 +9,9 @@ from torch import Tensor
 def distance_inside(mask: Tensor) -> Tensor:
     """Euclidean distance of each mask pixel to the nearest pixel outside; 0 outside.
 
-    Pixels beyond the border of the image are outside. One number (the largest column distance of
-    the batch) is read back from the device; nothing is done sample by sample.
+    Pixels beyond the border of the image are outside. An accelerator does the whole batch at once
+    and gives back a single number on the way, the largest column distance. A CPU gains more by
+    skipping what is empty, so there each sample is done within the box around its mask.
 
     Parameters
     ----------
@@ -20,6 +21,18 @@ def distance_inside(mask: Tensor) -> Tensor:
     -------
     Tensor of float32, shape (B, H, W)
     """
+    if mask.device.type != "cpu":
+        return _distance(mask)
+    distance = torch.zeros(mask.shape)
+    for one, result in zip(mask, distance, strict=True):
+        rows, cols = (one.any(dim=axis).nonzero()[:, 0] for axis in (1, 0))
+        if len(rows):
+            box = slice(int(rows[0]), int(rows[-1]) + 1), slice(int(cols[0]), int(cols[-1]) + 1)
+            result[box] = _distance(one[box])
+    return distance
+
+
+def _distance(mask: Tensor) -> Tensor:
     column = _distance_in_column(mask)
     # No pixel is further from the outside than along its own column, so no wider parabola counts.
     reach = min(int(column.max()), (mask.shape[-1] + 1) // 2)

@@ -36,17 +36,19 @@ class Draws:
 
     @classmethod
     def at(
-        cls, seed: int, step: int, samples: Sequence[int], device: torch.device | str = "cpu"
+        cls,
+        seed: int | tuple[int, ...],
+        step: int,
+        samples: Sequence[int],
+        device: torch.device | str = "cpu",
     ) -> Draws:
         """The streams of `samples` (places in the whole batch) at one step of a run."""
-        states = (np.random.SeedSequence((seed, step, sample)) for sample in samples)
-        return cls(
-            [
-                torch.Generator().manual_seed(int(s.generate_state(1, np.uint64)[0] >> 1))
-                for s in states
-            ],
-            device,
-        )
+        seeds = seed if isinstance(seed, tuple) else (seed,)
+        generators = []
+        for sample in samples:
+            state = np.random.SeedSequence((*seeds, step, sample)).generate_state(1, np.uint64)
+            generators.append(torch.Generator().manual_seed(int(state[0] >> 1)))
+        return cls(generators, device)
 
     def __len__(self) -> int:
         return len(self._generators)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from napari_cfr_icl.training.options import SuemOptions
 
 _PLACES_TRIED = 5
+_COARSE = 8  # pixels to a pixel, for trying places
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,24 +176,24 @@ def _jittered(
     uncovered. Returns the moved scenes and, per sample, whether any place would do.
     """
 
-    def fits(mask: Tensor) -> Tensor:
-        remains = mask if onto is None else onto.mask & ~mask
-        return remains.sum((1, 2, 3)) > options.min_visible
+    def remains(mask: Tensor, below: Tensor | None) -> Tensor:
+        return (mask if below is None else below * (1 - mask)).sum((1, 2, 3))
 
-    if not (options.place or options.scale):
-        return pasted, fits(pasted.mask)
-    offsets, scales = moves.offsets * options.place, (1 + options.scale) ** moves.scales
-    mask = pasted.mask.float()
-    good = torch.stack(
-        [
-            fits(_warp(mask, _grid(mask, offsets[:, i], scales[:, i]), "nearest") > 0.5)
+    below = None if onto is None else onto.mask.float()
+    if options.place or options.scale:
+        offsets, scales = moves.offsets * options.place, (1 + options.scale) ** moves.scales
+        # Looked at coarsely: trying places must not cost more than the pasting itself.
+        coarse = functional.avg_pool2d(pasted.mask.float(), _COARSE)
+        coarse_below = None if below is None else functional.avg_pool2d(below, _COARSE)
+        tried = [
+            remains(_warp(coarse, _grid(coarse, offsets[:, i], scales[:, i])), coarse_below)
             for i in range(_PLACES_TRIED)
-        ],
-        dim=1,
-    )
-    first = good.int().argmax(dim=1)
-    sample = torch.arange(len(first), device=first.device)
-    return shifted(pasted, offsets[sample, first], scales[sample, first]), good.any(dim=1)
+        ]
+        enough = torch.stack(tried, dim=1) * _COARSE**2 > 2 * options.min_visible
+        first = enough.int().argmax(dim=1)
+        sample = torch.arange(len(first), device=first.device)
+        pasted = shifted(pasted, offsets[sample, first], scales[sample, first])
+    return pasted, remains(pasted.mask.float(), below) > options.min_visible
 
 
 def shifted(scenes: Scenes, offset: Tensor, scale: Tensor) -> Scenes:
@@ -210,7 +211,7 @@ def shifted(scenes: Scenes, offset: Tensor, scale: Tensor) -> Scenes:
     grid = _grid(scenes.images, offset, scale)
     masks = torch.cat([scenes.parts, scenes.others, scenes.ignored], dim=1).float()
     masks = _warp(masks, grid, "nearest") > 0.5
-    images = _warp(scenes.images.float(), grid, "bilinear").round_().to(torch.uint8)
+    images = _warp(scenes.images.float(), grid).round_().to(torch.uint8)
     return Scenes(images, masks[:, :2], masks[:, 2:3], masks[:, 3:])
 
 
@@ -221,5 +222,5 @@ def _grid(like: Tensor, offset: Tensor, scale: Tensor) -> Tensor:
     return functional.affine_grid(matrix, list(like.shape), align_corners=False)
 
 
-def _warp(values: Tensor, grid: Tensor, mode: str) -> Tensor:
+def _warp(values: Tensor, grid: Tensor, mode: str = "bilinear") -> Tensor:
     return functional.grid_sample(values, grid, mode=mode, align_corners=False)

@@ -1,0 +1,136 @@
+"""Which parameters learn how fast, how the rate goes, and the average of the weights."""
+
+from __future__ import annotations
+
+import math
+import re
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from napari_cfr_icl._errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from napari_cfr_icl.training.options import OptimizerOptions, ScheduleOptions
+
+BACKBONES = ("feature_extractor.", "backbone.")
+# The heads of the HRNet lie inside its feature extractor.
+_HEADS = tuple(f"feature_extractor.{name}" for name in ("aux_head", "conv3x3_ocr", "ocr_", "cls_"))
+_BLOCK = re.compile(r"backbone\.blocks\.(\d+)\.")
+
+
+def make_optimizer(model: nn.Module, options: OptimizerOptions) -> torch.optim.Optimizer:
+    """An optimizer over all parameters that learn, each group with its own rate.
+
+    Raises
+    ------
+    SettingsError
+        When `frozen` names nothing, or everything.
+    """
+    freeze(model, options.frozen)
+    groups: dict[tuple[float, float], list[Tensor]] = {}
+    depth = sum(1 for name, _ in model.named_modules() if _BLOCK.fullmatch(f"{name}."))
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            # Scales, shifts and embeddings are not pulled towards zero.
+            decay = options.weight_decay if parameter.ndim > 1 and "pos_embed" not in name else 0.0
+            groups.setdefault((_share(name, depth, options), decay), []).append(parameter)
+    settings = [
+        {"params": parameters, "weight_decay": decay, "share": share, "lr": options.rate * share}
+        for (share, decay), parameters in groups.items()
+    ]
+    if not settings:
+        raise SettingsError("optimizer.frozen leaves nothing that could learn.")
+    if options.name == "adam":
+        return torch.optim.Adam([{**group, "weight_decay": 0.0} for group in settings])
+    return torch.optim.AdamW(settings)
+
+
+def freeze(model: nn.Module, prefixes: tuple[str, ...]) -> None:
+    """Let the parameters whose names begin with one of `prefixes` stay as they are."""
+    for prefix in prefixes:
+        found = [p for name, p in model.named_parameters() if name.startswith(prefix)]
+        if not found:
+            raise SettingsError(f"No parameter begins with {prefix!r} (optimizer.frozen).")
+        for parameter in found:
+            parameter.requires_grad_(False)
+
+
+def _share(name: str, depth: int, options: OptimizerOptions) -> float:
+    """Rate of a parameter over the rate of the head."""
+    if not name.startswith(BACKBONES) or name.startswith(_HEADS):
+        return 1.0
+    share = options.backbone_rate
+    if options.layer_decay < 1:
+        block = _BLOCK.match(name)
+        layer = int(block[1]) + 1 if block else 0
+        share *= options.layer_decay ** (depth - layer)
+    return share
+
+
+def rate_at(step: int, options: ScheduleOptions) -> float:
+    """Learning rate at a step over the highest one: a rise, then half a cosine."""
+    rise = max(1, round(options.warm_up * options.steps))
+    if step < rise:
+        return (step + 1) / rise
+    done = (step - rise) / max(1, options.steps - rise)
+    return options.final_rate + (1 - options.final_rate) * 0.5 * (1 + math.cos(math.pi * done))
+
+
+def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Give each group its share of the rate."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate * group["share"]
+
+
+class Average:
+    """Exponential average of a network's weights.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Its present weights are the start.
+    memory : float
+        Share of the old average that stays at each step; 0 follows the model.
+    """
+
+    def __init__(self, model: nn.Module, memory: float) -> None:
+        self._memory = memory
+        self.weights = {name: x.detach().clone() for name, x in model.state_dict().items()}
+
+    @torch.no_grad()
+    def update(self, model: nn.Module, step: int) -> None:
+        """Take in the weights after `step` (0 for the first)."""
+        # Young averages forget faster, or the first, untrained weights would linger.
+        memory = min(self._memory, (1 + step) / (10 + step))
+        for name, value in model.state_dict().items():
+            if value.is_floating_point():
+                self.weights[name].lerp_(value, 1 - memory)
+            else:
+                self.weights[name].copy_(value)
+
+    def load(self, weights: Mapping[str, Tensor]) -> None:
+        """Go on from weights saved earlier."""
+        for name, value in weights.items():
+            self.weights[name].copy_(value)
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Draw what torch itself draws (dropout) from `seed`, and leave no trace of it."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        yield
+
+
+def optimizer_to(state: dict[str, Any], device: torch.device) -> dict[str, Any]:
+    """An optimizer's state with all tensors on a device."""
+    moved = {
+        key: {k: v.to(device) if torch.is_tensor(v) and v.ndim else v for k, v in entry.items()}
+        for key, entry in state["state"].items()
+    }
+    return {**state, "state": moved}

@@ -1,0 +1,131 @@
+"""One step of training: samples in small bites, ICL passes over each, one update."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.profiler import record_function
+
+from napari_cfr_icl.training.draws import Draws
+from napari_cfr_icl.training.icl import Pass, icl_passes, pass_weights
+from napari_cfr_icl.training.sampling import next_clicks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from napari_cfr_icl.training.batches import Batches
+    from napari_cfr_icl.training.options import TrainOptions
+    from napari_cfr_icl.training.world import World
+
+_LENGTH, _NEXT = 10, 11  # streams of chance, beside those of the batches
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """What came of a step's passes.
+
+    Attributes
+    ----------
+    losses : list of float
+        Mean loss of each pass.
+    weights : tuple of float
+        What each of them counted for.
+    """
+
+    losses: list[float]
+    weights: tuple[float, ...]
+
+    @property
+    def total(self) -> float:
+        """The weighted sum."""
+        return sum(w * x for w, x in zip(self.weights, self.losses, strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Stepper:
+    """All that a step needs and that stays the same from step to step.
+
+    Parameters
+    ----------
+    model : nn.Module
+        The network, or the wrapper that shares its gradients among processes.
+    batches : Batches
+        Makes the samples.
+    options : TrainOptions
+        All of them.
+    world : World
+        The processes.
+    precision : torch.dtype
+        float32 or bfloat16, of forward and backward.
+    """
+
+    model: nn.Module
+    batches: Batches
+    options: TrainOptions
+    world: World
+    precision: torch.dtype
+
+    def gradients(self, step: int, micro_batch: int) -> StepResult:
+        """Add up the gradient of one step: of all samples of this process, over all passes."""
+        options, mine = self.options, self.world.share(self.options.schedule.batch)
+        weights = pass_weights(options.icl, chance_at(options.seed, step))
+        losses = torch.zeros(len(weights), device=self.world.device)
+        bites = [mine[i : i + micro_batch] for i in range(0, len(mine), micro_batch)]
+        for number, samples in enumerate(bites):
+            with record_function("prepare"):
+                inputs = self.batches.inputs(step, samples)
+            passes = icl_passes(
+                self._forward,
+                (inputs.images, inputs.target, inputs.points),
+                weights,
+                self._clicker(step, samples),
+            )
+            for index, one in enumerate(passes):
+                last = number + 1 == len(bites) and index + 1 == len(weights)
+                losses[index] += one.loss.detach().sum()
+                self._backward(one, shared=last)
+        losses = self.world.summed(losses) / options.schedule.batch
+        return StepResult(losses.tolist(), weights)
+
+    def _forward(self, images: Tensor, previous: Tensor, points: Tensor) -> Tensor:
+        low = self.precision != torch.float32
+        images = images.contiguous(memory_format=torch.channels_last)
+        with (
+            record_function("forward"),
+            torch.autocast(self.world.device.type, self.precision, enabled=low),
+        ):
+            logits: Tensor = self.model(images, previous, points)
+        return logits
+
+    def _backward(self, one: Pass, shared: bool) -> None:
+        if one.weight == 0:
+            return
+        # Processes average their gradients; each divides by the whole batch.
+        share = one.weight * self.world.size / self.options.schedule.batch
+        quiet = contextlib.nullcontext()
+        if isinstance(self.model, DistributedDataParallel) and not shared:
+            quiet = self.model.no_sync()
+        with record_function("backward"), quiet:
+            (share * one.loss.sum()).backward()
+
+    def _clicker(
+        self, step: int, samples: Sequence[int]
+    ) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+        draws = Draws.at((self.options.seed, _NEXT), step, samples, self.world.device)
+
+        def click(probabilities: Tensor, target: Tensor, points: Tensor) -> Tensor:
+            with record_function("clicks"):
+                return next_clicks(probabilities, target, points, draws.uniform(1))
+
+        return click
+
+
+def chance_at(seed: int, step: int) -> float:
+    """The number from 0 to 1 that decides how many passes a step has, in every process."""
+    return float(np.random.default_rng((seed, _LENGTH, step)).random())
