@@ -21,24 +21,33 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_cfr_icl.evaluation.dataset import Dataset
-    from napari_cfr_icl.evaluation.options import EvaluateOptions
+    from napari_cfr_icl.evaluation.options import DatasetChoice, EvaluateOptions
     from napari_cfr_icl.evaluation.shares import Share
 
 FILE_NAME = "run.json"
 
 
-def claim(options: EvaluateOptions, datasets: Sequence[Dataset], share: Share) -> None:
-    """Take the folder of the results for this run.
+def claim(folder: Path, identity: dict[str, Any], share: Share) -> None:
+    """Take the folder of the results for a run.
 
     The first process writes what the run is; every process that finds it written compares.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of the results.
+    identity : dict
+        Everything that decides the results, as plain data.
+    share : Share
+        Which process this is.
 
     Raises
     ------
     OutputError
         When the folder holds another run, or cannot be written.
     """
-    identity = json.loads(json.dumps(identity_of(options, datasets)))
-    path = options.out / FILE_NAME
+    identity = json.loads(json.dumps(identity))
+    path = folder / FILE_NAME
     if path.exists():
         _compare(path, identity)
     elif share.rank == 0:
@@ -50,10 +59,7 @@ def identity_of(options: EvaluateOptions, datasets: Sequence[Dataset]) -> dict[s
     """Everything that decides the results, as plain data."""
     networks = {name: zoo.load(name) for name in options.models}
     return {
-        "datasets": [
-            {"name": dataset.name, "format": choice.format, "pictures": len(dataset.pictures)}
-            for dataset, choice in zip(datasets, options.datasets, strict=True)
-        ],
+        "datasets": datasets_identity(datasets, options.datasets),
         "reader": {**asdict(options.reader), "images": None},
         "models": {name: fingerprint(network) for name, network in networks.items()},
         "settings": {
@@ -66,6 +72,16 @@ def identity_of(options: EvaluateOptions, datasets: Sequence[Dataset]) -> dict[s
         "protocol": asdict(options.protocol),
         "sample": asdict(options.sample),
     }
+
+
+def datasets_identity(
+    datasets: Sequence[Dataset], choices: Sequence[DatasetChoice]
+) -> list[dict[str, Any]]:
+    """What tells data sets apart wherever they lie."""
+    return [
+        {"name": dataset.name, "format": choice.format, "pictures": len(dataset.pictures)}
+        for dataset, choice in zip(datasets, choices, strict=True)
+    ]
 
 
 def fingerprint(network: torch.nn.Module) -> str:

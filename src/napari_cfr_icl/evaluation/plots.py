@@ -43,7 +43,7 @@ def write_plots(results: Sequence[Result], folder: Path) -> list[Path]:
             axes = figure.add_subplot()
             draw(axes, mine)
             axes.set_title(f"{dataset}, {mine[0].objects} objects")
-            files += _saved(figure, folder / f"{stem}-{name}")
+            files += save_figure(figure, folder / f"{stem}-{name}")
     return files
 
 
@@ -96,7 +96,8 @@ def draw_passes(axes: Axes, results: Sequence[Result]) -> None:
     axes.legend()
 
 
-def _saved(figure: Figure, stem: Path) -> list[Path]:
+def save_figure(figure: Figure, stem: Path) -> list[Path]:
+    """Write a figure as `stem`.png and `stem`.svg; returns both."""
     files = [stem.with_name(stem.name + ending) for ending in (".png", ".svg")]
     # neither the date nor chance: the same numbers give the same file
     with mpl.rc_context({"svg.hashsalt": stem.name}):

@@ -1,28 +1,19 @@
-"""The result of every object, kept on disk as soon as it is there.
-
-One file of JSON lines for each process, only ever appended to: after a kill at any moment all
-finished objects are there, and at most the last line is torn.
-"""
+"""The result of one object under one method."""
 
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_cfr_icl._errors import OutputError
 from napari_cfr_icl.engine.clicks import Click
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-    from pathlib import Path
+    from collections.abc import Iterable, Sequence
 
     from napari_cfr_icl.evaluation.clicking import Clicked
-
-FOLDER = "records"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +53,12 @@ class Subject:
     index: int
     area: int
     shape: tuple[int, int]
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> Subject:
+        """The subject that was written as plain data."""
+        rows, columns = content["shape"]
+        return cls(**{**content, "shape": (rows, columns)})
 
     @property
     def name(self) -> str:
@@ -142,83 +139,13 @@ class Record:
         """
         try:
             content: dict[str, Any] = json.loads(line)
-            subject = content.pop("subject")
+            subject = Subject.from_json(content.pop("subject"))
             method = Method(**content.pop("method"))
-            shape = (int(subject["shape"][0]), int(subject["shape"][1]))
             clicks = tuple(Click(*click) for click in content.pop("clicks"))
             rest = {name: tuple(values) for name, values in content.items()}
-            return cls(method, Subject(**{**subject, "shape": shape}), clicks=clicks, **rest)
+            return cls(method, subject, clicks=clicks, **rest)
         except (KeyError, TypeError, IndexError, AttributeError) as error:
             raise ValueError(f"no record: {error!r}") from error
-
-
-class Journal:
-    """Appends records to one process's file; use as a context manager.
-
-    Parameters
-    ----------
-    folder : Path
-        Folder of the run.
-    rank : int
-        Number of the process.
-
-    Raises
-    ------
-    OutputError
-        When the file cannot be written.
-    """
-
-    def __init__(self, folder: Path, rank: int) -> None:
-        path = folder / FOLDER / f"part-{rank:05d}.jsonl"
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            _cut_torn_line(path)
-            self._file = path.open("ab")
-        except OSError as error:
-            raise OutputError(f"The results cannot be kept in {path}: {error}") from error
-
-    def __enter__(self) -> Journal:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
-
-    def append(self, record: Record) -> None:
-        """Keep a record; it is on the disk when this returns.
-
-        Raises
-        ------
-        OutputError
-            When the disk is full or gone.
-        """
-        try:
-            self._file.write(record.to_line().encode() + b"\n")
-            self._file.flush()
-            os.fsync(self._file.fileno())
-        except OSError as error:
-            raise OutputError(f"{self._file.name} cannot be written: {error}") from error
-
-
-def read_records(folder: Path) -> Iterator[Record]:
-    """All records of a run, file by file, a torn last line left out.
-
-    Raises
-    ------
-    OutputError
-        When a file is damaged elsewhere.
-    """
-    for path in sorted((folder / FOLDER).glob("part-*.jsonl")):
-        with path.open(encoding="utf-8", errors="replace") as file:
-            for number, line in enumerate(file, start=1):
-                if not line.endswith("\n"):
-                    break
-                try:
-                    yield Record.from_line(line)
-                except ValueError as error:
-                    raise OutputError(
-                        f"{path} is damaged in line {number} ({error}); delete the line to "
-                        "evaluate its object again."
-                    ) from error
 
 
 def in_order(records: Iterable[Record], methods: Sequence[Method]) -> list[Record]:
@@ -226,13 +153,3 @@ def in_order(records: Iterable[Record], methods: Sequence[Method]) -> list[Recor
     rank = {method: number for number, method in enumerate(methods)}
     unique = {record.key: record for record in records if record.method in rank}
     return sorted(unique.values(), key=lambda item: (rank[item.method], item.subject.index))
-
-
-def _cut_torn_line(path: Path) -> None:
-    if not path.exists():
-        return
-    with path.open("rb+") as file:
-        content = file.read()
-        end = content.rfind(b"\n") + 1
-        if end != len(content):
-            file.truncate(end)

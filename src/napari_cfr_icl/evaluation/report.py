@@ -103,7 +103,7 @@ def _gain_table(groups: dict[tuple[str, Method], list[Record]], protocol: Protoc
     head: Row = ["data set", "method"]
     for (dataset, method), changes in _gains(groups, protocol).items():
         head = ["data set", "method", *changes]
-        rows.append([dataset, titles[method], *(_signed(change) for change in changes.values())])
+        rows.append([dataset, titles[method], *(change.signed() for change in changes.values())])
     return [head, *rows]
 
 
@@ -179,7 +179,3 @@ def _plain(value: Any) -> Any:
             for key, item in value.items()
         }
     return value
-
-
-def _signed(change: Interval) -> str:
-    return f"{change.mean:+.2f} [{change.low:+.2f}, {change.high:+.2f}]"

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from napari_cfr_icl._errors import MaskError
 from napari_cfr_icl.engine.clicks import Click, Clicks
 from napari_cfr_icl.engine.source import ImageSource
 from napari_cfr_icl.evaluation.clicking import click_through
-from napari_cfr_icl.evaluation.identity import claim
+from napari_cfr_icl.evaluation.identity import claim, identity_of
+from napari_cfr_icl.evaluation.journal import Journal, read_journals
+from napari_cfr_icl.evaluation.pace import Pace
 from napari_cfr_icl.evaluation.predictors import methods_of, predictors_for
-from napari_cfr_icl.evaluation.records import (
-    Journal,
-    Method,
-    Record,
-    Subject,
-    in_order,
-    read_records,
-)
+from napari_cfr_icl.evaluation.records import Method, Record, in_order
 from napari_cfr_icl.evaluation.report import write_report
 from napari_cfr_icl.evaluation.robot import user_for
 from napari_cfr_icl.evaluation.shares import Share, gather_text, together
@@ -80,7 +73,7 @@ def evaluate(
     share = Share.from_environment()
     datasets = open_datasets(options.datasets, options.reader)
     with together(share):
-        claim(options, datasets, share)
+        claim(options.out, identity_of(options, datasets), share)
         worker = _Worker(options, datasets, share, on_progress)
         with Journal(options.out, share.rank) as journal:
             for number, model in enumerate(options.models):
@@ -115,8 +108,8 @@ class _Worker:
         self._datasets = datasets
         self._share = share
         self._on_progress = on_progress
-        self._finished = {record.key for record in read_records(options.out)}
-        self._pace = _Pace()
+        self._finished = {record.key for record in read_journals(options.out, Record.from_line)}
+        self._pace = Pace()
 
     def run_model(self, model: str, number: int, journal: Journal) -> None:
         methods = methods_of(self._options, model)
@@ -146,15 +139,8 @@ class _Worker:
         ]
 
     def _one(self, page: Page, todo: _Todo, predictor: Predictor, image: ImageSource) -> Record:
-        truth, shape = todo.item.truth(), image.shape
-        if truth.shape != shape:
-            raise MaskError(
-                f"{page.picture.key} of {page.dataset} is {shape[0]} x {shape[1]} pixels, its "
-                f"object {todo.item.key} {truth.shape[0]} x {truth.shape[1]}."
-            )
-        subject = Subject(
-            page.dataset, page.picture.key, todo.item.key, todo.index, todo.item.area, shape
-        )
+        subject = page.subject(todo.index, todo.item, image.shape)
+        truth = page.truth(todo.item, image.shape)
         protocol = self._options.protocol
         user = user_for(protocol.user, protocol.seed, subject.name)
         done = click_through(predictor, image, truth, user, protocol)
@@ -167,20 +153,6 @@ class _Worker:
             self._on_progress(Progress(overall, left, record))
 
 
-class _Pace:
-    """How long the rest takes, from how long the part since the first report took."""
-
-    def __init__(self) -> None:
-        self._first: tuple[float, float] | None = None
-
-    def seconds_left(self, fraction: float) -> float | None:
-        now = time.monotonic()
-        if self._first is None:
-            self._first = now, fraction
-        begun, at = self._first
-        return None if fraction == at else (now - begun) * (1 - fraction) / (fraction - at)
-
-
 def _warm_up(predictors: Iterable[Predictor], image: ImageSource) -> None:
     """Let the networks compile and allocate before anything is timed."""
     middle = Click(image.shape[0] // 2, image.shape[1] // 2)
@@ -190,6 +162,10 @@ def _warm_up(predictors: Iterable[Predictor], image: ImageSource) -> None:
 
 def _gathered(options: EvaluateOptions, share: Share) -> list[Record]:
     """Every record that any process knows; the processes may not share a disk."""
-    own = [record for record in read_records(options.out) if share.has(record.subject.index)]
+    own = [
+        record
+        for record in read_journals(options.out, Record.from_line)
+        if share.has(record.subject.index)
+    ]
     texts = gather_text(share, "".join(record.to_line() + "\n" for record in own))
     return [Record.from_line(line) for text in texts for line in text.splitlines() if line]

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_cfr_icl._errors import SettingsError
+from napari_cfr_icl._errors import MaskError, SettingsError
 from napari_cfr_icl.evaluation.readers import open_dataset
+from napari_cfr_icl.evaluation.records import Subject
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
 
     from napari_cfr_icl.evaluation.dataset import Dataset, Picture, TrueObject
     from napari_cfr_icl.evaluation.options import DatasetChoice, Sample
@@ -42,6 +45,26 @@ class Page:
     objects: tuple[tuple[int, TrueObject], ...]
     number: int
     count: int
+
+    def subject(self, index: int, item: TrueObject, shape: tuple[int, int]) -> Subject:
+        """What to call one of its objects in the results."""
+        return Subject(self.dataset, self.picture.key, item.key, index, item.area, shape)
+
+    def truth(self, item: TrueObject, shape: tuple[int, int]) -> NDArray[np.int8]:
+        """The truth of one of its objects, (rows, columns).
+
+        Raises
+        ------
+        MaskError
+            When it does not fit the picture, of size `shape`.
+        """
+        truth = item.truth()
+        if truth.shape != shape:
+            raise MaskError(
+                f"{self.picture.key} of {self.dataset} is {shape[0]} x {shape[1]} pixels, its "
+                f"object {item.key} {truth.shape[0]} x {truth.shape[1]}."
+            )
+        return truth
 
 
 def open_datasets(choices: Sequence[DatasetChoice], options: ReaderOptions) -> list[Dataset]:

@@ -1,0 +1,114 @@
+"""Results kept on disk as soon as they are there.
+
+One file of JSON lines for each process, only ever appended to: after a kill at any moment all
+finished objects are there, and at most the last line is torn.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Protocol, Self, TypeVar
+
+from napari_cfr_icl._errors import OutputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+FOLDER = "records"
+
+Kept = TypeVar("Kept")
+
+
+class Keepable(Protocol):
+    """A result that can be kept."""
+
+    def to_line(self) -> str:
+        """The result as one line of text."""
+        ...
+
+
+class Journal:
+    """Appends results to one process's file; use as a context manager.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of the run.
+    rank : int
+        Number of the process.
+
+    Raises
+    ------
+    OutputError
+        When the file cannot be written.
+    """
+
+    def __init__(self, folder: Path, rank: int) -> None:
+        path = folder / FOLDER / f"part-{rank:05d}.jsonl"
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _cut_torn_line(path)
+            self._file = path.open("ab")
+        except OSError as error:
+            raise OutputError(f"The results cannot be kept in {path}: {error}") from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def append(self, result: Keepable) -> None:
+        """Keep a result; it is on the disk when this returns.
+
+        Raises
+        ------
+        OutputError
+            When the disk is full or gone.
+        """
+        try:
+            self._file.write(result.to_line().encode() + b"\n")
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise OutputError(f"{self._file.name} cannot be written: {error}") from error
+
+
+def read_journals(folder: Path, parse: Callable[[str], Kept]) -> Iterator[Kept]:
+    """All results of a run, file by file, a torn last line left out.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of the run.
+    parse : callable
+        Makes a result of a line; raises ValueError when it cannot.
+
+    Raises
+    ------
+    OutputError
+        When a file is damaged elsewhere.
+    """
+    for path in sorted((folder / FOLDER).glob("part-*.jsonl")):
+        with path.open(encoding="utf-8", errors="replace") as file:
+            for number, line in enumerate(file, start=1):
+                if not line.endswith("\n"):
+                    break
+                try:
+                    yield parse(line)
+                except ValueError as error:
+                    raise OutputError(
+                        f"{path} is damaged in line {number} ({error}); delete the line to "
+                        "evaluate its object again."
+                    ) from error
+
+
+def _cut_torn_line(path: Path) -> None:
+    if not path.exists():
+        return
+    with path.open("rb+") as file:
+        content = file.read()
+        end = content.rfind(b"\n") + 1
+        if end != len(content):
+            file.truncate(end)

@@ -1,0 +1,99 @@
+"""Policies of the inner loop to search among."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import TYPE_CHECKING
+
+from napari_cfr_icl._errors import SettingsError
+
+if TYPE_CHECKING:
+    from napari_cfr_icl.engine.settings import Refinement
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """What the search tries; all combinations that differ.
+
+    Parameters
+    ----------
+    steps : tuple of int
+        Inner steps n; 0 is always tried.
+    pixels : tuple of int
+        A-CFR thresholds in pixels.
+    fractions : tuple of float
+        A-CFR thresholds as a share of the object's area.
+    first_clicks : tuple of int or None
+        Refine the first k clicks only; None refines every click.
+    guards : tuple of bool
+        Without and with refusing steps that contradict a click.
+    """
+
+    steps: tuple[int, ...] = (1, 2, 3, 4)
+    pixels: tuple[int, ...] = (5, 20, 80)
+    fractions: tuple[float, ...] = (0.001, 0.002, 0.005, 0.01, 0.02)
+    first_clicks: tuple[int | None, ...] = (1, 2, 3, None)
+    guards: tuple[bool, ...] = (False, True)
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "first_clicks", "guards"):
+            if not getattr(self, name):
+                raise SettingsError(f"The search needs at least one value for {name}.")
+
+
+def policies_of(grid: Grid, current: Refinement) -> list[Refinement]:
+    """Every policy of a grid once: no refinement first, then the current one, then the others.
+
+    Parameters
+    ----------
+    grid : Grid
+        What to try.
+    current : Refinement
+        Today's policy; what the grid does not vary is taken from it.
+    """
+    plain = replace(current, adaptive=False, threshold_pixels=0, threshold_fraction=0.0)
+    stops = [
+        plain,
+        *(replace(plain, adaptive=True, threshold_pixels=pixels) for pixels in grid.pixels),
+        *(replace(plain, adaptive=True, threshold_fraction=share) for share in grid.fractions),
+    ]
+    tried = [
+        replace(stop, steps=steps, first_clicks=first, guard=guard)
+        for steps, stop, first, guard in product(grid.steps, stops, grid.first_clicks, grid.guards)
+    ]
+    none = replace(current, steps=0)
+    return list(dict.fromkeys(canonical(policy) for policy in (none, current, *tried)))
+
+
+def canonical(policy: Refinement) -> Refinement:
+    """The same policy without what makes no difference to it."""
+    if policy.steps == 0:
+        policy = replace(policy, adaptive=False, first_clicks=None, guard=False)
+    if policy.steps == 1:
+        # the loop ends after its only step, converged or not
+        policy = replace(policy, adaptive=False)
+    if not policy.adaptive:
+        policy = replace(policy, threshold_pixels=0, threshold_fraction=0.0, inclusive=False)
+    return policy
+
+
+def describe(policy: Refinement) -> str:
+    """A policy in words: "A-CFR-4 below 0.2 %, first 2 clicks, guarded"."""
+    if policy.steps == 0:
+        return "StdInfer"
+    text = policy.name.upper()
+    if policy.adaptive:
+        limits = []
+        if policy.threshold_pixels:
+            limits.append(f"{policy.threshold_pixels} px")
+        if policy.threshold_fraction:
+            limits.append(f"{100 * policy.threshold_fraction:g} %")
+        text += f" below {' or '.join(limits) or '0 px'}"
+    if policy.first_clicks is None:
+        text += ", every click"
+    else:
+        text += (
+            ", first click" if policy.first_clicks == 1 else f", first {policy.first_clicks} clicks"
+        )
+    return text + (", guarded" if policy.guard else "")

@@ -1,0 +1,126 @@
+"""Tries policies of the inner loop on one object after another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from napari_cfr_icl.engine.source import ImageSource
+from napari_cfr_icl.evaluation.findings import Finding
+from napari_cfr_icl.evaluation.pace import Pace
+from napari_cfr_icl.evaluation.replay import replay_policies
+from napari_cfr_icl.evaluation.robot import user_for
+from napari_cfr_icl.evaluation.shares import Share
+from napari_cfr_icl.evaluation.work import Page, pages
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+
+    from napari_cfr_icl.engine.predictor import Predictor
+    from napari_cfr_icl.engine.settings import Refinement
+    from napari_cfr_icl.evaluation.dataset import Dataset, TrueObject
+    from napari_cfr_icl.evaluation.options import Protocol, Sample
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is tried on which objects.
+
+    Parameters
+    ----------
+    policies : tuple of Refinement
+        No refinement first, and each once; see `napari_cfr_icl.evaluation.policies.policies_of`.
+    current : Refinement
+        Today's policy, one of them.
+    sample : Sample
+        Which pictures and objects take part.
+    protocol : Protocol
+        How they are clicked.
+    """
+
+    policies: tuple[Refinement, ...]
+    current: Refinement
+    sample: Sample
+    protocol: Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class SearchProgress:
+    """How far a search is.
+
+    Parameters
+    ----------
+    fraction : float
+        Share of this process's work that is done, 0 to 1.
+    seconds_left : float or None
+        How long the rest will take at this pace; None before anything was timed.
+    finding : Finding
+        What was just found.
+    """
+
+    fraction: float
+    seconds_left: float | None
+    finding: Finding
+
+
+def search(
+    predictor: Predictor,
+    datasets: Sequence[Dataset],
+    plan: Plan,
+    share: Share | None = None,
+    finished: Collection[int] = (),
+) -> Iterator[SearchProgress]:
+    """Try all policies on every object; stop iterating to cancel.
+
+    Parameters
+    ----------
+    predictor : Predictor
+        The network, and everything but the inner loop.
+    datasets : sequence of Dataset
+        Images with finished labels.
+    plan : Plan
+        What to try.
+    share : Share, optional
+        The objects of this process; all by default.
+    finished : collection of int
+        Running numbers of objects to leave out.
+
+    Yields
+    ------
+    SearchProgress
+        One for each object.
+
+    Raises
+    ------
+    CfrIclError
+        When a picture or its labels cannot be used.
+    """
+    share, pace = share or Share(), Pace()
+    for page in pages(datasets, plan.sample):
+        missing = [
+            (index, item)
+            for index, item in page.objects
+            if share.has(index) and index not in finished
+        ]
+        if not missing:
+            continue
+        image = ImageSource.of(page.picture.image())
+        for done, (index, item) in enumerate(missing, start=1):
+            finding = _finding(predictor, image, page, (index, item), plan)
+            fraction = (page.number + done / len(missing)) / page.count
+            yield SearchProgress(fraction, pace.seconds_left(fraction), finding)
+
+
+def _finding(
+    predictor: Predictor,
+    image: ImageSource,
+    page: Page,
+    numbered: tuple[int, TrueObject],
+    plan: Plan,
+) -> Finding:
+    index, item = numbered
+    subject = page.subject(index, item, image.shape)
+    user = user_for(plan.protocol.user, plan.protocol.seed, subject.name)
+    truth = page.truth(item, image.shape)
+    replay = replay_policies(predictor, image, truth, user, plan.policies, plan.protocol)
+    return Finding(subject, replay)
