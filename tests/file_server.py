@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
@@ -76,7 +76,9 @@ class _Handler(BaseHTTPRequestHandler):
         if with_body:
             if served.cuts:
                 body = body[: served.cuts.pop(0)]
-            self.wfile.write(body)
+            # Whoever asked may have hung up.
+            with suppress(ConnectionError):
+                self.wfile.write(body)
 
     def _send_head(self, served: Served) -> bytes:
         whole = len(served.content)
@@ -98,5 +100,5 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         return body
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, *args: object) -> None:
         """Keep the tests' output clean."""

@@ -4,8 +4,8 @@ import os
 import socket
 
 import pytest
-from file_server import Site, serving
 
+from file_server import Site, serving
 from napari_cfr_icl._errors import DownloadError
 from napari_cfr_icl.zoo.transfer import fetch, remote_size
 
@@ -117,7 +117,7 @@ def test_a_server_that_states_neither_length_nor_version_will_do(site: Site, tar
 
 def test_what_does_not_pass_the_check_is_thrown_away(site: Site, target):
     url = site.put("/m", CONTENT)
-    with pytest.raises(DownloadError, match="not what it should be: it is a cake.*thrown away"):
+    with pytest.raises(DownloadError, match=r"not what it should be: it is a cake.*thrown away"):
         fetch(url, target, lambda path: "it is a cake")
     assert names(target.parent) == []
 
@@ -177,7 +177,7 @@ def test_a_disk_that_fills_up_on_the_way(site: Site, target):
 
 def test_a_folder_that_does_not_let_itself_be_written(site: Site, tmp_path):
     (tmp_path / "folder").write_text("a file, really")
-    with pytest.raises(DownloadError, match="Nothing can be written into .*choose another folder"):
+    with pytest.raises(DownloadError, match=r"Nothing can be written into .*choose another folder"):
         fetch(site.put("/m", CONTENT), tmp_path / "folder" / "model.pth", fine)
 
 

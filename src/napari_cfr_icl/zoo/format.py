@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from safetensors import SafetensorError, safe_open
 
 from napari_cfr_icl._errors import ModelFileError, OutputError
-from napari_cfr_icl.zoo.writing import explain_write_failure, publish
+from napari_cfr_icl.zoo.writing import explain_write_failure, whole_or_nothing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -97,22 +97,19 @@ def save(model: ClickModel, path: Path, info: ModelInfo) -> None:
     from safetensors.torch import save_file
 
     weights = {key: _stored(key, weight, info.dtype) for key, weight in model.state_dict().items()}
-    part = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.touch()
-        mode = part.stat().st_mode
-        save_file(weights, part, metadata={_KEY: _to_json(info)})
-        part.chmod(mode)  # safetensors would keep the file from everyone but its owner
-        publish(part, path)
+        with whole_or_nothing(path) as part:
+            part.touch()
+            mode = part.stat().st_mode
+            save_file(weights, part, metadata={_KEY: _to_json(info)})
+            part.chmod(mode)  # safetensors would keep the file from everyone but its owner
     except OSError as error:
         raise OutputError(explain_write_failure(error, path.parent)) from error
     except SafetensorError as error:
         raise OutputError(
             f"{path} could not be written ({error}): free some space, or choose another folder."
         ) from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def read_info(path: Path) -> ModelInfo:

@@ -17,7 +17,7 @@ from py7zr.exceptions import AbsolutePathError, ArchiveError, PasswordRequired
 from py7zr.io import Py7zIO, WriterFactory
 
 from napari_cfr_icl._errors import DownloadError
-from napari_cfr_icl.zoo.writing import explain_write_failure, publish
+from napari_cfr_icl.zoo.writing import explain_write_failure, whole_or_nothing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,13 +53,12 @@ def unpack(
     DownloadError
         When the archive is damaged (it is removed then) or the disk is full (it is kept).
     """
-    part = target.with_name(target.name + ".part")
     try:
-        with part.open("wb") as stream:
-            _extract_largest(volumes, stream, progress)
-        if (problem := verify(part)) is not None:
-            raise py7zr.Bad7zFile(f"{target.name} in it is not what it should be: {problem}")
-        publish(part, target)
+        with whole_or_nothing(target) as part:
+            with part.open("wb") as stream:
+                _extract_largest(volumes, stream, progress)
+            if (problem := verify(part)) is not None:
+                raise py7zr.Bad7zFile(f"{target.name} in it is not what it should be: {problem}")
     except _DAMAGE as error:
         _remove(volumes)
         raise DownloadError(
@@ -68,8 +67,6 @@ def unpack(
         ) from error
     except OSError as error:
         raise DownloadError(explain_write_failure(error, target.parent)) from error
-    finally:
-        part.unlink(missing_ok=True)
     _remove(volumes)
 
 

@@ -1,0 +1,54 @@
+import pytest
+
+from checkpoints import HRNET, tiny
+from napari_cfr_icl.zoo import CATALOGUE, ModelInfo, Store, available, import_checkpoint, save
+from napari_cfr_icl.zoo.listing import ModelState
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "models")
+
+
+def by_name(store):
+    return {status.name: status for status in available(store)}
+
+
+def test_a_fresh_machine_has_the_shipped_model_and_knows_the_others(store):
+    listed = by_name(store)
+    assert list(listed) == list(CATALOGUE)
+    assert {name: status.state for name, status in listed.items() if status.path} == {
+        "hrnet18-cocolvis": ModelState.BUILT_IN
+    }
+    assert listed["ritm-hrnet32-cocolvis"].state is ModelState.DOWNLOADABLE
+    assert listed["ritm-hrnet32-cocolvis"].size == 119_000_000
+    assert listed["simpleclick-vit-h-sbd"].state is ModelState.BY_HAND
+    assert listed["simpleclick-vit-h-sbd"].size is None
+    assert listed["simpleclick-vit-xtiny"].trained_on is None
+    assert not store.folder.exists()
+
+
+def test_a_downloaded_model_has_its_true_size(store):
+    store.folder.mkdir()
+    (store.folder / "sbd_h18_itermask.pth").write_bytes(b"12345")
+    status = by_name(store)["ritm-hrnet18-sbd"]
+    assert (status.state, status.size) == (ModelState.DOWNLOADED, 5)
+
+
+def test_a_model_of_one_s_own_comes_last_with_what_it_says_of_itself(store):
+    model = tiny()
+    info = ModelInfo("cells", model.architecture, "CC0", "us", "forty pictures")
+    save(model, store.folder / "cells.safetensors", info)
+    import_checkpoint(HRNET, "unknown", store)
+    *_, cells, unknown = available(store)
+    assert (cells.name, cells.state) == ("cells", ModelState.IMPORTED)
+    assert (cells.licence, cells.source, cells.trained_on) == ("CC0", "us", "forty pictures")
+    assert (unknown.licence, unknown.trained_on) == (None, None)
+
+
+def test_a_damaged_file_is_listed_with_what_is_wrong(store):
+    store.folder.mkdir()
+    (store.folder / "broken.safetensors").write_bytes(b"oops")
+    status = by_name(store)["broken"]
+    assert "damaged" in status.notes
+    assert status.licence is None

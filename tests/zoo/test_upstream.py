@@ -1,0 +1,209 @@
+import pickle
+import random
+from collections import OrderedDict
+
+import pytest
+import torch
+
+from checkpoints import (
+    HRNET,
+    TINY_VIT,
+    VIT,
+    Malicious,
+    plain_pickle,
+    same_weights,
+    settings,
+    tiny,
+    write,
+)
+from golden_models import arrays, made_up_weights, public_shapes
+from napari_cfr_icl._errors import ModelFileError
+from napari_cfr_icl.zoo import load
+
+MODEL = tiny()
+WEIGHTS = MODEL.state_dict()
+PUBLISHED = {
+    "use_leaky_relu": True,
+    "use_disks": True,
+    "norm_radius": 5,
+    "binary_prev_mask": False,
+    "clicks_groups": None,
+    "norm_mean_std": ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
+}
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "model.pth"
+
+
+def attempt(path):
+    """The model and nothing, or nothing and what is said about it."""
+    try:
+        return load(path), ""
+    except ModelFileError as error:
+        return None, str(error)
+
+
+def hrnet(**changes):
+    return {"state_dict": WEIGHTS, "config": settings("HRNetModel", **PUBLISHED | changes)}
+
+
+@pytest.mark.parametrize("source", [HRNET, VIT], ids=["hrnet", "vit"])
+def test_public_files_load_and_give_the_public_logits(source):
+    recorded = arrays(f"{source.stem}__raw")
+    image = torch.from_numpy(recorded["a_image"]).permute(0, 3, 1, 2) / 255
+    with torch.inference_mode():
+        logits = load(source)(
+            image, torch.from_numpy(recorded["a_prev"]), torch.from_numpy(recorded["a_points"])
+        )
+    expected = torch.from_numpy(recorded["a_logits_s2"])
+    torch.testing.assert_close(logits[..., ::2, ::2], expected, atol=1e-4, rtol=0)
+
+
+def test_what_comes_is_ready_to_use():
+    model = load(str(HRNET))
+    assert not model.training
+    assert {weight.dtype for weight in model.parameters()} == {torch.float32}
+    assert {weight.device.type for weight in model.parameters()} == {"cpu"}
+
+
+@pytest.mark.parametrize("legacy", [False, True], ids=["zip", "before-1.6"])
+@pytest.mark.parametrize("name", ["hrnet18s", "hrnet18_noprevmask", "vit_xtiny"])
+def test_published_sizes_fit_key_by_key(path, name, legacy):
+    weights = made_up_weights(public_shapes()[name], gain=1.0)
+    model = load(write(path, {"state_dict": OrderedDict(weights)}, legacy=legacy))
+    mine = model.state_dict()
+    unused = [key for key in weights if key not in mine]
+    assert all(key.startswith(model.dead_keys) for key in unused)
+    assert all(torch.equal(mine[key], weights[key]) for key in mine)
+
+
+def test_settings_decide_what_shapes_do_not(path):
+    content = hrnet(use_disks=False, norm_radius=260)
+    model = load(write(path, content))
+    assert model.architecture["click_style"] == "distances"
+    assert model.architecture["click_radius"] == 260
+
+
+def test_attention_heads_come_from_the_settings(path):
+    weights = tiny(TINY_VIT).state_dict()
+    config = settings("PlainVitModel", backbone_params={"num_heads": 4}, use_leaky_relu=False)
+    assert (
+        load(write(path, {"state_dict": weights, "config": config})).architecture["num_heads"] == 4
+    )
+
+
+def test_attention_heads_that_nothing_tells_are_not_guessed(path):
+    with pytest.raises(ModelFileError, match=r"attention heads .* cannot be told"):
+        load(write(path, {"state_dict": tiny(TINY_VIT).state_dict()}))
+
+
+@pytest.mark.parametrize("content", [{"state_dict": WEIGHTS}, dict(WEIGHTS)], ids=["no", "bare"])
+def test_without_settings_it_is_taken_as_published(path, content):
+    assert same_weights(load(write(path, content)), MODEL)
+
+
+def test_half_precision_is_widened(path):
+    half = {key: weight.half() for key, weight in WEIGHTS.items()}
+    loaded = load(write(path, {"state_dict": half})).state_dict()
+    assert loaded["maps_transform.0.weight"].dtype is torch.float32
+    assert loaded["feature_extractor.bn1.num_batches_tracked"].dtype is torch.int64
+
+
+def test_batch_counters_may_be_missing(path):
+    kept = {k: w for k, w in WEIGHTS.items() if not k.endswith("num_batches_tracked")}
+    assert same_weights(load(write(path, {"state_dict": kept})), MODEL)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        pytest.param({"norm_mean_std": ([0.5] * 3, [0.5] * 3)}, "norm_mean_std=", id="colours"),
+        pytest.param({"norm_mean_std": 7}, "norm_mean_std=7", id="nonsense"),
+        pytest.param({"use_leaky_relu": False}, "use_leaky_relu=False", id="activation"),
+        pytest.param({"binary_prev_mask": True}, "binary_prev_mask=True", id="binary-mask"),
+        pytest.param({"clicks_groups": [1]}, r"clicks_groups=\[1\]", id="click-groups"),
+    ],
+)
+def test_a_setting_that_would_be_ignored_is_refused(path, change, message):
+    with pytest.raises(ModelFileError, match=f"not supported here: .*{message}"):
+        load(write(path, hrnet(**change)))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        pytest.param([{}, {}], "holds 2 networks, one for each stage", id="several-stages"),
+        pytest.param({"model": WEIGHTS}, "a pretrained backbone .such as an MAE", id="mae"),
+        pytest.param(7, "holds a int, not a network", id="number"),
+        pytest.param({}, "no weights of a network", id="nothing"),
+        pytest.param({"state_dict": {"a": 1}}, "no weights of a network", id="no-tensors"),
+        pytest.param({"state_dict": {3: torch.zeros(1)}}, "no weights of a", id="no-names"),
+        pytest.param({"state_dict": {"a": torch.zeros(1)}}, "neither .* nor", id="other-network"),
+        pytest.param({"state_dict": WEIGHTS, "config": 3}, "damaged settings", id="config"),
+        pytest.param(
+            {"state_dict": WEIGHTS, "config": {"class": "x.HRNetModel", "params": {"a": 1}}},
+            "damaged settings",
+            id="params",
+        ),
+        pytest.param(
+            {"state_dict": WEIGHTS, "config": {"class": "isegm.model.DeeplabModel"}},
+            "of the kind DeeplabModel; only PlainVitModel and HRNetModel",
+            id="deeplab",
+        ),
+    ],
+)
+def test_what_is_no_click_model_gets_one_sentence(path, content, message):
+    with pytest.raises(ModelFileError, match=message):
+        load(write(path, content))
+
+
+@pytest.mark.parametrize("legacy", [False, True], ids=["zip", "before-1.6"])
+def test_a_malicious_file_runs_nothing(path, tmp_path, legacy):
+    trace = tmp_path / "it ran"
+    write(path, {"state_dict": WEIGHTS, "config": Malicious(trace)}, legacy=legacy)
+    with pytest.raises(ModelFileError, match=r"wants to run code .*\.mkdir.*its publisher"):
+        load(path)
+    assert not trace.exists()
+    torch.load(path, weights_only=False)
+    assert trace.exists(), "the file is harmless: this test shows nothing"
+
+
+def test_a_malicious_bare_pickle_runs_nothing(path, tmp_path):
+    trace = tmp_path / "it ran"
+    with pytest.raises(ModelFileError, match="wants to run code"):
+        load(plain_pickle(path, Malicious(trace)))
+    assert not trace.exists()
+
+
+def test_the_stand_ins_are_not_left_behind(path):
+    load(VIT)
+    with pytest.raises(pickle.UnpicklingError, match="CrossEntropyLoss"):
+        torch.load(VIT, weights_only=True)
+
+
+def test_all_that_was_refused_is_listed(path):
+    content = {"a": torch.nn.Linear(1, 1), "b": torch.nn.ReLU()}
+    with pytest.raises(ModelFileError, match=r"activation\.ReLU, torch\..*\.Linear"):
+        load(write(path, content))
+
+
+@pytest.mark.parametrize("legacy", [False, True], ids=["zip", "before-1.6"])
+@pytest.mark.parametrize("seed", range(15))
+def test_a_damaged_file_is_loaded_whole_or_gets_one_sentence(path, legacy, seed):
+    """Old files have no checksums, so a change among the weights cannot be seen in them."""
+    content = bytearray(write(path, {"state_dict": WEIGHTS}, legacy=legacy).read_bytes())
+    draw = random.Random(seed)
+    where = draw.randrange(4, 20_000)
+    if draw.random() < 0.3:
+        del content[where:]
+    else:
+        content[where] ^= 1 << draw.randrange(8)
+    path.write_bytes(content)
+    loaded, complaint = attempt(path)
+    if loaded is None:
+        assert complaint.startswith(str(path))
+    else:
+        assert legacy
+        assert loaded.state_dict().keys() == WEIGHTS.keys()
