@@ -28,10 +28,10 @@ find_python() {
 
 make_venv() {
     local python=$1
-    "$python" -m venv "$venv" && return
-    # Debian keeps the venv module in a package of its own.
-    rm -rf "$venv"
-    scripts/apt_install.sh python3-venv
+    # Debian keeps what venv needs in a package of its own.
+    if ! "$python" -c 'import ensurepip' 2>/dev/null; then
+        scripts/apt_install.sh "$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')"
+    fi
     "$python" -m venv "$venv" || die "'$python -m venv' does not work on this machine."
 }
 
