@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from napari_cfr_icl.engine.acceleration import Run, quickest
 from napari_cfr_icl.engine.device import pick_device, readable_memory_errors
 
 if TYPE_CHECKING:
     import torch
 
+    from napari_cfr_icl.engine.models import ClickModel
     from napari_cfr_icl.engine.settings import Precision
 
 
@@ -17,21 +19,32 @@ class Network:
 
     Parameters
     ----------
-    model : torch.nn.Module
-        As `napari_cfr_icl.zoo.load` returns it. It is not changed.
+    model : ClickModel
+        As `napari_cfr_icl.zoo.load` returns it; it is moved to the device.
     device : str
         See `pick_device`.
     precision : {"float32", "fast"}
         "fast" takes the quickest arithmetic that a timed trial finds.
+
+    Attributes
+    ----------
+    device : torch.device
+        Where it runs.
+    arithmetic : str
+        In what it computes: "float32", "bfloat16", "float16" or "int8".
     """
 
-    def __init__(self, model: Any, device: str, precision: Precision) -> None:
+    def __init__(self, model: ClickModel, device: str, precision: Precision) -> None:
         self.device = pick_device(device)
-        self.precision = precision
-        self._model = model.to(self.device).eval()
+        with readable_memory_errors(self.device):
+            self._model = model.to(self.device).eval()
+            self.arithmetic = "float32"
+            self._run: Run = model.forward_maps
+            if precision == "fast":
+                self.arithmetic, self._run = quickest(model, self.device)
 
     def nearest_size(self, size: tuple[int, int]) -> tuple[int, int]:
-        """The input size closest to `size`, (rows, columns), that the network takes."""
+        """Find the input size closest to `size`, (rows, columns), that the network takes."""
         return self._model.nearest_size(*size)
 
     def __call__(
@@ -39,4 +52,4 @@ class Network:
     ) -> torch.Tensor:
         """Logits (B, 1, rows, columns), float32; see the model's `forward`."""
         with readable_memory_errors(self.device):
-            return self._model(image, previous, points)
+            return self._run(image, self._model.draw_maps(previous, points))

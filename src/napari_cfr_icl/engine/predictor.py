@@ -24,7 +24,8 @@ from napari_cfr_icl.engine.zooming import first_window
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    import torch
+    from napari_cfr_icl.engine.models import ClickModel
+
 
 Previous = Prediction | Patch | NDArray[Any] | None
 
@@ -34,7 +35,7 @@ class Predictor:
 
     Parameters
     ----------
-    model : torch.nn.Module
+    model : ClickModel
         A click model as `napari_cfr_icl.zoo.load` returns it.
     settings : Settings, optional
         By default the `interactive` preset for this model.
@@ -48,9 +49,9 @@ class Predictor:
     """
 
     def __init__(
-        self, model: torch.nn.Module, settings: Settings | None = None, device: str = "auto"
+        self, model: ClickModel, settings: Settings | None = None, device: str = "auto"
     ) -> None:
-        self.settings = settings or Settings.interactive(model)  # type: ignore[arg-type]
+        self.settings = settings or Settings.interactive(model)
         self.network = Network(model, device, self.settings.precision)
 
     def predict(

@@ -133,7 +133,7 @@ def contradicts(newer: Patch, older: Patch, clicks: Clicks, mask_threshold: floa
 
 
 def _agrees(mask: Patch, click: Click, mask_threshold: float) -> bool:
-    return (mask.at(click.row, click.col) > mask_threshold) == click.positive
+    return bool(mask.at(click.row, click.col) > mask_threshold) == click.positive
 
 
 def _timed(once: Callable[[Patch | None], Patch], mask: Patch | None) -> tuple[Patch, float]:

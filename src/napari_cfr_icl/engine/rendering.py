@@ -143,7 +143,8 @@ class Rendering:
             pixels = pixels[..., np.newaxis]
         if self.is_plain_rgb and pixels.dtype == np.uint8:
             # A division, not a product with 1/255: the public code's numbers to the last bit.
-            return np.divide(pixels[..., :3], np.float32(255), dtype=np.float32)
+            quotient: NDArray[np.float32] = np.divide(pixels[..., :3], np.float32(255))
+            return quotient
         if len(self.channels) == 1 and self.channels[0].colour == WHITE:
             grey = _stretched(pixels, self.channels[0])
             return np.repeat(grey[..., np.newaxis], 3, axis=2)
@@ -167,7 +168,7 @@ def _stretched(pixels: NDArray[Any], channel: Channel) -> NDArray[np.float32]:
     # Wide integers and doubles lose the contrast of a narrow range if cut to float32 first.
     plane = pixels[..., channel.index]
     wide = plane.dtype.itemsize > 2 and plane.dtype != np.float32
-    values = plane.astype(np.float64 if wide else np.float32)
+    values: NDArray[np.floating[Any]] = plane.astype(np.float64 if wide else np.float32)
     values = (values - channel.low) / (channel.high - channel.low)
     values = np.nan_to_num(values, copy=False, nan=0.0, posinf=1.0, neginf=0.0)
     values = np.clip(values, 0, 1, out=values).astype(np.float32, copy=False)

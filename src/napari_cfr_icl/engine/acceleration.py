@@ -1,0 +1,176 @@
+"""Quick arithmetic: the ways to run a network on a device, and a timed trial that picks one.
+
+What a processor is good at is found by trying, not by its name: bfloat16 is several times quicker
+than float32 on one machine and slower on the next.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import warnings
+from collections.abc import Callable
+from copy import deepcopy
+
+import torch
+from torch import Tensor, nn
+
+from napari_cfr_icl.engine.models import ClickModel, folded
+from napari_cfr_icl.engine.quantised import with_int8_linears
+
+logger = logging.getLogger(__name__)
+
+Run = Callable[[Tensor, Tensor], Tensor]
+"""Image (B, 3, H, W) and click maps (B, C, H, W), float32, to logits (B, 1, H, W), float32."""
+
+AGREEMENT = 0.1
+"""Largest difference from float32 logits that a quicker way may make: root mean square over the
+standard deviation of the logits. Rounding to bfloat16 makes about 0.01 to 0.03."""
+
+TRIAL_SIDE = 256
+"""Side in pixels of the picture of the trial."""
+
+TRIAL_RUNS = 2
+"""Timed runs per way; the quickest counts."""
+
+WARM_UP_RUNS = 2
+"""Runs before: a traced network rewrites itself during the first two."""
+
+
+class Accelerated(nn.Module):
+    """A network in another arithmetic: takes and gives float32.
+
+    Parameters
+    ----------
+    model : ClickModel
+        Already converted to `dtype`.
+    dtype : torch.dtype
+        Of its inputs.
+    """
+
+    def __init__(self, model: ClickModel, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.model = model
+        self.dtype = dtype
+
+    def forward(self, image: Tensor, maps: Tensor) -> Tensor:
+        """Logits, as `Run` says."""
+        image, maps = (
+            values.to(self.dtype, memory_format=torch.channels_last) for values in (image, maps)
+        )
+        logits: Tensor = self.model.forward_maps(image, maps)
+        return logits.float()
+
+
+@torch.inference_mode()
+def quickest(model: ClickModel, device: torch.device) -> tuple[str, Run]:
+    """Try every way to run a network on a device, and take the quickest whose masks agree.
+
+    Parameters
+    ----------
+    model : ClickModel
+        In eval mode, float32, on the device. It is not changed.
+    device : torch.device
+        Where it runs.
+
+    Returns
+    -------
+    name : str
+        "float32", "bfloat16", "float16" or "int8".
+    run : callable
+        See `Run`.
+    """
+    image, maps = _trial_inputs(model, device)
+    reference = model.forward_maps(image, maps)
+    best_name = "float32"
+    best_run: Run = model.forward_maps
+    best_seconds = _seconds(best_run, (image, maps))
+    for name in _ways(model, device):
+        try:
+            run = accelerated(model, name)
+            difference = _difference(run(image, maps), reference)
+            seconds = _seconds(run, (image, maps))
+        except (RuntimeError, AttributeError) as error:
+            # An arithmetic that this build of PyTorch lacks on this device is no way, nothing more.
+            logger.debug("%s cannot run in %s: %s", type(model).__name__, name, error)
+            continue
+        logger.debug("%s takes %.0f ms, differs by %.4f", name, 1000 * seconds, difference)
+        if difference <= AGREEMENT and seconds < best_seconds:
+            best_name, best_run, best_seconds = name, run, seconds
+    return best_name, best_run
+
+
+def accelerated(model: ClickModel, way: str) -> Run:
+    """Make a network run one way: batch norms folded, channels last, traced and frozen.
+
+    Parameters
+    ----------
+    model : ClickModel
+        In eval mode, float32. It is not changed.
+    way : {"float32", "bfloat16", "float16", "int8"}
+        "int8" multiplies the linear layers in 8 bits, with a scale for each output and each call,
+        and computes all else in bfloat16.
+    """
+    dtype = torch.bfloat16 if way == "int8" else getattr(torch, way)
+    copy = folded(model) if _has_batch_norms(model) else deepcopy(model)
+    if way == "int8":
+        copy = with_int8_linears(copy)
+    copy = copy.to(dtype).to(memory_format=torch.channels_last)
+    wrapped = Accelerated(copy, dtype).eval()
+    # Only small networks gain: for the others Python's share of the time is nothing.
+    return _traced(wrapped) if _has_batch_norms(model) else wrapped
+
+
+def _traced(module: Accelerated) -> Run:
+    parameter = next(module.parameters())
+    image = torch.zeros(1, 3, TRIAL_SIDE, TRIAL_SIDE, device=parameter.device)
+    maps = image if module.model.with_previous else image[:, :2]
+    with warnings.catch_warnings():
+        # PyTorch means to replace tracing one day; what replaces it needs a C++ compiler.
+        warnings.simplefilter("ignore")
+        traced = torch.jit.trace(module, (image, maps), check_trace=False)  # type: ignore[no-untyped-call]
+        frozen: Run = torch.jit.freeze(traced)
+    return frozen
+
+
+def _ways(model: ClickModel, device: torch.device) -> list[str]:
+    if device.type == "cuda":
+        return ["float32", "bfloat16", "float16"]
+    if device.type == "mps":
+        return ["float32", "float16"]
+    linear = any(isinstance(module, nn.Linear) for module in model.modules())
+    return ["float32", "bfloat16", *(["int8"] if linear else [])]
+
+
+def _has_batch_norms(model: nn.Module) -> bool:
+    return any(isinstance(module, nn.BatchNorm2d) for module in model.modules())
+
+
+def _trial_inputs(model: ClickModel, device: torch.device) -> tuple[Tensor, Tensor]:
+    """A bright disc on a ramp, clicked in the middle."""
+    rows, cols = model.nearest_size(TRIAL_SIDE, TRIAL_SIDE)
+    down = torch.linspace(-1, 1, rows)[:, None]
+    across = torch.linspace(-1, 1, cols)[None]
+    disc = ((down**2 + across**2) < 0.2).float()
+    ramp = (down + across) / 8
+    picture = torch.stack([0.5 * disc + 0.3 + ramp, 0.6 * disc + 0.2, 0.4 - ramp])
+    points = torch.tensor([[[rows / 2, cols / 2, 0.0], [-1.0, -1.0, -1.0]]])
+    maps = model.draw_maps(torch.zeros(1, 1, rows, cols, device=device), points.to(device))
+    return picture[None].to(device), maps
+
+
+def _difference(logits: Tensor, reference: Tensor) -> float:
+    error = (logits - reference).pow(2).mean().sqrt() / reference.std()
+    return float(error) if torch.isfinite(error) else float("inf")
+
+
+def _seconds(run: Run, inputs: tuple[Tensor, Tensor]) -> float:
+    for _ in range(WARM_UP_RUNS):
+        run(*inputs)
+    seconds = []
+    for _ in range(TRIAL_RUNS):
+        start = time.perf_counter()
+        # Reading one value back waits for a GPU to finish.
+        run(*inputs)[0, 0, 0, 0].item()
+        seconds.append(time.perf_counter() - start)
+    return min(seconds)
