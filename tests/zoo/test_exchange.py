@@ -54,9 +54,7 @@ def test_credit_follows_the_published_file_under_any_name(store, ritm):
 
 
 def test_a_catalogue_name_is_not_given_to_a_network_of_another_size(store):
-    with pytest.raises(
-        ModelFileError, match=r"is not SimpleClick ViT-B .* a name of its own"
-    ):
+    with pytest.raises(ModelFileError, match=r"is not SimpleClick ViT-B .* a name of its own"):
         import_checkpoint(VIT, "simpleclick-vit-b-sbd", store)
     assert not store.folder.exists()
 

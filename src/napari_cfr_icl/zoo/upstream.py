@@ -101,7 +101,9 @@ def _read_pickle(path: Path) -> object:
         with safe_globals(_STAND_INS):
             if kind is FileKind.TORCH_ZIP and (refused := get_unsafe_globals_in_checkpoint(path)):
                 raise ModelFileError(_explain_refusal(path, refused))
-            return torch.load(path, map_location="cpu", weights_only=True)
+            # Mapped, a large file does not take its size in memory twice; old ones cannot be.
+            mapped = kind is FileKind.TORCH_ZIP
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except _UNREADABLE as error:
         if refused := _GLOBAL_IN_MESSAGE.findall(str(error)):
             raise ModelFileError(_explain_refusal(path, refused[:1])) from None
