@@ -10,6 +10,9 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_KEPT = ("asyncio_", "zarr_io")
+"""Names of threads that zarr starts once and keeps for the process."""
+
 _PATIENCE = 5.0
 """Seconds that a thread may take to end after the test that started it."""
 
@@ -23,8 +26,13 @@ def no_thread_left_running() -> Iterator[None]:
     """
     before = set(threading.enumerate())
     yield
-    for thread in set(threading.enumerate()) - before:
+    started = [
+        thread
+        for thread in set(threading.enumerate()) - before
+        if not thread.name.startswith(_KEPT)
+    ]
+    for thread in started:
         thread.join(_PATIENCE)
-    left = [thread.name for thread in set(threading.enumerate()) - before if thread.is_alive()]
+    left = [thread.name for thread in started if thread.is_alive()]
     if left:
         pytest.fail(f"the test left these threads running: {', '.join(sorted(left))}")
