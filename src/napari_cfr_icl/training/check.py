@@ -239,10 +239,10 @@ def _compact(labels: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.i
         numbers = np.zeros(int(labels.max()) + 1, np.int64)
         numbers[ids] = np.arange(1, len(ids) + 1)
         return numbers[labels], ids
-    values, inverse = np.unique(labels, return_inverse=True)
+    values, inverse = np.unique(labels.ravel(), return_inverse=True)
     has_background = int(values.size > 0 and values[0] == 0)
-    numbers = inverse.reshape(labels.shape).astype(np.int64) + 1 - has_background
-    return numbers, values[has_background:].astype(np.int64)
+    numbers = inverse.astype(np.int64) + 1 - has_background
+    return numbers.reshape(labels.shape), values[has_background:].astype(np.int64)
 
 
 def _hash(contents: Any) -> str:

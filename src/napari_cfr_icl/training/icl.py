@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from napari_cfr_icl.training.losses import normalized_focal_loss
 
@@ -64,7 +64,7 @@ def pass_weights(options: IclOptions, chance: float) -> tuple[float, ...]:
 
 
 def icl_passes(
-    model: nn.Module,
+    model: Callable[[Tensor, Tensor, Tensor], Tensor],
     inputs: tuple[Tensor, Tensor, Tensor],
     weights: Sequence[float],
     next_clicks: NextClicks,
@@ -77,8 +77,8 @@ def icl_passes(
 
     Parameters
     ----------
-    model : nn.Module
-        Called with (image, previous mask, points).
+    model : callable
+        The network, called with (image, previous mask, points).
     inputs : tuple of Tensor
         Images (B, 3, H, W) in 0..1; target (B, 1, H, W) of 1, 0 and -1; starting clicks (B, 2N, 3).
     weights : sequence of float

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -120,17 +120,8 @@ class Average:
 
 
 @contextmanager
-def seeded(seed: int) -> Iterator[None]:
+def seeded(seed: int, device: torch.device) -> Iterator[None]:
     """Draw what torch itself draws (dropout) from `seed`, and leave no trace of it."""
-    with torch.random.fork_rng():
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
         yield
-
-
-def optimizer_to(state: dict[str, Any], device: torch.device) -> dict[str, Any]:
-    """An optimizer's state with all tensors on a device."""
-    moved = {
-        key: {k: v.to(device) if torch.is_tensor(v) and v.ndim else v for k, v in entry.items()}
-        for key, entry in state["state"].items()
-    }
-    return {**state, "state": moved}

@@ -164,7 +164,7 @@ class ScheduleOptions(Section):
     steps: int = option(1000, "updates of the weights", (1, 1e9))
     batch: int = option(8, "samples per update, over all processes", (1, 1e5))
     micro_batch: int = option(
-        0, "samples at once; 0: as many as fit on a GPU, 4 on a CPU", (0, 1e5)
+        0, "samples at once; 0: as many as fit on a GPU, 8 on a CPU", (0, 1e5)
     )
     warm_up: float = option(0.05, "share of the steps over which the rate rises", ZERO_TO_ONE)
     final_rate: float = option(0.02, "rate at the end over the highest; 1: it stays", ZERO_TO_ONE)
@@ -181,7 +181,9 @@ class ValidationOptions(Section):
     every: int = option(200, "steps between two rounds; 0: never", (0, 1e9))
     objects: int = option(60, "most objects", (1, 1e6))
     max_clicks: int = option(10, "most clicks for each", (1, 100))
-    target: float = option(0.9, "IoU that ends an object, and that decides", (0.1, 0.99))
+    target: float = option(0.9, "IoU whose number of clicks decides", (0.5, 0.99))
+    preset: str = option("interactive", "settings of the engine: a preset, or a settings file")
+    scheme: str = option("preset", "std, cfr-N, a-cfr-N, or the preset's own")
     min_area: int = option(150, "smallest object, in pixels", (1, 1e9))
     patience: int = option(0, "rounds without a better one before it stops; 0: never", (0, 1e6))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from napari_cfr_icl.training.sampling import next_clicks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
 
     from napari_cfr_icl.training.batches import Batches
     from napari_cfr_icl.training.options import TrainOptions
@@ -86,10 +87,12 @@ class Stepper:
                 weights,
                 self._clicker(step, samples),
             )
-            for index, one in enumerate(passes):
+            for index in range(len(weights)):
                 last = number + 1 == len(bites) and index + 1 == len(weights)
-                losses[index] += one.loss.detach().sum()
-                self._backward(one, shared=last)
+                with self._keeping_gradients(shared=last):
+                    one = next(passes)
+                    losses[index] += one.loss.detach().sum()
+                    self._backward(one)
         losses = self.world.summed(losses) / options.schedule.batch
         return StepResult(losses.tolist(), weights)
 
@@ -103,16 +106,20 @@ class Stepper:
             logits: Tensor = self.model(images, previous, points)
         return logits
 
-    def _backward(self, one: Pass, shared: bool) -> None:
+    def _backward(self, one: Pass) -> None:
         if one.weight == 0:
             return
         # Processes average their gradients; each divides by the whole batch.
         share = one.weight * self.world.size / self.options.schedule.batch
-        quiet = contextlib.nullcontext()
+        with record_function("backward"):
+            (share * one.loss.sum()).backward()  # type: ignore[no-untyped-call]
+
+    def _keeping_gradients(self, shared: bool) -> AbstractContextManager[None]:
+        """Add gradients up in this process, or with the last pass, share them with the others."""
         if isinstance(self.model, DistributedDataParallel) and not shared:
-            quiet = self.model.no_sync()
-        with record_function("backward"), quiet:
-            (share * one.loss.sum()).backward()
+            quiet: AbstractContextManager[None] = self.model.no_sync()
+            return quiet
+        return nullcontext()
 
     def _clicker(
         self, step: int, samples: Sequence[int]

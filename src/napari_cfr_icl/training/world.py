@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """This process among its equals.
+    """One process among its equals.
 
     Attributes
     ----------

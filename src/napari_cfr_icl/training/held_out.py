@@ -1,0 +1,162 @@
+"""The robot user on held-out objects: what a network is worth to the person who will click."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_cfr_icl.engine.models import build
+from napari_cfr_icl.engine.predictor import Predictor
+from napari_cfr_icl.engine.source import ImageSource
+from napari_cfr_icl.evaluation.clicking import click_through
+from napari_cfr_icl.evaluation.metrics import iou_at, noc
+from napari_cfr_icl.evaluation.options import Protocol
+from napari_cfr_icl.evaluation.robot import RobotUser
+from napari_cfr_icl.evaluation.settings_file import settings_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from napari_cfr_icl.training.check import Page
+    from napari_cfr_icl.training.options import ValidationOptions
+    from napari_cfr_icl.training.splits import SplitPages
+    from napari_cfr_icl.training.world import World
+
+THRESHOLDS = (0.80, 0.85, 0.90)
+Curve = list[float]
+_TIE = 1e-3  # clicks; far below what one object changes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HeldOut:
+    """One object to be clicked.
+
+    Attributes
+    ----------
+    collection : str
+    page : Page
+        Its picture.
+    label : int
+        Its id there.
+    """
+
+    collection: str
+    page: Page
+    label: int
+
+    @property
+    def picture(self) -> str:
+        """The picture's name among all collections: objects of one picture are alike."""
+        return f"{self.collection}/{self.page.example.key}"
+
+
+def choose_held_out(
+    collections: Sequence[SplitPages], count: int, min_area: int, ignored_id: int = 0
+) -> list[HeldOut]:
+    """Choose held-out objects, from all collections and pictures as evenly as can be.
+
+    The choice depends on nothing but the pictures, so that two runs can be compared.
+
+    Parameters
+    ----------
+    collections : sequence of SplitPages
+    count : int
+        Most objects.
+    min_area : int
+        Smallest object, in pixels.
+    ignored_id : int, optional
+        An id that is no object.
+    """
+    queues = [_shuffled(part, min_area, ignored_id) for part in collections]
+    chosen: list[HeldOut] = []
+    while len(chosen) < count and any(queues):
+        for queue in queues:
+            if queue and len(chosen) < count:
+                chosen.append(queue.pop(0))
+    return sorted(chosen, key=lambda item: (item.picture, item.label))
+
+
+def _shuffled(part: SplitPages, min_area: int, ignored_id: int) -> list[HeldOut]:
+    """One object of each picture, then a second of each, and so on."""
+    rng = np.random.default_rng(0)
+    ranked: list[tuple[int, int, HeldOut]] = []
+    for place in rng.permutation(len(part.held_out)):
+        page = part.held_out[place]
+        large = page.objects.ids[page.objects.areas >= min_area]
+        for turn, label in enumerate(rng.permutation(large[large != ignored_id]).tolist()):
+            ranked.append((turn, len(ranked), HeldOut(part.name, page, label)))
+    return [item for *_, item in sorted(ranked, key=lambda entry: entry[:2])]
+
+
+def click_held_out(
+    architecture: Mapping[str, Any],
+    weights: Mapping[str, Tensor],
+    objects: Sequence[HeldOut],
+    options: ValidationOptions,
+    world: World,
+    on_object: Callable[[int], None] | None = None,
+) -> list[Curve]:
+    """Click through all objects; each process takes a share.
+
+    Parameters
+    ----------
+    architecture, weights : mapping
+        The network.
+    objects : sequence of HeldOut
+        In the order of `choose_held_out`.
+    options : ValidationOptions
+        How they are clicked.
+    world : World
+        The processes.
+    on_object : callable, optional
+        Hears how many this process has done.
+
+    Returns
+    -------
+    list of list of float
+        For each object, the IoU after each click.
+    """
+    model = build(architecture)
+    model.load_state_dict(dict(weights))
+    # Not the quickest arithmetic, which a timed trial chooses: a resumed run must measure the same.
+    settings = replace(settings_for(options.preset, options.scheme, model), precision="float32")
+    predictor = Predictor(model, settings, str(world.device))
+    protocol = Protocol(options.max_clicks, THRESHOLDS, max(options.target, *THRESHOLDS))
+    mine = [(i, item) for i, item in enumerate(objects) if i % world.size == world.rank]
+    curves: dict[int, Curve] = {}
+    for _, group in groupby(mine, key=lambda entry: entry[1].picture):
+        entries = list(group)
+        source = ImageSource(entries[0][1].page.example.image())
+        for index, item in entries:
+            truth = np.asarray(item.page.example.labels() == item.label, np.int8)
+            clicked = click_through(predictor, source, truth, RobotUser(), protocol)
+            curves[index] = [click.iou for click in clicked]
+            if on_object is not None:
+                on_object(len(curves))
+    gathered = dict(world.gathered(list(curves.items())))
+    return [gathered[index] for index in range(len(objects))]
+
+
+def summary(curves: Sequence[Curve], max_clicks: int) -> dict[str, float]:
+    """Mean clicks to each IoU, and mean IoU after the first click."""
+    means = {f"noc{round(100 * t)}": clicks_to(curves, t, max_clicks).mean() for t in THRESHOLDS}
+    means["iou1"] = np.mean([iou_at(curve, 1) for curve in curves])
+    return {name: round(float(value), 4) for name, value in means.items()}
+
+
+def clicks_to(curves: Sequence[Curve], threshold: float, max_clicks: int) -> NDArray[np.float64]:
+    """Clicks that each object took to an IoU; `max_clicks` where it was never reached."""
+    return np.array([noc(curve, threshold, max_clicks) for curve in curves], np.float64)
+
+
+def score(curves: Sequence[Curve], options: ValidationOptions) -> float:
+    """Clicks to the IoU that decides, lower is better; the mean IoU after all decides a tie."""
+    clicks = clicks_to(curves, options.target, options.max_clicks).mean()
+    final = np.mean([iou_at(curve, options.max_clicks) for curve in curves])
+    return float(clicks + _TIE * (1 - final))
