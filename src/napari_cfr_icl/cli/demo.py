@@ -1,0 +1,30 @@
+"""The command `demo`."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from napari_cfr_icl._errors import CfrIclError
+
+
+def demo(
+    out: Annotated[
+        Path, typer.Option(help="Folder of the pictures and labels, where nobody is looking.")
+    ] = Path("demo"),
+) -> None:
+    """Open napari on sample images.
+
+    Without a display, it clicks by itself and leaves pictures and labels in a folder.
+    """
+    try:
+        screen = import_module("napari_cfr_icl.gui.demo")
+    except ImportError as error:
+        raise CfrIclError(
+            f"The demo needs napari and a Qt binding, but the package {error.name} is missing: "
+            'pip install "napari-cfr-icl[all]".'
+        ) from error
+    screen.run(out)

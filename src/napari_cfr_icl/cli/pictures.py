@@ -1,0 +1,163 @@
+"""Image and mask files of any kind become one plane, read lazily where the file allows it."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+import tifffile
+
+from napari_cfr_icl._errors import ImageError, MaskError
+from napari_cfr_icl.cli.opened import Opened
+from napari_cfr_icl.cli.zarr_files import is_zarr, open_zarr
+from napari_cfr_icl.engine.rendering import Rendering
+from napari_cfr_icl.engine.source import SAMPLE_SIDE, ImageSource, Plane
+from napari_cfr_icl.evaluation.readers.images import (
+    PHOTO_SUFFIXES,
+    SUFFIXES,
+    read_labels,
+    read_pixels,
+)
+from napari_cfr_icl.zoo.file_kinds import FileKind, kind_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+Result = TypeVar("Result")
+
+_NO_IMAGES = (FileKind.WEB_PAGE, FileKind.TEXT, FileKind.EMPTY)
+
+_TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+# What tifffile and its decoders were seen to raise for files with bytes changed or missing.
+_TIFF_DAMAGE = (
+    tifffile.TiffFileError,
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+)
+
+
+def open_image(path: Path, axes: str | None, plane: tuple[int, ...] | None) -> ImageSource:
+    """One plane of an image, to be read window by window.
+
+    Parameters
+    ----------
+    path : Path
+        Its file, or Zarr folder.
+    axes : str or None
+        A letter for each axis; None takes the file's word for it, or guesses.
+    plane : tuple of int or None
+        Number along each axis of a stack.
+
+    Raises
+    ------
+    ImageError
+        When it is missing, unreadable, or a stack of which no plane was chosen.
+    SettingsError
+        When the axes do not fit it.
+    """
+    opened = _open(path).named(axes)
+    if 0 in opened.shape:
+        raise ImageError(f"{path} is an image without pixels: its shape is {opened.shape}.")
+    chosen = opened.plane(plane)
+    rendering = None if opened.is_photo else _rendering(opened.levels[-1], chosen)
+    return ImageSource(list(opened.levels), rendering, chosen)
+
+
+def open_mask(path: Path, plane: tuple[int, ...] | None) -> NDArray[Any]:
+    """A mask, or a plane of a stack of masks: (rows, columns), the file's own numbers.
+
+    Raises
+    ------
+    ImageError
+        When it is missing or unreadable.
+    MaskError
+        When it has channels.
+    """
+    if path.suffix.lower() in PHOTO_SUFFIXES:
+        return np.asarray(_explained(path, read_labels))
+    opened = _open(path).named(None)
+    if opened.channel_axis is not None:
+        raise MaskError(f"{path} has channels, a mask has one number for each pixel.")
+    # One mask may serve for every plane of a stack.
+    chosen = opened.plane(plane if opened.plane_axes else None)
+    return chosen.read(opened.levels[0], slice(None), slice(None))
+
+
+def _rendering(level: Any, plane: Plane) -> Rendering:
+    """Four channels that are no colours are four channels, not RGB and transparency."""
+    sides = level.shape[plane.row_axis], level.shape[plane.col_axis]
+    starts = [max(0, (side - SAMPLE_SIDE) // 2) for side in sides]
+    rows, cols = (slice(start, start + SAMPLE_SIDE) for start in starts)
+    return Rendering.guess(plane.read(level, rows, cols), rgb=False)
+
+
+def _open(path: Path) -> Opened:
+    if path.is_dir():
+        if not is_zarr(path):
+            raise ImageError(f"{path} is a folder without a Zarr image: choose a file.")
+        return open_zarr(path)
+    if not path.exists():
+        raise ImageError(f"There is no file {path}.")
+    return _explained(path, _open_file)
+
+
+def _explained(path: Path, read: Callable[[Path], Result]) -> Result:
+    """Read a file; if that fails, say what it is rather than what a decoder makes of it."""
+    try:
+        return read(path)
+    except ImageError as error:
+        kind = kind_of(path) if path.is_file() else None
+        if kind in _NO_IMAGES:
+            raise ImageError(f"{path} is {kind.value}, not an image.") from error
+        raise
+
+
+def _open_file(path: Path) -> Opened:
+    with path.open("rb") as stream:
+        start = stream.read(4)
+    if start in _TIFF_STARTS:
+        return _open_tiff(path)
+    suffix = path.suffix.lower()
+    pixels = read_pixels(path) if suffix in SUFFIXES else _read_other(path)
+    is_photo = suffix in PHOTO_SUFFIXES
+    return Opened(path, [pixels], "YXS"[: pixels.ndim] if is_photo else "")
+
+
+def _open_tiff(path: Path) -> Opened:
+    try:
+        with tifffile.TiffFile(path) as tiff:
+            axes = tiff.series[0].axes
+        return Opened(path, [_tiff_pixels(path)], axes)
+    except _TIFF_DAMAGE as error:
+        raise ImageError(f"{path} cannot be read: {error}") from error
+
+
+def _tiff_pixels(path: Path) -> NDArray[Any]:
+    try:
+        return tifffile.memmap(path, mode="r")
+    except ValueError:
+        # Compressed, or in pieces: then it has to be read as a whole.
+        return np.asarray(tifffile.imread(path))
+
+
+def _read_other(path: Path) -> NDArray[Any]:
+    # Seldom needed, and slow to load.
+    from imageio.v3 import imread
+
+    try:
+        return np.asarray(imread(path))
+    except (OSError, ValueError, RuntimeError, SyntaxError, ImportError) as error:
+        raise ImageError(f"{path} is of no kind of image that can be read ({error}).") from error

@@ -1,0 +1,55 @@
+"""The files that `segment` leaves: all of them whole, or none."""
+
+from __future__ import annotations
+
+import json
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import tifffile
+
+from napari_cfr_icl._errors import OutputError
+from napari_cfr_icl.zoo.writing import explain_write_failure, whole_or_nothing
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from napari_cfr_icl.engine.windows import Patch
+
+
+def write_results(out: Path, mask: Patch, trace_path: Path | None, trace: dict[str, Any]) -> None:
+    """Write the mask as a label image of 0 and 1, and the trace if it is wanted.
+
+    Parameters
+    ----------
+    out : Path
+        The mask's file; replaced if it exists.
+    mask : Patch
+        bool.
+    trace_path : Path or None
+        The trace's file.
+    trace : dict
+        Plain data.
+
+    Raises
+    ------
+    OutputError
+        When one of them cannot be written; files that were there before stay as they were.
+    """
+    folder = out.parent
+    try:
+        with ExitStack() as stack:
+            mask_part = stack.enter_context(whole_or_nothing(out))
+            _write_mask(mask_part, mask)
+            if trace_path is not None:
+                folder = trace_path.parent
+                trace_part = stack.enter_context(whole_or_nothing(trace_path))
+                trace_part.write_text(json.dumps(trace, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise OutputError(explain_write_failure(error, folder)) from error
+
+
+def _write_mask(path: Path, mask: Patch) -> None:
+    labels = mask.full().astype(np.uint8)
+    tifffile.imwrite(path, labels, compression="zlib", photometric="minisblack", metadata=None)

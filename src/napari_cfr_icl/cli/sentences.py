@@ -1,0 +1,55 @@
+"""What users can do wrong ends in one sentence on stderr and exit code 2."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, NoReturn
+
+import typer
+from typer.core import TyperGroup
+
+from napari_cfr_icl._errors import CfrIclError
+
+USERS_MISTAKE = 2
+
+
+class SentenceGroup(TyperGroup):
+    """A program whose errors are single sentences, without usage text, frames or tracebacks."""
+
+    def main(self, *args: Any, **extra: Any) -> NoReturn:
+        """Run the command that the arguments name, and exit."""
+        extra["standalone_mode"] = False
+        try:
+            # An exit code: 130 after Ctrl+C.
+            status = super().main(*args, **extra)
+        except CfrIclError as error:
+            _leave(str(error))
+        except typer.TyperException as error:
+            _leave(_with_hint(error))
+        except typer.Abort:
+            sys.exit(1)
+        except OSError as error:
+            # A full disk, a name too long, a folder that is locked: nobody foresees them all.
+            _leave(f"The system does not go along: {error}.")
+        except MemoryError:
+            _leave("This machine's memory is not enough for that.")
+        sys.exit(status)
+
+
+def show_help_unless_called(context: typer.Context) -> None:
+    """Show what commands there are, if none was named."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def _leave(sentence: str) -> NoReturn:
+    # What a library said of a file may have several lines.
+    typer.echo(" ".join(sentence.split()), err=True)
+    sys.exit(USERS_MISTAKE)
+
+
+def _with_hint(error: typer.TyperException) -> str:
+    """What is wrong with the arguments, and where to read how they are to be."""
+    message = " ".join(error.format_message().split()).rstrip(".")
+    context = getattr(error, "ctx", None)
+    return f"{message}; see {context.command_path} --help." if context else f"{message}."
