@@ -8,10 +8,11 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+from golden_models import GOLDEN, arrays
 
 from napari_cfr_icl.engine.settings import Refinement, Settings, Zoom
 
-GOLDEN = Path(__file__).parent / "data" / "golden"
+
 MODELS = ("g_hrnet_w4s", "g_vit_d12_p16")
 
 
@@ -31,19 +32,19 @@ class GoldenRun:
 def golden_runs(model: str) -> list[GoldenRun]:
     """All sequences of one model that a robot user drove from a blank start."""
     runs = json.loads((GOLDEN / f"{model}__predictor.json").read_text())["runs"]
-    with np.load(GOLDEN / f"{model}__predictor.npz") as arrays:
-        return [
-            GoldenRun(
-                GOLDEN / f"{model}.pth",
-                run["name"],
-                arrays[run["image"]],
-                arrays[run["image"].replace("img", "gt")].astype(np.int8),
-                _settings(run),
-                run["clicks"],
-            )
-            for run in runs
-            if "extmask" not in run["name"]
-        ]
+    pictures = arrays(f"{model}__predictor")
+    return [
+        GoldenRun(
+            GOLDEN / f"{model}.pth",
+            run["name"],
+            pictures[run["image"]],
+            pictures[run["image"].replace("img", "gt")].astype(np.int8),
+            _settings(run),
+            run["clicks"],
+        )
+        for run in runs
+        if "extmask" not in run["name"]
+    ]
 
 
 def _settings(run: dict) -> Settings:

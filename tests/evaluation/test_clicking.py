@@ -19,7 +19,9 @@ load = cache(zoo.load)
 def runs():
     for model in MODELS:
         for run in golden_runs(model):
-            yield pytest.param(run, id=f"{model}-{run.name}")
+            passes = sum(click["forwards"] for click in run.clicks)
+            marks = [pytest.mark.slow] if passes > 5 else []
+            yield pytest.param(run, id=f"{model}-{run.name}", marks=marks)
 
 
 def predictor_of(run):

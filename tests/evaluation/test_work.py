@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import pytest
+
+from blobs import blobs
+from napari_cfr_icl.evaluation.dataset import Dataset, Picture, objects_of_labels
+from napari_cfr_icl.evaluation.options import Sample
+from napari_cfr_icl.evaluation.work import drawn, pages
+
+
+def dataset(name="set", pictures=8, objects=6):
+    return Dataset(
+        name,
+        None,
+        [
+            Picture(str(n), lambda: None, lambda n=n: objects_of_labels(blobs(n, objects)[1]))
+            for n in range(pictures)
+        ],
+    )
+
+
+def names(*datasets, **sample):
+    return [
+        (page.dataset, page.picture.key, item.key)
+        for page in pages(datasets, Sample(**sample))
+        for _, item in page.objects
+    ]
+
+
+def test_running_numbers_go_through_all_data_sets():
+    every = list(pages([dataset("a", 2, 3), dataset("b", 2, 2)], Sample()))
+
+    numbers = [index for page in every for index, _ in page.objects]
+    assert numbers == list(range(len(numbers)))
+    assert [(page.dataset, page.number, page.count) for page in every] == [
+        ("a", 0, 4),
+        ("a", 1, 4),
+        ("b", 2, 4),
+        ("b", 3, 4),
+    ]
+
+
+def test_sample_is_drawn_by_its_seed_alone():
+    first = names(dataset(), pictures=3, objects_per_picture=2)
+
+    assert len(first) == 6
+    assert len({picture for _, picture, _ in first}) == 3
+    assert names(dataset(), pictures=3, objects_per_picture=2) == first
+    others = [names(dataset(), pictures=3, objects_per_picture=2, seed=s) for s in (1, 2, 3)]
+    assert all(other != first for other in others)
+
+
+def test_sample_of_one_set_does_not_depend_on_the_others():
+    alone = names(dataset("b"), pictures=3, objects_per_picture=2)
+    together = names(dataset("a"), dataset("b"), pictures=3, objects_per_picture=2)
+
+    assert [name for name in together if name[0] == "b"] == alone
+
+
+def test_pictures_are_read_one_after_another():
+    read = []
+    pictures = [Picture(str(n), lambda: None, lambda n=n: read.append(n) or []) for n in range(4)]
+
+    turn = pages([Dataset("set", None, pictures)], Sample())
+    next(turn)
+    next(turn)
+
+    assert read == [0, 1]
+
+
+@pytest.mark.parametrize(("wanted", "expected"), [(None, 5), (9, 5), (5, 5), (2, 2)])
+def test_no_more_is_drawn_than_there_is(wanted, expected):
+    numbers = drawn(5, wanted, "seed")
+
+    assert len(numbers) == expected
+    assert numbers == sorted(set(numbers))
