@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from plain_store import PlainStore
 
 from napari_cfr_icl.engine.windows import Patch, Window
 from napari_cfr_icl.session.labels import writing
+from plain_store import PlainStore
 
 SHAPE = (12, 15)
 

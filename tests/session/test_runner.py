@@ -7,8 +7,8 @@ import threading
 
 import numpy as np
 import pytest
-from disk_predictor import DiskPredictor
 
+from disk_predictor import DiskPredictor
 from napari_cfr_icl._errors import ModelError
 from napari_cfr_icl.engine.clicks import Click, Clicks
 from napari_cfr_icl.session.runner import (

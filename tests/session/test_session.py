@@ -71,7 +71,7 @@ def slow_desk():
     desk = Desk(DiskPredictor(passes=2, may_step=gate), synchronous=False)
     yield desk
     gate.release(1000)
-    assert desk.session.close()
+    assert desk.session.close(timeout=10)
 
 
 def values(desk):

@@ -29,6 +29,9 @@ class LabelStore(Protocol):
             When the label image's type has no id left.
         """
 
+    def fit(self, mask: Patch) -> Patch:
+        """A mask of the image's plane in the pixels of this one."""
+
     def read(self, window: Window) -> NDArray[Any]:
         """The ids in `window`, as a copy."""
 
@@ -91,7 +94,7 @@ def writing(
     store : LabelStore
         Where to; nothing is written yet.
     mask : Patch of bool
-        The object.
+        The object, on the image's plane.
     label : int
         Its id.
     protect : bool
@@ -99,6 +102,8 @@ def writing(
     old : Patch of bool, optional
         Where the object was before: its pixels that the new mask leaves out become background.
     """
+    mask = store.fit(mask)
+    old = None if old is None else store.fit(old)
     bounds = [patch.bounds() for patch in (mask, old) if patch is not None]
     boxes = [box for box in bounds if box is not None]
     if not boxes:

@@ -9,7 +9,7 @@ from napari_cfr_icl.engine.clicks import Clicks
 from napari_cfr_icl.engine.windows import Patch
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Sequence
 
 
 class StepLike(Protocol):
@@ -58,7 +58,7 @@ class Scene:
 
     Parameters
     ----------
-    plane : hashable
+    plane : Any
         Says which plane of which image; clicks belong to the object only on the same plane.
     source : object
         The pixels, as the predictor takes them. Frozen: never a layer or a widget.
@@ -66,7 +66,7 @@ class Scene:
         (rows, columns) of the plane.
     """
 
-    plane: Hashable
+    plane: Any
     source: Any
     shape: tuple[int, int]
 

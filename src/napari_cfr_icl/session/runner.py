@@ -137,6 +137,7 @@ class Runner:
             self._thread = threading.Thread(target=self._work, name="cfr-icl-network", daemon=True)
             self._thread.start()
             _CLOSE_AT_EXIT.add(self)
+            _RUNNING.add(self._thread)
 
     @property
     def newest(self) -> int:
@@ -171,14 +172,17 @@ class Runner:
             self._newest += 1
             self._waiting = None
 
-    def close(self, timeout: float = 30.0) -> bool:
-        """End the thread after the pass under way. Returns whether it ended within `timeout` s."""
+    def close(self, timeout: float = 1.0) -> bool:
+        """End the thread after the pass under way. Returns whether it ended within `timeout` s.
+
+        A thread that is still loading a network ends when that is done; meanwhile it keeps nobody
+        waiting but the end of the program.
+        """
         with self._changed:
             self._closed = True
             self._newest += 1
             self._waiting = None
             self._changed.notify()
-        _CLOSE_AT_EXIT.discard(self)
         if self._thread is None or self._thread is threading.current_thread():
             return True
         self._thread.join(timeout)
@@ -230,11 +234,15 @@ class Runner:
             self._deliver(message)
 
 
-# A daemon thread that is inside torch when the interpreter goes down can crash it.
+# A daemon thread that is inside torch when the interpreter goes down crashes it.
+_RUNNING: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
 _CLOSE_AT_EXIT: weakref.WeakSet[Runner] = weakref.WeakSet()
+LONGEST_WAIT_AT_EXIT = 300.0
 
 
 @atexit.register
 def _close_all() -> None:
     for runner in list(_CLOSE_AT_EXIT):
-        runner.close()
+        runner.close(timeout=0)
+    for thread in list(_RUNNING):
+        thread.join(LONGEST_WAIT_AT_EXIT)

@@ -69,6 +69,8 @@ class Session:
         self._waiting_store: LabelStore | None = None
         self._busy = False
         self._preparing = False
+        self._mask: Patch | None = None
+        self._masked: tuple[object, float] = (None, -1.0)
         self.threshold = 0.5
         self.protect = True
 
@@ -79,8 +81,11 @@ class Session:
 
     @property
     def mask(self) -> Patch | None:
-        """The current object's newest mask, a patch of bool."""
-        return self._state.mask(self.threshold)
+        """The current object's newest mask, a patch of bool; the same one until it changes."""
+        key = (self._state.shown, self.threshold)
+        if key != self._masked:
+            self._mask, self._masked = self._state.mask(self.threshold), key
+        return self._mask
 
     @property
     def is_busy(self) -> bool:
@@ -197,9 +202,9 @@ class Session:
         if self.can_redo:
             self._enter(self._history.redo(self._state), record=False)
 
-    def close(self) -> bool:
-        """Stop working and end the thread; returns whether it ended."""
-        return self._runner.close()
+    def close(self, timeout: float = 1.0) -> bool:
+        """Stop working and end the thread; returns whether it ended within `timeout` seconds."""
+        return self._runner.close(timeout)
 
     def receive(self, message: Message) -> None:
         """Take a message of the runner; stale ones are dropped."""

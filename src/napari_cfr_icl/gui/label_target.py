@@ -1,0 +1,169 @@
+"""The Labels layer that finished objects go into, seen as one plane that is read and written."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from napari.layers import Image, Labels
+from numpy.typing import NDArray
+
+from napari_cfr_icl._errors import OutputError
+from napari_cfr_icl.engine.windows import Patch, Window
+from napari_cfr_icl.gui.planes import LayerPlane, plane_to_plane, resampled, same_plane
+
+STRIP_PIXELS = 1 << 24
+"""How many pixels are looked at together while the highest id is sought."""
+
+
+class LabelTarget:
+    """A Labels layer, and the ids that are free in it.
+
+    Parameters
+    ----------
+    layer : napari.layers.Labels
+        The layer.
+    highest : int, optional
+        The highest id in it, where that is known; otherwise it is sought when first needed.
+    """
+
+    def __init__(self, layer: Labels, highest: int | None = None) -> None:
+        self.layer = layer
+        self._highest = highest
+        layer.events.paint.connect(self._on_layer_paint)
+        layer.events.data.connect(self._on_layer_data)
+
+    def close(self) -> None:
+        """Stop listening to the layer."""
+        self.layer.events.paint.disconnect(self._on_layer_paint)
+        self.layer.events.data.disconnect(self._on_layer_data)
+
+    def store_for(self, image: Image, plane: LayerPlane) -> LabelStore:
+        """The layer's plane that lies where `plane` of `image` does.
+
+        Raises
+        ------
+        OutputError
+            When the layer has no such plane, or cannot be written.
+        """
+        if self.layer.multiscale:
+            raise OutputError(
+                f"The labels layer {self.layer.name!r} is a pyramid, which napari cannot edit; "
+                "choose another one for the objects."
+            )
+        own = same_plane(plane, image, self.layer)
+        if own is None:
+            raise OutputError(
+                f"The labels layer {self.layer.name!r} does not reach the plane that is shown; "
+                "choose another one for the objects."
+            )
+        return LabelStore(self, own, plane_to_plane(own, self.layer, plane, image))
+
+    def next_label(self) -> int:
+        """The next free id.
+
+        Raises
+        ------
+        OutputError
+            When the layer's type has none left.
+        """
+        if self._highest is None:
+            self._highest = _highest_label(self.layer.data)
+        limit = np.iinfo(self.layer.dtype).max
+        if self._highest >= limit:
+            raise OutputError(
+                f"All ids of {self.layer.name!r} up to {limit} are taken; convert it to a wider "
+                "type (right click on it, Convert data type), or choose another labels layer."
+            )
+        return self._highest + 1
+
+    def took(self, label: int) -> None:
+        """Remember that `label` is in use."""
+        if self._highest is not None:
+            self._highest = max(self._highest, label)
+
+    def _on_layer_paint(self) -> None:
+        self.took(int(self.layer.selected_label))
+
+    def _on_layer_data(self) -> None:
+        self._highest = None
+
+
+class LabelStore:
+    """One plane of a `LabelTarget`; what the session reads and writes.
+
+    Parameters
+    ----------
+    target : LabelTarget
+        The layer.
+    plane : LayerPlane
+        Its plane.
+    to_image : ndarray, shape (2, 3)
+        Takes (row, column, 1) of this plane to (row, column) of the image's.
+    """
+
+    def __init__(
+        self, target: LabelTarget, plane: LayerPlane, to_image: NDArray[np.float64]
+    ) -> None:
+        self._target = target
+        self._plane = plane
+        self._to_image = to_image
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(rows, columns)."""
+        return self._plane.shape
+
+    def next_label(self) -> int:
+        """The next free id of the layer."""
+        return self._target.next_label()
+
+    def fit(self, mask: Patch) -> Patch:
+        """A mask of the image's plane in the pixels of this one."""
+        return resampled(mask, self._to_image, self.shape)
+
+    def read(self, window: Window) -> NDArray[Any]:
+        """The ids in `window`, as a copy."""
+        index: list[int | slice] = list(self._plane.index)
+        for axis, part in zip(self._plane.axes, window.slices, strict=True):
+            index[axis] = part
+        return np.array(self._target.layer.data[tuple(index)])
+
+    def write(self, window: Window, values: NDArray[Any], changed: NDArray[np.bool_]) -> None:
+        """Set the ids in `window` where `changed` is true; napari's own undo knows of it.
+
+        Raises
+        ------
+        OutputError
+            When the layer is locked, or its array does not take values.
+        """
+        layer = self._target.layer
+        if not layer.editable:
+            raise OutputError(
+                f"The labels layer {layer.name!r} cannot be edited; choose another one."
+            )
+        rows, cols = np.nonzero(changed)
+        indices = [np.full(rows.shape, i) for i in self._plane.index]
+        indices[self._plane.axes[0]] = rows + window.top
+        indices[self._plane.axes[1]] = cols + window.left
+        new = values[rows, cols]
+        try:
+            layer.data_setitem(tuple(indices), new)
+        except (TypeError, ValueError, NotImplementedError, OSError) as error:
+            raise OutputError(
+                f"The labels layer {layer.name!r} cannot be written ({error}); choose another one."
+            ) from error
+        self._target.took(int(new.max()))
+
+
+def _highest_label(data: Any) -> int:
+    """The largest value of any array, strip by strip, so that none is loaded as a whole."""
+    if data.ndim == 0 or 0 in data.shape:
+        return 0
+    rest = int(np.prod(data.shape[1:], dtype=np.int64))
+    if rest > STRIP_PIXELS:
+        return max(_highest_label(data[i]) for i in range(data.shape[0]))
+    step = max(1, STRIP_PIXELS // max(1, rest))
+    return max(
+        int(np.asarray(data[start : start + step]).max()) for start in range(0, data.shape[0], step)
+    )

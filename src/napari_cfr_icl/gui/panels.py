@@ -1,0 +1,283 @@
+"""The parts of the dock: each shows something and tells what the user asks for, no more."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QFileDialog,
+    QFormLayout,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSizePolicy,
+    QSlider,
+    QVBoxLayout,
+    QWidget,
+)
+from superqt.utils import signals_blocked
+
+from napari_cfr_icl.engine.settings import PRESETS
+from napari_cfr_icl.gui.trace_view import TraceView
+from napari_cfr_icl.gui.wording import last_change, outcome
+from napari_cfr_icl.session.objects import Answer
+from napari_cfr_icl.session.preferences import Preferences
+from napari_cfr_icl.zoo.catalog import CATALOGUE
+
+INFERENCES = {
+    "": "as the preset says",
+    "std": "none (one pass)",
+    "cfr-1": "CFR-1",
+    "cfr-4": "CFR-4",
+    "a-cfr-4": "A-CFR-4 (stops when settled)",
+}
+DEVICES = ("auto", "cpu", "cuda", "mps")
+OTHER_FILE = "From a file…"
+SLIDER_STEPS = 100
+
+
+class ObjectPanel(QWidget):
+    """Buttons for the current object, and how sure a pixel has to be.
+
+    Emits `undo_requested`, `redo_requested`, `write_requested`, `drop_requested`,
+    `sign_requested` (bool: is the next click on the object), `hide_requested` (bool),
+    `threshold_changed` (float, 0 to 1) and `protect_changed` (bool).
+    """
+
+    undo_requested = Signal()
+    redo_requested = Signal()
+    write_requested = Signal()
+    drop_requested = Signal()
+    sign_requested = Signal(bool)
+    hide_requested = Signal(bool)
+    threshold_changed = Signal(float)
+    protect_changed = Signal(bool)
+
+    def __init__(self, preferences: Preferences, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._build_buttons()
+        self._build_threshold()
+        self.protect = QCheckBox("Protect other objects")
+        self.protect.setChecked(preferences.protect)
+        self.protect.setToolTip("Writing an object leaves the pixels of the others as they are.")
+        self._lay_out()
+        self._connect()
+
+    def _build_buttons(self) -> None:
+        self.write = _button(
+            "Write and next", "W", "Write the object into the labels layer, begin another."
+        )
+        self.undo = _button(
+            "Undo", "U", "Take the last step back: a click, a written or dropped object."
+        )
+        self.redo = _button("Redo", "⇧U", "Do the undone step again.")
+        self.drop = _button("Drop", "Q", "Forget this object.")
+        self.sign = _button("Next click: background", "N", "The next left click marks background.")
+        self.sign.setCheckable(True)
+        self.hide_mask = _button("Hide", "H", "Hide the mask; the key hides it while it is held.")
+        self.hide_mask.setCheckable(True)
+
+    def _build_threshold(self) -> None:
+        self.threshold = QSlider(Qt.Orientation.Horizontal)
+        self.threshold.setRange(1, SLIDER_STEPS - 1)
+        self.threshold.setValue(SLIDER_STEPS // 2)
+        self.threshold.setToolTip(
+            "How probable a pixel must be to belong to the object. Takes effect at once."
+        )
+        self.threshold_text = QLabel("0.50")
+
+    def _lay_out(self) -> None:
+        grid = QGridLayout()
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.addWidget(self.write, 0, 0, 1, 2)
+        grid.addWidget(self.undo, 1, 0)
+        grid.addWidget(self.redo, 1, 1)
+        grid.addWidget(self.drop, 2, 0)
+        grid.addWidget(self.hide_mask, 2, 1)
+        grid.addWidget(self.sign, 3, 0, 1, 2)
+        slider = QHBoxLayout()
+        slider.addWidget(QLabel("Threshold"))
+        slider.addWidget(self.threshold)
+        slider.addWidget(self.threshold_text)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addLayout(grid)
+        layout.addLayout(slider)
+        layout.addWidget(self.protect)
+
+    def _connect(self) -> None:
+        self.write.clicked.connect(self.write_requested)
+        self.undo.clicked.connect(self.undo_requested)
+        self.redo.clicked.connect(self.redo_requested)
+        self.drop.clicked.connect(self.drop_requested)
+        self.sign.toggled.connect(self._on_sign_toggled)
+        self.hide_mask.toggled.connect(self.hide_requested)
+        self.threshold.valueChanged.connect(self._on_threshold_moved)
+        self.protect.toggled.connect(self.protect_changed)
+
+    def show_possible(self, *, undo: bool, redo: bool, current: bool) -> None:
+        """Enable what can be done now."""
+        self.undo.setEnabled(undo)
+        self.redo.setEnabled(redo)
+        self.write.setEnabled(current)
+        self.drop.setEnabled(current)
+
+    def show_sign(self, positive: bool) -> None:
+        """Show which sign the next click has."""
+        with signals_blocked(self.sign):
+            self.sign.setChecked(not positive)
+
+    def _on_sign_toggled(self, checked: bool) -> None:
+        self.sign_requested.emit(not checked)
+
+    def _on_threshold_moved(self, value: int) -> None:
+        self.threshold_text.setText(f"{value / SLIDER_STEPS:.2f}")
+        self.threshold_changed.emit(value / SLIDER_STEPS)
+
+
+class LoopPanel(QWidget):
+    """What the inner loop of the last click did."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.outcome = QLabel()
+        self.change = QLabel()
+        self.trace = TraceView()
+        for label in (self.outcome, self.change):
+            label.setWordWrap(True)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.trace)
+        layout.addWidget(self.outcome)
+        layout.addWidget(self.change)
+        self.show_answer(None)
+
+    def show_answer(self, answer: Answer | None) -> None:
+        """Show the passes of this answer, or none."""
+        self.trace.show_steps(answer.trace if answer is not None else ())
+        self.outcome.setText(outcome(answer) if answer is not None else "")
+        self.change.setText(last_change(answer.trace) if answer is not None else "")
+        self.outcome.setVisible(answer is not None)
+        self.change.setVisible(bool(self.change.text()))
+
+
+class EnginePanel(QWidget):
+    """The menus that decide the predictor.
+
+    `chosen` is emitted with the user's `Preferences` whenever a menu was used.
+    """
+
+    chosen = Signal(object)
+
+    def __init__(self, preferences: Preferences, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._preferences = preferences
+        self._build()
+        self._show()
+        self._connect()
+
+    def _build(self) -> None:
+        self.model = _menu()
+        self.inference = _menu(INFERENCES)
+        self.every_click = QCheckBox("Refine every click")
+        self.every_click.setToolTip(
+            "Otherwise only the clicks that the preset says, which may be the first one alone."
+        )
+        self.preset = _menu({name: name for name in PRESETS})
+        self.device = _menu({name: name for name in DEVICES})
+        self.about = QLabel()
+        self.about.setWordWrap(True)
+        form = QFormLayout(self)
+        form.setContentsMargins(0, 0, 0, 0)
+        form.addRow("Model", self.model)
+        form.addRow(self.about)
+        form.addRow("Refinement", self.inference)
+        form.addRow("", self.every_click)
+        form.addRow("Preset", self.preset)
+        form.addRow("Device", self.device)
+
+    def _connect(self) -> None:
+        self.model.activated.connect(self._on_model_activated)
+        self.inference.activated.connect(self._on_menu_activated)
+        self.preset.activated.connect(self._on_menu_activated)
+        self.device.activated.connect(self._on_menu_activated)
+        self.every_click.clicked.connect(self._on_menu_activated)
+
+    def show_preferences(self, preferences: Preferences) -> None:
+        """Show other choices; tells nobody."""
+        self._preferences = preferences
+        self._show()
+
+    def _show(self) -> None:
+        chosen = self._preferences
+        self.model.clear()
+        for name, entry in CATALOGUE.items():
+            self.model.addItem(entry.title, name)
+        if chosen.model not in CATALOGUE:
+            self.model.addItem(chosen.model.replace("\\", "/").rsplit("/", 1)[-1], chosen.model)
+        self.model.addItem(OTHER_FILE, None)
+        for menu, value in (
+            (self.model, chosen.model),
+            (self.inference, chosen.inference),
+            (self.preset, chosen.preset),
+            (self.device, chosen.device),
+        ):
+            menu.setCurrentIndex(max(0, menu.findData(value)))
+        self.every_click.setChecked(chosen.every_click)
+        self._describe()
+
+    def _describe(self) -> None:
+        entry = CATALOGUE.get(self._preferences.model)
+        if entry is None:
+            self.about.setText(self._preferences.model)
+            return
+        trained_on = f"Trained on {entry.trained_on}. " if entry.trained_on else ""
+        self.about.setText(f"{trained_on}Licence: {entry.licence or 'unknown'}.")
+        self.about.setToolTip(f"{entry.notes}\n{entry.source}".strip())
+
+    def _on_model_activated(self) -> None:
+        if self.model.currentData() is None:
+            file, _ = QFileDialog.getOpenFileName(
+                self, "Choose a model", "", "Checkpoints (*.safetensors *.pth *.pt);;All files (*)"
+            )
+            if not file:
+                self._show()
+                return
+            self._preferences = replace(self._preferences, model=file)
+            self._show()
+        self._on_menu_activated()
+
+    def _on_menu_activated(self) -> None:
+        self._preferences = replace(
+            self._preferences,
+            model=self.model.currentData(),
+            inference=self.inference.currentData(),
+            every_click=self.every_click.isChecked(),
+            preset=self.preset.currentData(),
+            device=self.device.currentData(),
+        )
+        self._describe()
+        self.chosen.emit(self._preferences)
+
+
+def _button(text: str, key: str, tip: str) -> QPushButton:
+    button = QPushButton(f"{text}  ({key})")
+    button.setToolTip(tip)
+    button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+    # A button with the focus would swallow the keys that are meant for the canvas.
+    button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    return button
+
+
+def _menu(items: dict[str, str] | None = None) -> QComboBox:
+    menu = QComboBox()
+    menu.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+    menu.setMinimumContentsLength(10)
+    menu.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    for value, text in (items or {}).items():
+        menu.addItem(text, value)
+    return menu

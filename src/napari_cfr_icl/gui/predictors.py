@@ -1,0 +1,76 @@
+"""Makes the predictor that the menus ask for. Called in the network's thread, where torch lives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+from napari_cfr_icl.engine.settings import Settings
+from napari_cfr_icl.session.preferences import Preferences
+from napari_cfr_icl.session.runner import PredictorLike
+
+
+@dataclass(frozen=True, slots=True)
+class EngineChoice:
+    """What decides a predictor.
+
+    Parameters
+    ----------
+    model : str
+        Name in the catalogue, or the path of a file.
+    device : str
+        "auto", "cpu", "cuda" or "mps".
+    preset : str
+        Name of a settings preset.
+    inference : str
+        "std", "cfr-N" or "a-cfr-N"; empty for the preset's own.
+    every_click : bool
+        Refine every click instead of the preset's choice of clicks.
+    """
+
+    model: str
+    device: str
+    preset: str
+    inference: str
+    every_click: bool
+
+    @classmethod
+    def of(cls, preferences: Preferences) -> EngineChoice:
+        """The part of the user's choices that concerns the predictor."""
+        return cls(
+            preferences.model,
+            preferences.device,
+            preferences.preset,
+            preferences.inference,
+            preferences.every_click,
+        )
+
+    def settings_for(self, model: Any) -> Settings:
+        """The engine's settings for a network."""
+        settings = Settings.preset(self.preset, model)
+        if self.inference:
+            settings = settings.with_inference(self.inference)
+        if self.every_click:
+            refinement = replace(settings.refinement, first_clicks=None)
+            settings = replace(settings, refinement=refinement)
+        return settings
+
+
+class PredictorMaker:
+    """Makes predictors, loading a network only when the choice of model or device changed."""
+
+    def __init__(self) -> None:
+        self._choice: EngineChoice | None = None
+        self._model: Any = None
+
+    def __call__(self, choice: Any) -> PredictorLike:
+        """The predictor for an `EngineChoice`. The first call imports torch."""
+        from napari_cfr_icl.engine.predictor import Predictor
+        from napari_cfr_icl.zoo import load
+
+        if self._choice is None or self._choice.model != choice.model:
+            self._model = None
+            self._model = load(choice.model)
+            self._choice = choice
+        settings = choice.settings_for(self._model)
+        return cast("PredictorLike", Predictor(self._model, settings, device=choice.device))

@@ -1,0 +1,138 @@
+"""The dock "Segment with clicks": puts the panels together and starts the controller."""
+
+from __future__ import annotations
+
+import napari
+from napari.layers import Image, Labels, Layer
+from qtpy.QtCore import QEvent, Qt
+from qtpy.QtWidgets import QFormLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
+from superqt import QCollapsible
+
+from napari_cfr_icl.gui.busy_strip import BusyStrip
+from napari_cfr_icl.gui.click_layer import TAG
+from napari_cfr_icl.gui.controller import Controller
+from napari_cfr_icl.gui.layer_combo import LayerCombo
+from napari_cfr_icl.gui.panels import EnginePanel, LoopPanel, ObjectPanel
+from napari_cfr_icl.session.preferences import load_preferences
+
+KEYS = (
+    ("Left click", "on the object"),
+    ("Right click", "on the background (or Ctrl + click)"),
+    ("Drag a click", "to move it; the mask follows"),
+    ("Click a click", "and press Delete to remove it"),
+    ("Drag, wheel", "to move and zoom the picture"),
+)
+
+HEADING = "QPushButton { text-align: left; border: none; background: transparent; padding: 2px; }"
+
+
+class SegmentDock(QWidget):
+    """Segment objects of an image layer by clicking on them.
+
+    Parameters
+    ----------
+    napari_viewer : napari.Viewer
+        The viewer to work in; napari knows the parameter by its name and hands it over.
+    """
+
+    def __init__(self, napari_viewer: napari.Viewer) -> None:
+        super().__init__()
+        # Napari hands plugins a proxy, whose layers are not identical with those in its events.
+        viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
+        preferences = load_preferences()
+        self._build_status()
+        self._build_layers(viewer)
+        self.object = ObjectPanel(preferences)
+        self.loop = LoopPanel()
+        self.engine = EnginePanel(preferences)
+        self._lay_out()
+        self.controller = Controller(viewer, self, preferences)
+        # With the whole window the dock goes without a ParentChange.
+        self.destroyed.connect(self.controller.close)
+
+    def _build_status(self) -> None:
+        self.hint = QLabel()
+        self.hint.setWordWrap(True)
+        self.hint.setMinimumHeight(2 * self.hint.fontMetrics().lineSpacing() + 6)
+        self.hint.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+        font = self.hint.font()
+        font.setBold(True)
+        self.hint.setFont(font)
+        self.busy = BusyStrip()
+
+    def _build_layers(self, viewer: napari.Viewer) -> None:
+        self.image = LayerCombo(viewer.layers, _is_image)
+        self.image.setToolTip("The image to segment.")
+        self.labels = LayerCombo(viewer.layers, _is_labels)
+        self.labels.setToolTip("Where finished objects are written.")
+
+    def _lay_out(self) -> None:
+        layers = QFormLayout()
+        layers.setContentsMargins(0, 0, 0, 0)
+        layers.addRow("Image", self.image)
+        layers.addRow("Labels", self.labels)
+        inside = QWidget()
+        layout = QVBoxLayout(inside)
+        layout.setSpacing(8)
+        layout.addWidget(self.hint)
+        layout.addWidget(self.busy)
+        layout.addLayout(layers)
+        layout.addWidget(self.object)
+        layout.addWidget(_section("Refinement of the last click", self.loop, opened=True))
+        layout.addWidget(_section("Model and method", self.engine, opened=True))
+        layout.addWidget(_section("Mouse", _mouse_help(), opened=False))
+        layout.addStretch(1)
+        scroll = QScrollArea()
+        scroll.setWidgetResizable(True)
+        scroll.setFrameShape(QScrollArea.Shape.NoFrame)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setWidget(inside)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(scroll)
+        self.setMinimumWidth(300)
+
+    def show_hint(self, text: str) -> None:
+        """Say one line."""
+        self.hint.setText(text)
+
+    def show_busy(self, busy: bool) -> None:
+        """Show that something runs."""
+        self.busy.show_busy(busy)
+
+    def changeEvent(self, event: QEvent | None) -> None:
+        """Stop the work when napari takes the dock away: it sends no other sign of that."""
+        super().changeEvent(event)
+        taken_away = event is not None and event.type() == QEvent.Type.ParentChange
+        if taken_away and self.parentWidget() is None and hasattr(self, "controller"):
+            self.controller.close()
+            self.deleteLater()
+
+
+def _is_image(layer: Layer) -> bool:
+    return isinstance(layer, Image)
+
+
+def _is_labels(layer: Layer) -> bool:
+    return isinstance(layer, Labels) and layer.metadata.get(TAG) != "preview"
+
+
+def _section(title: str, content: QWidget, *, opened: bool) -> QCollapsible:
+    section = QCollapsible(title)
+    # Napari paints checked buttons in its brightest colour; a heading should not shout.
+    section.toggleButton().setStyleSheet(HEADING)
+    section.addWidget(content)
+    if opened:
+        section.expand(animate=False)
+    return section
+
+
+def _mouse_help() -> QWidget:
+    widget = QWidget()
+    form = QFormLayout(widget)
+    form.setContentsMargins(0, 0, 0, 0)
+    for what, then in KEYS:
+        text = QLabel(then)
+        text.setWordWrap(True)
+        form.addRow(what, text)
+    return widget

@@ -1,0 +1,51 @@
+"""What the dock says, as pure functions of what is so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from napari_cfr_icl.session.objects import Answer, ObjectState, StepLike
+
+NO_IMAGE = "Open an image to begin."
+NO_PLANE = "Switch to 2D and to a plane of the image to click on it."
+OUTSIDE = "That was outside the image."
+ELSEWHERE = "This object is on another plane: write it (W) or drop it (Q) first."
+GONE_IMAGE = "The image of this object is no longer there; drop it (Q)."
+
+_STOPPED = {
+    "limit": "all steps done",
+    "converged": "settled",
+    "refused": "a step contradicted a click and was left out",
+    "running": "going on",
+}
+
+
+def hint(state: ObjectState, *, preparing: bool) -> str:
+    """One line on what to do now."""
+    if preparing:
+        return "Loading the model; the mask comes as soon as it is there."
+    if state.is_empty:
+        return "Click the object."
+    if not state.clicks:
+        return "Correct it with clicks, then W writes it."
+    return "Correct it with more clicks, or press W to write it."
+
+
+def outcome(answer: Answer) -> str:
+    """How the inner loop went: passes, time, why it stopped."""
+    milliseconds = round(1000 * sum(step.seconds for step in answer.trace))
+    passes = f"{answer.passes} pass{'' if answer.passes == 1 else 'es'}, {milliseconds} ms"
+    if answer.passes == 1 and answer.stopped == "limit":
+        return f"{passes}: this click was not refined."
+    return f"{passes}: {_STOPPED.get(answer.stopped, answer.stopped)}."
+
+
+def last_change(trace: Sequence[StepLike]) -> str:
+    """What the newest refinement changed, against its threshold."""
+    if not trace or trace[-1].changed_pixels is None:
+        return ""
+    step = trace[-1]
+    change = f"Step {step.index} changed {step.changed_pixels} px"
+    if step.threshold_pixels is None:
+        return f"{change}."
+    return f"{change}; it stops below {step.threshold_pixels} px."

@@ -1,0 +1,252 @@
+"""The layers that are worked in: image, clicks, labels and the preview of the current object."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import napari
+import numpy as np
+from napari.layers import Image, Labels, Layer, Points
+from numpy.typing import NDArray
+from psygnal import Signal
+
+from napari_cfr_icl._errors import OutputError
+from napari_cfr_icl.engine.clicks import Clicks
+from napari_cfr_icl.engine.windows import Patch, Window
+from napari_cfr_icl.gui.bindings import ClickMouse, Keys
+from napari_cfr_icl.gui.click_layer import TAG, ClickLayer, make_click_layer, transform_of
+from napari_cfr_icl.gui.images import scene_of
+from napari_cfr_icl.gui.label_target import LabelStore, LabelTarget
+from napari_cfr_icl.gui.planes import (
+    LayerPlane,
+    data_shape,
+    plane_through,
+    shown_plane,
+    shown_window,
+)
+from napari_cfr_icl.gui.preview import Preview
+from napari_cfr_icl.session.objects import Scene
+
+LABEL_TYPE = np.uint16
+"""Enough ids for a field of cells, and what every other program reads."""
+
+
+class Workspace:
+    """The layers of one dock. Makes what is missing, and lets go of everything at `close`.
+
+    `clicks_changed` is emitted when the user changed the points, `image_changed` when the image is
+    drawn differently or has other pixels.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        The viewer.
+    keys : Keys
+        Bound on every layer that belongs to us.
+    left_is_positive : callable
+        Tells whether a plain left click lies on the object.
+    """
+
+    clicks_changed = Signal()
+    image_changed = Signal()
+
+    def __init__(
+        self, viewer: napari.Viewer, keys: Keys, left_is_positive: Callable[[], bool]
+    ) -> None:
+        self.viewer = viewer
+        self.image: Image | None = None
+        self.preview = Preview(viewer.layers)
+        self._keys = keys
+        self._left_is_positive = left_is_positive
+        self._clicks: ClickLayer | None = None
+        self._mouse: ClickMouse | None = None
+        self._target: LabelTarget | None = None
+
+    @property
+    def clicks(self) -> ClickLayer | None:
+        """The clicks, while there is an image."""
+        return self._clicks
+
+    @property
+    def labels(self) -> Labels | None:
+        """The layer that objects are written into."""
+        return self._target.layer if self._target is not None else None
+
+    @property
+    def plane(self) -> LayerPlane | None:
+        """The plane of the image that is on the screen."""
+        return None if self.image is None else shown_plane(self.image, self.viewer.dims)
+
+    def plane_through(self, place: NDArray[np.float64]) -> LayerPlane | None:
+        """The plane with the axes on the screen that holds `place`, in data coordinates."""
+        plane = self.plane
+        return (
+            None if self.image is None or plane is None else plane_through(self.image, plane, place)
+        )
+
+    @property
+    def view(self) -> Window | None:
+        """The part of that plane that is on the screen."""
+        plane = self.plane
+        return None if self.image is None or plane is None else shown_window(self.image, plane)
+
+    def scene(self, plane: LayerPlane) -> Scene:
+        """The image's plane as the session takes it."""
+        if self.image is None:
+            raise ValueError("there is no image")
+        return scene_of(self.image, plane)
+
+    def store(self, plane: LayerPlane) -> LabelStore:
+        """Where an object on `plane` of the image is written.
+
+        Raises
+        ------
+        OutputError
+            When the labels layer does not reach there.
+        """
+        if self.image is None or self._target is None:
+            raise OutputError("Choose a labels layer for the objects first.")
+        return self._target.store_for(self.image, plane)
+
+    def use_image(self, image: Image | None) -> None:
+        """Work on another image; the clicks layer moves to its place."""
+        if self.image is not None:
+            self._listen(self.image, connect=False)
+        self.image = image
+        self.preview.remove()
+        if image is None:
+            self._let_go_of_clicks()
+            return
+        self._listen(image, connect=True)
+        self._place_clicks(image)
+
+    def use_labels(self, layer: Labels | None, highest: int | None = None) -> None:
+        """Write objects into another layer."""
+        if self._target is not None:
+            self._keys.release([self._target.layer])
+            self._target.close()
+        self._target = None
+        if layer is not None:
+            self._target = LabelTarget(layer, highest)
+            self._keys.bind([layer])
+
+    def make_labels(self) -> Labels:
+        """Make an empty labels layer in the image's place, and write there."""
+        if self.image is None:
+            raise ValueError("there is no image")
+        layer = Labels(
+            np.zeros(data_shape(self.image), LABEL_TYPE),
+            name="objects",
+            metadata={TAG: "objects"},
+            **transform_of(self.image),
+        )
+        layers = self.viewer.layers
+        layers.insert(layers.index(self.image) + 1, layer)
+        self.use_labels(layer, highest=0)
+        self.select_clicks()
+        return layer
+
+    def select_clicks(self) -> None:
+        """Make the clicks layer the one that the mouse acts on."""
+        if self._clicks is not None:
+            self.viewer.layers.selection.active = self._clicks.points
+            self._clicks.points.mode = "add"
+
+    def show_object(self, clicks: Clicks, mask: Patch | None, plane: LayerPlane | None) -> None:
+        """Show the current object: its points and its mask."""
+        if self.image is None or self._clicks is None:
+            return
+        if plane is None or not clicks:
+            self._clicks.clear()
+        else:
+            self._clicks.show(clicks, self.image, plane)
+        if mask is None or plane is None:
+            self.preview.clear()
+        else:
+            self.preview.show(mask, self.image, plane)
+            self._bind_preview()
+
+    def reveal(self, plane: LayerPlane) -> None:
+        """Bring a plane of the image onto the screen."""
+        if self.image is None:
+            return
+        world = self.image.data_to_world(plane.coordinates(0, 0))
+        missing = self.viewer.dims.ndim - self.image.ndim
+        for axis in range(self.image.ndim):
+            if axis not in plane.axes:
+                self.viewer.dims.set_point(axis + missing, float(world[axis]))
+
+    def forget(self, layer: Layer) -> None:
+        """Let go of a layer that was removed; adds and removes none itself."""
+        if self.labels is layer:
+            self.use_labels(None)
+        if self._clicks is not None and self._clicks.points is layer:
+            self._let_go_of_clicks()
+        if self.image is layer:
+            self._listen(layer, connect=False)
+            self.image = None
+            self.preview.clear()
+
+    def close(self) -> None:
+        """Let go of all layers; the preview goes, the user's work stays."""
+        self.preview.remove()
+        if self.image is not None:
+            self._listen(self.image, connect=False)
+            self.image = None
+        self._let_go_of_clicks()
+        self.use_labels(None)
+
+    def _place_clicks(self, image: Image) -> None:
+        """Have a clicks layer of the image's axes, in its place and on top."""
+        layers = self.viewer.layers
+        found = self._clicks.points if self._clicks is not None else _click_layer_in(layers)
+        self._let_go_of_clicks()
+        if found is not None and (found not in layers or found.ndim != image.ndim):
+            if found in layers:
+                layers.remove(found)
+            found = None
+        if found is None:
+            found = make_click_layer(image)
+            layers.append(found)
+        else:
+            for name, value in transform_of(image).items():
+                setattr(found, name, value)
+            layers.move(layers.index(found), len(layers))
+        self._clicks = ClickLayer(found)
+        self._clicks.changed.connect(self._on_clicks_changed)
+        self._mouse = ClickMouse(self._clicks, self._left_is_positive)
+        self._keys.bind([found])
+        self.select_clicks()
+
+    def _let_go_of_clicks(self) -> None:
+        if self._clicks is not None and self._mouse is not None:
+            self._keys.release([self._clicks.points])
+            self._mouse.close()
+            self._clicks.changed.disconnect(self._on_clicks_changed)
+            self._clicks.close()
+        self._clicks = self._mouse = None
+
+    def _bind_preview(self) -> None:
+        if self.preview.layer is not None:
+            self._keys.bind([self.preview.layer])
+
+    def _listen(self, image: Image, *, connect: bool) -> None:
+        events = image.events
+        for emitter in (events.contrast_limits, events.gamma, events.data):
+            if connect:
+                emitter.connect(self._on_image_changed)
+            else:
+                emitter.disconnect(self._on_image_changed)
+
+    def _on_clicks_changed(self) -> None:
+        self.clicks_changed.emit()
+
+    def _on_image_changed(self, event: Any = None) -> None:
+        self.image_changed.emit()
+
+
+def _click_layer_in(layers: Any) -> Points | None:
+    """A clicks layer of ours that an earlier dock left behind."""
+    found = (layer for layer in layers if layer.metadata.get(TAG) == "clicks")
+    return next((layer for layer in found if isinstance(layer, Points)), None)
