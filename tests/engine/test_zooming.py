@@ -69,6 +69,18 @@ def test_a_window_stays_while_it_serves():
     assert choose_window(outside, _square(102, 102, 20), stored, zoom, view) != stored
 
 
+def test_an_object_that_is_cut_off_gets_a_wider_window():
+    zoom, view = Zoom(min_side=20, growth=2.0), Window.whole((300, 400))
+    clicks, stored = Clicks([Click(110, 110)]), Window(100, 100, 40, 40)
+    inside = choose_window(clicks, _square(105, 105, 30), stored, zoom, view)
+    assert inside == stored
+    cut_off = choose_window(clicks, _square(100, 105, 30), stored, zoom, view)
+    assert cut_off == Window(72, 78, 85, 85)
+    at_the_border = Window(0, 100, 40, 40)
+    clicks = Clicks([Click(10, 110)])
+    assert choose_window(clicks, _square(0, 105, 30), at_the_border, zoom, view) == at_the_border
+
+
 @pytest.mark.parametrize(
     ("shift", "expected"),
     [(False, Window(0, 0, 36, 36)), (True, Window(0, 0, 61, 61))],

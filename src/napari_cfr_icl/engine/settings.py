@@ -92,6 +92,9 @@ class Zoom:
         Up to this many clicks the whole image is the window, unscaled; -1 zooms from the start.
     expansion : float
         Side of the window over side of the object's box.
+    growth : float
+        Factor on `expansion` while the object reaches an edge of its window inside the image, and
+        so is probably cut off; 1 changes nothing.
     min_side : int
         Smallest side of a window in image pixels.
     keep_iou : float
@@ -110,6 +113,7 @@ class Zoom:
     target: int | tuple[int, int] = 400
     skip_clicks: int = -1
     expansion: float = 1.4
+    growth: float = 1.0
     min_side: int = 200
     keep_iou: float = 0.5
     first_side: int | None = None
@@ -121,6 +125,7 @@ class Zoom:
         for side in (self.target,) if isinstance(self.target, int) else self.target:
             _check("target size of the window", side, 32, 4096)
         _check("expansion of the window", self.expansion, 1, 10)
+        _check("growth of the window", self.growth, 1, 10)
         _check("smallest side of a window", self.min_side, 1, 10**6)
         _check("overlap at which a window stays", self.keep_iou, 0, 1)
         if self.first_side is not None:
@@ -196,8 +201,9 @@ class Settings:
         """
         zoom = Zoom(
             target=400 if model is None else model.input_size,
-            min_side=48,
-            first_side=800,
+            growth=2.0,
+            min_side=128,
+            first_side=400,
             follow_mask=True,
             max_side=4096,
             shift=True,

@@ -51,7 +51,11 @@ def choose_window(
     box = None if seen is None else object_box(seen, clicks)
     if box is None and zoom.skip_clicks >= 0:
         return None
-    wanted = view if box is None or seen is None else expanded(box, zoom, seen.image_shape)
+    if box is None or seen is None:
+        wanted = view
+    else:
+        cut_off = stored is not None and reaches_edge(box, stored, seen.image_shape)
+        wanted = expanded(box, zoom, seen.image_shape, zoom.growth if cut_off else 1.0)
     if stored is not None and keeps(stored, wanted, clicks, zoom.keep_iou):
         return stored
     return wanted
@@ -67,10 +71,11 @@ def object_box(probabilities: Patch, clicks: Clicks) -> Window | None:
     return _window((min(rows), max(rows)), (min(cols), max(cols)))
 
 
-def expanded(box: Window, zoom: Zoom, image_shape: tuple[int, int]) -> Window:
-    """`box` grown about its centre by the policy's factor, and kept inside the image."""
+def expanded(box: Window, zoom: Zoom, image_shape: tuple[int, int], growth: float = 1.0) -> Window:
+    """`box` expanded about its centre by the policy's factor and `growth`, kept in the image."""
+    factor = zoom.expansion * growth
     spans = [
-        _grown((start, start + side - 1), zoom, limit)
+        _grown((start, start + side - 1), factor, zoom, limit)
         for start, side, limit in (
             (box.top, box.height, image_shape[0]),
             (box.left, box.width, image_shape[1]),
@@ -91,6 +96,16 @@ def first_window(
     rows = _around(click.row, side, (region.top, region.bottom - 1))
     cols = _around(click.col, side, (region.left, region.right - 1))
     return _window(rows, cols)
+
+
+def reaches_edge(box: Window, stored: Window, image_shape: tuple[int, int]) -> bool:
+    """Whether an object's box reaches an edge of its window where the image goes on."""
+    return (
+        box.top <= stored.top > 0
+        or box.left <= stored.left > 0
+        or box.bottom >= stored.bottom < image_shape[0]
+        or box.right >= stored.right < image_shape[1]
+    )
 
 
 def keeps(stored: Window, wanted: Window, clicks: Sequence[Click], keep_iou: float) -> bool:
@@ -116,9 +131,9 @@ def _span_iou(a: Span, b: Span) -> float:
     return common / max(1e-6, max(a[1], b[1]) - min(a[0], b[0]))
 
 
-def _grown(span: Span, zoom: Zoom, limit: int) -> Span:
+def _grown(span: Span, factor: float, zoom: Zoom, limit: int) -> Span:
     centre = 0.5 * (span[0] + span[1])
-    side = max(zoom.expansion * (span[1] - span[0] + 1), zoom.min_side)
+    side = max(factor * (span[1] - span[0] + 1), zoom.min_side)
     if zoom.max_side is not None:
         side = min(side, zoom.max_side)
     first, last = round(centre - 0.5 * side), round(centre + 0.5 * side)
