@@ -149,7 +149,7 @@ def survey(collection: Collection, min_area: int = 40, on_read: Read | None = No
         try:
             pixels, labels = example.image(), example.labels()
         except CfrIclError as error:
-            findings.append(Finding(example.key, "error", "unreadable", str(error)))
+            findings.append(Finding(example.key, "error", "unusable", str(error)))
             continue
         if on_read is not None:
             on_read(example, pixels, labels)

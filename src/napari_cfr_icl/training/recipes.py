@@ -25,7 +25,7 @@ def load_recipe(recipe: str | Path) -> TrainOptions:
         When there is no such recipe or file, or it holds something that is no option.
     """
     if str(recipe) in BUILT_IN:
-        here = resources.files("napari_cfr_icl.training") / "recipes" / f"{recipe}.toml"
+        here = resources.files("napari_cfr_icl.training") / "recipe_files" / f"{recipe}.toml"
         text = here.read_text("utf-8")
     else:
         try:

@@ -17,6 +17,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -179,8 +180,9 @@ class RunFolder:
         for path in reversed(self.checkpoints()):
             try:
                 return self.read_tensors(path)
-            except (OSError, RuntimeError, EOFError) as error:
-                self.event("trouble", text=f"{path.name} cannot be read: {error}")
+            except (OSError, RuntimeError, EOFError, UnpicklingError) as error:
+                why = str(error).partition("\n")[0]
+                self.event("trouble", text=f"{path.name} cannot be read: {why}")
         return None
 
     def _write_json(self, name: str, content: dict[str, Any]) -> None:
