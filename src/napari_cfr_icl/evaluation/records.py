@@ -88,6 +88,8 @@ class Record:
         Duration of the predictions.
     user_seconds : tuple of float
         Time that finding the clicks took.
+    arithmetic : str
+        In what the network computed: "float32", "bfloat16", "float16" or "int8".
     """
 
     method: Method
@@ -98,9 +100,12 @@ class Record:
     stopped: tuple[str, ...]
     seconds: tuple[float, ...]
     user_seconds: tuple[float, ...]
+    arithmetic: str = "float32"
 
     @classmethod
-    def of(cls, method: Method, subject: Subject, done: Sequence[Clicked]) -> Record:
+    def of(
+        cls, method: Method, subject: Subject, done: Sequence[Clicked], arithmetic: str = "float32"
+    ) -> Record:
         """The record of an object that was clicked through."""
         return cls(
             method,
@@ -111,6 +116,7 @@ class Record:
             stopped=tuple(item.stopped for item in done),
             seconds=tuple(item.seconds for item in done),
             user_seconds=tuple(item.user_seconds for item in done),
+            arithmetic=arithmetic,
         )
 
     @property
@@ -142,8 +148,9 @@ class Record:
             subject = Subject.from_json(content.pop("subject"))
             method = Method(**content.pop("method"))
             clicks = tuple(Click(*click) for click in content.pop("clicks"))
+            arithmetic = str(content.pop("arithmetic"))
             rest = {name: tuple(values) for name, values in content.items()}
-            return cls(method, subject, clicks=clicks, **rest)
+            return cls(method, subject, clicks=clicks, arithmetic=arithmetic, **rest)
         except (KeyError, TypeError, IndexError, AttributeError) as error:
             raise ValueError(f"no record: {error!r}") from error
 

@@ -59,6 +59,8 @@ class Result:
         Passes through the network for each click.
     passes_per_object : Interval
         Passes through the network until the object was done.
+    arithmetic : tuple of str
+        In what the network computed; several where machines or resumed runs differed.
     """
 
     dataset: str
@@ -72,6 +74,7 @@ class Result:
     curve: tuple[float, ...]
     passes: Interval
     passes_per_object: Interval
+    arithmetic: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +122,7 @@ def result_of(records: Sequence[Record], protocol: Protocol) -> Result:
         curve=tuple(curves.mean(axis=0, dtype=np.float64).tolist()),
         passes=_mean(records, [np.mean(record.passes) for record in records], seed),
         passes_per_object=_mean(records, [sum(record.passes) for record in records], seed),
+        arithmetic=tuple(sorted({record.arithmetic for record in records})),
     )
 
 

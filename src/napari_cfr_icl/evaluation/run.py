@@ -144,7 +144,7 @@ class _Worker:
         protocol = self._options.protocol
         user = user_for(protocol.user, protocol.seed, subject.name)
         done = click_through(predictor, image, truth, user, protocol)
-        return Record.of(todo.method, subject, done)
+        return Record.of(todo.method, subject, done, predictor.network.arithmetic)
 
     def _report(self, model_number: int, fraction: float, record: Record) -> None:
         overall = (model_number + fraction) / len(self._options.models)
