@@ -26,6 +26,7 @@ __all__ = ["app", "main"]
 NAME = "napari-cfr-icl"
 
 app = typer.Typer(
+    name=NAME,
     cls=SentenceGroup,
     invoke_without_command=True,
     add_completion=False,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import struct
+import tokenize
 import zlib
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import tifffile
+from PIL import Image, ImageOps
 
 from napari_cfr_icl._errors import ImageError, MaskError
 from napari_cfr_icl.cli.opened import Opened
@@ -16,9 +18,8 @@ from napari_cfr_icl.engine.rendering import Rendering
 from napari_cfr_icl.engine.source import SAMPLE_SIDE, ImageSource, Plane
 from napari_cfr_icl.evaluation.readers.images import (
     PHOTO_SUFFIXES,
-    SUFFIXES,
+    TIFF_SUFFIXES,
     read_labels,
-    read_pixels,
 )
 from napari_cfr_icl.zoo.file_kinds import FileKind, kind_of
 
@@ -33,18 +34,24 @@ Result = TypeVar("Result")
 _NO_IMAGES = (FileKind.WEB_PAGE, FileKind.TEXT, FileKind.EMPTY)
 
 _TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-# What tifffile and its decoders were seen to raise for files with bytes changed or missing.
-_TIFF_DAMAGE = (
+_NPY_START = b"\x93NUMPY"
+# What the readers were seen to raise for files with bytes changed or missing.
+_DAMAGE = (
     tifffile.TiffFileError,
     ArithmeticError,
+    AssertionError,
     AttributeError,
     EOFError,
+    Image.DecompressionBombError,
     LookupError,
+    MemoryError,
     OSError,
     RuntimeError,
+    SyntaxError,
     TypeError,
     ValueError,
     struct.error,
+    tokenize.TokenError,
     zlib.error,
 )
 
@@ -97,11 +104,12 @@ def open_mask(path: Path, plane: tuple[int, ...] | None) -> NDArray[Any]:
 
 
 def _rendering(level: Any, plane: Plane) -> Rendering:
-    """Four channels that are no colours are four channels, not RGB and transparency."""
+    """As the engine guesses; but a fourth channel is a channel, not how much one sees through."""
     sides = level.shape[plane.row_axis], level.shape[plane.col_axis]
     starts = [max(0, (side - SAMPLE_SIDE) // 2) for side in sides]
     rows, cols = (slice(start, start + SAMPLE_SIDE) for start in starts)
-    return Rendering.guess(plane.read(level, rows, cols), rgb=False)
+    sample = plane.read(level, rows, cols)
+    return Rendering.guess(sample, rgb=sample.shape[2:] == (3,))
 
 
 def _open(path: Path) -> Opened:
@@ -127,22 +135,23 @@ def _explained(path: Path, read: Callable[[Path], Result]) -> Result:
 
 def _open_file(path: Path) -> Opened:
     with path.open("rb") as stream:
-        start = stream.read(4)
-    if start in _TIFF_STARTS:
-        return _open_tiff(path)
+        start = stream.read(len(_NPY_START))
     suffix = path.suffix.lower()
-    pixels = read_pixels(path) if suffix in SUFFIXES else _read_other(path)
-    is_photo = suffix in PHOTO_SUFFIXES
-    return Opened(path, [pixels], "YXS"[: pixels.ndim] if is_photo else "")
+    if start.startswith(_TIFF_STARTS) or suffix in TIFF_SUFFIXES:
+        return _open_tiff(path)
+    if start == _NPY_START or suffix == ".npy":
+        return _open_npy(path)
+    return _open_photo(path)
 
 
 def _open_tiff(path: Path) -> Opened:
     try:
         with tifffile.TiffFile(path) as tiff:
             axes = tiff.series[0].axes
-        return Opened(path, [_tiff_pixels(path)], axes)
-    except _TIFF_DAMAGE as error:
-        raise ImageError(f"{path} cannot be read: {error}") from error
+        pixels = _tiff_pixels(path)
+    except _DAMAGE as error:
+        raise _unreadable(path, error) from error
+    return Opened(path, [pixels], axes if len(axes) == pixels.ndim else "")
 
 
 def _tiff_pixels(path: Path) -> NDArray[Any]:
@@ -153,11 +162,27 @@ def _tiff_pixels(path: Path) -> NDArray[Any]:
         return np.asarray(tifffile.imread(path))
 
 
-def _read_other(path: Path) -> NDArray[Any]:
-    # Seldom needed, and slow to load.
-    from imageio.v3 import imread
-
+def _open_npy(path: Path) -> Opened:
     try:
-        return np.asarray(imread(path))
-    except (OSError, ValueError, RuntimeError, SyntaxError, ImportError) as error:
-        raise ImageError(f"{path} is of no kind of image that can be read ({error}).") from error
+        return Opened(path, [np.load(path, mmap_mode="r", allow_pickle=False)])
+    except _DAMAGE as error:
+        raise _unreadable(path, error) from error
+
+
+def _open_photo(path: Path) -> Opened:
+    """Whatever Pillow knows, turned upright, without alpha."""
+    try:
+        with Image.open(path) as picture:
+            upright = ImageOps.exif_transpose(picture)
+            if upright.mode in ("1", "LA"):
+                upright = upright.convert("L")
+            elif upright.mode not in ("L", "F") and not upright.mode.startswith("I"):
+                upright = upright.convert("RGB")
+            pixels = np.asarray(upright)
+    except _DAMAGE as error:
+        raise _unreadable(path, error) from error
+    return Opened(path, [pixels], "YXS"[: pixels.ndim])
+
+
+def _unreadable(path: Path, error: BaseException) -> ImageError:
+    return ImageError(f"{path} cannot be read: {str(error).rstrip('.') or type(error).__name__}.")

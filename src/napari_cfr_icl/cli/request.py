@@ -111,8 +111,9 @@ class Request:
 
 
 def _precision(name: str) -> Precision:
-    if name == "float32" or name == "fast":
-        return name
+    match name:
+        case "float32" | "fast":
+            return name
     raise SettingsError(f"The precision is float32 or fast, not {name!r}.")
 
 

@@ -38,13 +38,19 @@ def open_zarr(path: Path) -> Opened:
         return _pyramid(path, opened)
     except (OSError, KeyError, ValueError, TypeError, IndexError) as error:
         raise ImageError(
-            f"{path} cannot be read as a Zarr image ({type(error).__name__}: {error})."
+            f"{path} cannot be read as a Zarr image ({type(error).__name__} {error})."
         ) from error
 
 
 def _pyramid(path: Path, group: Any) -> Opened:
     # From version 0.5 on, everything lies under "ome".
-    described = group.attrs.get("ome", group.attrs)["multiscales"][0]
+    pyramids = group.attrs.get("ome", group.attrs).get("multiscales")
+    if not pyramids:
+        arrays = ", ".join(sorted(group.array_keys())) or "none"
+        raise ImageError(
+            f"{path} does not say which picture is in it: choose one of its arrays ({arrays})."
+        )
+    described = pyramids[0]
     names = [axis if isinstance(axis, str) else axis["name"] for axis in described.get("axes", ())]
     axes = "".join(name[0].upper() for name in names) or "TCZYX"
     levels = [group[each["path"]] for each in described["datasets"]]
