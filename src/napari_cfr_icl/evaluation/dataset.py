@@ -76,11 +76,15 @@ class Dataset:
         Where it was found.
     pictures : sequence of Picture
         In the order in which they are evaluated.
+    window_scale : float
+        How much larger than elsewhere the network's input is in the numbers published on this set;
+        the presets that repeat such numbers do the same.
     """
 
     name: str
     path: Path
     pictures: Sequence[Picture]
+    window_scale: float = 1.0
 
 
 def objects_of_labels(

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from napari_cfr_icl.evaluation.options import EvaluateOptions
 
 
+_PUBLISHED_PRESETS = ("paper", "public-code")
+
+
 def methods_of(options: EvaluateOptions, model: str | None = None) -> list[Method]:
     """The methods of a run, or of one of its models, in the order of its tables."""
     return [
@@ -52,3 +55,15 @@ def with_settings(predictor: Predictor, settings: Settings) -> Predictor:
     other = copy.copy(predictor)
     other.settings = settings
     return other
+
+
+def for_set(predictor: Predictor, method: Method, window_scale: float) -> Predictor:
+    """The predictor of a method for one data set: published numbers differ in their window."""
+    zoom = predictor.settings.zoom
+    if window_scale == 1 or zoom is None or method.preset not in _PUBLISHED_PRESETS:
+        return predictor
+    if isinstance(zoom.target, int):
+        target: int | tuple[int, int] = round(zoom.target * window_scale)
+    else:
+        target = round(zoom.target[0] * window_scale), round(zoom.target[1] * window_scale)
+    return with_settings(predictor, replace(predictor.settings, zoom=replace(zoom, target=target)))

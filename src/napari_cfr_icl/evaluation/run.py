@@ -11,7 +11,7 @@ from napari_cfr_icl.evaluation.clicking import click_through
 from napari_cfr_icl.evaluation.identity import claim, identity_of
 from napari_cfr_icl.evaluation.journal import Journal, read_journals
 from napari_cfr_icl.evaluation.pace import Pace
-from napari_cfr_icl.evaluation.predictors import methods_of, predictors_for
+from napari_cfr_icl.evaluation.predictors import for_set, methods_of, predictors_for
 from napari_cfr_icl.evaluation.records import Method, Record, in_order
 from napari_cfr_icl.evaluation.report import write_report
 from napari_cfr_icl.evaluation.robot import user_for
@@ -124,7 +124,8 @@ class _Worker:
                 _warm_up(predictors.values(), image)
                 warm = True
             for done, todo in enumerate(missing, start=1):
-                record = self._one(page, todo, predictors[todo.method], image)
+                predictor = for_set(predictors[todo.method], todo.method, page.window_scale)
+                record = self._one(page, todo, predictor, image)
                 journal.append(record)
                 pages_done = page.number + done / len(missing)
                 self._report(number, pages_done / page.count, record)

@@ -38,6 +38,8 @@ class Page:
         How many pictures come before it.
     count : int
         How many pictures there are.
+    window_scale : float
+        See `napari_cfr_icl.evaluation.dataset.Dataset`.
     """
 
     dataset: str
@@ -45,6 +47,7 @@ class Page:
     objects: tuple[tuple[int, TrueObject], ...]
     number: int
     count: int
+    window_scale: float
 
     def subject(self, index: int, item: TrueObject, shape: tuple[int, int]) -> Subject:
         """What to call one of its objects in the results."""
@@ -88,16 +91,23 @@ def open_datasets(choices: Sequence[DatasetChoice], options: ReaderOptions) -> l
 def pages(datasets: Sequence[Dataset], sample: Sample) -> Iterator[Page]:
     """The pictures that take part, each read when its turn comes."""
     chosen = [
-        (dataset.name, dataset.pictures[number])
+        (dataset, dataset.pictures[number])
         for dataset in datasets
         for number in drawn(len(dataset.pictures), sample.pictures, f"{sample.seed}:{dataset.name}")
     ]
     running = 0
-    for number, (name, picture) in enumerate(chosen):
+    for number, (dataset, picture) in enumerate(chosen):
         objects = picture.objects()
-        seed = f"{sample.seed}:{name}:{picture.key}"
+        seed = f"{sample.seed}:{dataset.name}:{picture.key}"
         kept = [objects[i] for i in drawn(len(objects), sample.objects_per_picture, seed)]
-        yield Page(name, picture, tuple(enumerate(kept, start=running)), number, len(chosen))
+        yield Page(
+            dataset.name,
+            picture,
+            tuple(enumerate(kept, start=running)),
+            number,
+            len(chosen),
+            dataset.window_scale,
+        )
         running += len(kept)
 
 

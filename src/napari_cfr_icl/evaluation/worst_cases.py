@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from napari_cfr_icl._errors import OutputError
 from napari_cfr_icl.engine.source import ImageSource
 from napari_cfr_icl.evaluation.names import file_stem
-from napari_cfr_icl.evaluation.predictors import predictors_for
+from napari_cfr_icl.evaluation.predictors import for_set, predictors_for
 from napari_cfr_icl.evaluation.shares import Share
 from napari_cfr_icl.evaluation.tables import method_titles
 from napari_cfr_icl.evaluation.worst import Case, case_of, worst_of, write_page
@@ -50,7 +50,8 @@ def write_worst_cases(
                 for record in records
                 if record.subject.dataset == dataset.name and record.method == best
             ]
-            cases = cases_of(worst_of(candidates, options.worst), dataset, predictors[best])
+            predictor = for_set(predictors[best], best, dataset.window_scale)
+            cases = cases_of(worst_of(candidates, options.worst), dataset, predictor)
             path = options.out / f"{file_stem(f'worst {dataset.name} {model}')}.png"
             title = f"{dataset.name}, {titles[best]}: the worst of {len(candidates)}"
             try:
