@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,8 @@ import numpy as np
 from napari_cfr_icl.engine.models import build
 from napari_cfr_icl.engine.predictor import Predictor
 from napari_cfr_icl.engine.source import ImageSource
-from napari_cfr_icl.evaluation.clicking import click_through
+from napari_cfr_icl.evaluation.clicking import Clicked, click_through
+from napari_cfr_icl.evaluation.dataset import IGNORED
 from napari_cfr_icl.evaluation.metrics import iou_at, noc
 from napari_cfr_icl.evaluation.options import Protocol
 from napari_cfr_icl.evaluation.robot import RobotUser
@@ -44,54 +46,67 @@ class HeldOut:
         Its picture.
     label : int
         Its id there.
+    ignored_id : int
+        The id whose pixels count neither way; 0 for none.
     """
 
     collection: str
     page: Page
     label: int
+    ignored_id: int = 0
 
     @property
     def picture(self) -> str:
         """The picture's name among all collections: objects of one picture are alike."""
         return f"{self.collection}/{self.page.example.key}"
 
+    def truth(self) -> NDArray[np.int8]:
+        """1 on the object, 0 elsewhere, -1 where the truth is unknown; (rows, columns)."""
+        labels = self.page.example.labels()
+        truth = np.asarray(labels == self.label, np.int8)
+        if self.ignored_id:
+            truth[labels == self.ignored_id] = IGNORED
+        return truth
 
-def choose_held_out(
-    collections: Sequence[SplitPages], count: int, min_area: int, ignored_id: int = 0
+
+def rank_held_out(
+    collections: Sequence[SplitPages], min_area: int, ignored_id: int = 0
 ) -> list[HeldOut]:
-    """Choose held-out objects, from all collections and pictures as evenly as can be.
+    """All held-out objects in an order whose beginning is spread as evenly as can be.
 
-    The choice depends on nothing but the pictures, so that two runs can be compared.
+    The collections take turns, and within each the pictures. The order depends on nothing but the
+    pictures, so that two runs can be compared.
 
     Parameters
     ----------
     collections : sequence of SplitPages
-    count : int
-        Most objects.
     min_area : int
         Smallest object, in pixels.
     ignored_id : int, optional
         An id that is no object.
     """
-    queues = [_shuffled(part, min_area, ignored_id) for part in collections]
-    chosen: list[HeldOut] = []
-    while len(chosen) < count and any(queues):
-        for queue in queues:
-            if queue and len(chosen) < count:
-                chosen.append(queue.pop(0))
-    return sorted(chosen, key=lambda item: (item.picture, item.label))
+    queues = [deque(_in_turns(part, min_area, ignored_id)) for part in collections]
+    ranked = []
+    while any(queues):
+        ranked += [queue.popleft() for queue in queues if queue]
+    return ranked
 
 
-def _shuffled(part: SplitPages, min_area: int, ignored_id: int) -> list[HeldOut]:
+def _in_turns(part: SplitPages, min_area: int, ignored_id: int) -> list[HeldOut]:
     """One object of each picture, then a second of each, and so on."""
     rng = np.random.default_rng(0)
-    ranked: list[tuple[int, int, HeldOut]] = []
+    turns: list[tuple[int, int, HeldOut]] = []
     for place in rng.permutation(len(part.held_out)):
         page = part.held_out[place]
         large = page.objects.ids[page.objects.areas >= min_area]
         for turn, label in enumerate(rng.permutation(large[large != ignored_id]).tolist()):
-            ranked.append((turn, len(ranked), HeldOut(part.name, page, label)))
-    return [item for *_, item in sorted(ranked, key=lambda entry: entry[:2])]
+            turns.append((turn, len(turns), HeldOut(part.name, page, label, ignored_id)))
+    return [item for *_, item in sorted(turns, key=lambda entry: entry[:2])]
+
+
+def by_picture(objects: Sequence[HeldOut]) -> list[HeldOut]:
+    """The objects with those of one picture together, so that each picture is read once."""
+    return sorted(objects, key=lambda item: (item.picture, item.label))
 
 
 def click_held_out(
@@ -101,7 +116,7 @@ def click_held_out(
     options: ValidationOptions,
     world: World,
     on_object: Callable[[int], None] | None = None,
-) -> list[Curve]:
+) -> list[list[Clicked]]:
     """Click through all objects; each process takes a share.
 
     Parameters
@@ -109,7 +124,7 @@ def click_held_out(
     architecture, weights : mapping
         The network.
     objects : sequence of HeldOut
-        In the order of `choose_held_out`.
+        Quickest when those of one picture follow one another.
     options : ValidationOptions
         How they are clicked.
     world : World
@@ -119,28 +134,41 @@ def click_held_out(
 
     Returns
     -------
-    list of list of float
-        For each object, the IoU after each click.
+    list of list of Clicked
+        For each object, its clicks and what they led to.
     """
-    model = build(architecture)
-    model.load_state_dict(dict(weights))
-    # Not the quickest arithmetic, which a timed trial chooses: a resumed run must measure the same.
-    settings = replace(settings_for(options.preset, options.scheme, model), precision="float32")
-    predictor = Predictor(model, settings, str(world.device))
+    predictor = predictor_of(architecture, weights, options, world)
     protocol = Protocol(options.max_clicks, THRESHOLDS, max(options.target, *THRESHOLDS))
     mine = [(i, item) for i, item in enumerate(objects) if i % world.size == world.rank]
-    curves: dict[int, Curve] = {}
+    results: dict[int, list[Clicked]] = {}
     for _, group in groupby(mine, key=lambda entry: entry[1].picture):
         entries = list(group)
         source = ImageSource(entries[0][1].page.example.image())
         for index, item in entries:
-            truth = np.asarray(item.page.example.labels() == item.label, np.int8)
-            clicked = click_through(predictor, source, truth, RobotUser(), protocol)
-            curves[index] = [click.iou for click in clicked]
+            results[index] = click_through(predictor, source, item.truth(), RobotUser(), protocol)
             if on_object is not None:
-                on_object(len(curves))
-    gathered = dict(world.gathered(list(curves.items())))
+                on_object(len(results))
+    gathered = dict(world.gathered(list(results.items())))
     return [gathered[index] for index in range(len(objects))]
+
+
+def predictor_of(
+    architecture: Mapping[str, Any],
+    weights: Mapping[str, Tensor],
+    options: ValidationOptions,
+    world: World,
+) -> Predictor:
+    """The network as it is measured: under the chosen settings, in plain float32."""
+    model = build(architecture)
+    model.load_state_dict(dict(weights))
+    # Not the quickest arithmetic, which a timed trial chooses: a resumed run must measure the same.
+    settings = replace(settings_for(options.preset, options.scheme, model), precision="float32")
+    return Predictor(model, settings, str(world.device))
+
+
+def curves_of(results: Sequence[Sequence[Clicked]]) -> list[Curve]:
+    """The IoU after each click, of each object."""
+    return [[click.iou for click in clicked] for clicked in results]
 
 
 def summary(curves: Sequence[Curve], max_clicks: int) -> dict[str, float]:

@@ -15,6 +15,7 @@ import torch
 
 from napari_cfr_icl._errors import DeviceError, InputError, OutputError, SettingsError
 from napari_cfr_icl.training import held_out
+from napari_cfr_icl.training.gate import Verdict, judge
 from napari_cfr_icl.training.optimizer import rate_at, seeded, set_rate
 from napari_cfr_icl.training.pictures import draw_curves, draw_samples
 from napari_cfr_icl.training.result import save_model
@@ -43,10 +44,13 @@ class Outcome:
         False when it was stopped; it can be resumed.
     model : Path or None
         The model file, when finished.
+    verdict : Verdict or None
+        What the gate said, when there was one.
     """
 
     finished: bool
-    model: Path | None
+    model: Path | None = None
+    verdict: Verdict | None = None
 
 
 def main(
@@ -94,7 +98,9 @@ def main(
             return fit(run)
         except (Exception, KeyboardInterrupt) as error:
             if world.leads and folder.has_run:
-                folder.status("failed", step=run.state.step, text=str(error) or "interrupted")
+                why = str(error) or "interrupted"
+                folder.event("failed", text=why)
+                folder.status("failed", step=run.state.step, text=why)
             raise
 
 
@@ -148,13 +154,13 @@ def one_step(run: Run) -> tuple[StepResult, float]:
 def validate(run: Run) -> None:
     """Let the robot click the held-out objects with the averaged weights; keep the best."""
     state, options = run.state, run.options.validation
-    if not run.held_out or options.every == 0:
+    objects = held_out.by_picture(run.held_out[: options.objects])
+    if not objects or options.every == 0:
         return
     begun, weights = time.perf_counter(), state.weights()
-    curves = held_out.click_held_out(run.architecture, weights, run.held_out, options, run.world)
+    clicked = held_out.click_held_out(run.architecture, weights, objects, options, run.world)
+    curves = held_out.curves_of(clicked)
     score = held_out.score(curves, options)
-    if state.step == 0:
-        state.base_curves = curves
     state.rounds_since_best += 1
     if score < state.best_score:
         state.best_score, state.best_step, state.rounds_since_best = score, state.step, 0
@@ -173,19 +179,26 @@ def checkpoint(run: Run) -> None:
 
 
 def finish(run: Run) -> Outcome:
-    """Write the model: the best averaged weights, or the last where nothing was measured."""
-    state = run.state
-    if not run.world.leads:
-        return Outcome(True, None)
+    """Write the model and compare it with the base.
+
+    It is the best averaged weights, or the last where nothing was measured.
+    """
+    state, folder, path = run.state, run.folder, None
     weights, step = state.weights(), state.step
-    if state.best_step >= 0:
-        best = run.folder.read_tensors(_BEST)
-        weights, step = best["weights"], best["step"]
-    path = save_model(run, weights, step)
-    _draw(run)
-    _event(run, "finished", step=state.step, best_step=step, model=path.name)
-    run.folder.status("finished", step=state.step, steps=state.step, model=str(path))
-    return Outcome(True, path)
+    if run.world.leads:
+        if state.best_step >= 0:
+            best = folder.read_tensors(_BEST)
+            weights, step = best["weights"], best["step"]
+        path = save_model(run, weights, step)
+        _draw(run)
+        folder.status("comparing", step=state.step, steps=state.step)
+    verdict = judge(run, run.world.agree(weights))
+    if verdict is not None:
+        _event(run, "gate", passed=verdict.passed, text=verdict.sentence)
+    if run.world.leads:
+        _event(run, "finished", step=state.step, best_step=step, model="model.safetensors")
+        folder.status("finished", step=state.step, steps=state.step, model=str(path))
+    return Outcome(True, path, verdict)
 
 
 def _stopped(run: Run) -> Outcome:
@@ -193,7 +206,7 @@ def _stopped(run: Run) -> Outcome:
         run.folder.clear_stop()
         _event(run, "stopped", step=run.state.step)
         run.folder.status("stopped", step=run.state.step, steps=run.options.schedule.steps)
-    return Outcome(False, None)
+    return Outcome(False)
 
 
 def _resume(run: Run) -> None:

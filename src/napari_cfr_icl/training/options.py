@@ -185,6 +185,9 @@ class ValidationOptions(Section):
     preset: str = option("interactive", "settings of the engine: a preset, or a settings file")
     scheme: str = option("preset", "std, cfr-N, a-cfr-N, or the preset's own")
     min_area: int = option(150, "smallest object, in pixels", (1, 1e9))
+    gate_objects: int = option(
+        200, "objects on which base and result are compared; 0: no gate", (0, 1e6)
+    )
     patience: int = option(0, "rounds without a better one before it stops; 0: never", (0, 1e6))
 
 

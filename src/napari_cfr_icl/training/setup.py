@@ -22,7 +22,7 @@ from napari_cfr_icl.engine.models.plain_vit import Block
 from napari_cfr_icl.training.batches import Batches
 from napari_cfr_icl.training.check import Survey, survey, without_ignored
 from napari_cfr_icl.training.collection import open_collection
-from napari_cfr_icl.training.held_out import HeldOut, choose_held_out
+from napari_cfr_icl.training.held_out import HeldOut, rank_held_out
 from napari_cfr_icl.training.norms import freeze_norms
 from napari_cfr_icl.training.optimizer import Average, make_optimizer
 from napari_cfr_icl.training.splits import SplitPages, divide
@@ -71,7 +71,7 @@ class Run:
     folder : RunFolder
     data : Data
     held_out : list of HeldOut
-        The objects that are clicked now and then.
+        The first of them are clicked now and then, those after them at the gate.
     stepper : Stepper
     architecture : dict
         Of the network.
@@ -131,13 +131,8 @@ def set_up(options: TrainOptions, data: Data, folder: RunFolder, world: World) -
     state = State(model, optimizer, Average(model, options.optimizer.ema), _micro(options, world))
     batches = Batches(data.collections, data.store, options, world.device)
     stepper = Stepper(_wrapped(model, world), batches, options, world, precision_of(options, world))
-    chosen = choose_held_out(
-        data.collections,
-        options.validation.objects,
-        options.validation.min_area,
-        options.data.ignored_id,
-    )
-    return Run(options, world, folder, data, chosen, stepper, model.architecture, state)
+    ranked = rank_held_out(data.collections, options.validation.min_area, options.data.ignored_id)
+    return Run(options, world, folder, data, ranked, stepper, model.architecture, state)
 
 
 def prepared_model(options: TrainOptions, device: torch.device) -> ClickModel:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
-    from napari_cfr_icl.training.held_out import Curve
     from napari_cfr_icl.training.optimizer import Average
 
 
@@ -37,8 +36,6 @@ class State:
         Rounds of held-out objects since then.
     skipped : int
         Steps in a row whose gradient was no number.
-    base_curves : list
-        What the base model did on the held-out objects.
     """
 
     model: nn.Module
@@ -50,7 +47,6 @@ class State:
     best_step: int = -1
     rounds_since_best: int = 0
     skipped: int = 0
-    base_curves: list[Curve] = field(default_factory=list)
 
     def saved(self) -> dict[str, Any]:
         """Everything as tensors and plain values, for a checkpoint."""
@@ -81,7 +77,6 @@ _PLAIN = (
     "best_step",
     "rounds_since_best",
     "skipped",
-    "base_curves",
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import Tensor, distributed
@@ -15,6 +15,9 @@ from napari_cfr_icl.engine.device import pick_device
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +73,13 @@ class World:
         distributed.all_gather_object(lists, list(values))
         return [item for values in lists for item in values]
 
-    def agree(self, said: bool) -> bool:
+    def agree(self, value: Value) -> Value:
         """What the leading process says, in all of them."""
         if self.size == 1:
-            return said
-        answer = [said]
-        distributed.broadcast_object_list(answer, src=0)
-        return answer[0]
+            return value
+        said = [value]
+        distributed.broadcast_object_list(said, src=0)
+        return said[0]
 
 
 @contextmanager
