@@ -7,11 +7,12 @@ import pytest
 import torch
 
 from napari_cfr_icl._errors import InputError
+from napari_cfr_icl.engine.windows import Window
 from napari_cfr_icl.training.augment import augment
 from napari_cfr_icl.training.batches import Batches
 from napari_cfr_icl.training.check import survey
 from napari_cfr_icl.training.collection import open_collection
-from napari_cfr_icl.training.crops import choose_window, cut_image, cut_labels
+from napari_cfr_icl.training.crops import REST, choose_window, cut_image, cut_masks
 from napari_cfr_icl.training.options import (
     AugmentOptions,
     ClickOptions,
@@ -143,8 +144,28 @@ def test_picture_and_labels_are_cut_at_the_same_place():
     )
     for side in (window.height // 2, window.height, 3 * window.height):
         bright = cut_image(picture, window, side)[0] > 100
-        inside = cut_labels(labels, window, side) == 9
-        assert (bright != inside).float().mean() < 0.02
+        (inside,) = cut_masks(labels, window, side, [9])
+        assert torch.equal(bright, inside)
+
+
+def test_masks_are_cut_by_id_and_the_rest_is_the_rest():
+    labels = torch.zeros(6, 8, dtype=torch.int32)
+    labels[0:2], labels[3:5, :4], labels[3:5, 4:] = 5, 7, 9
+    window = Window(1, 2, 4, 4)
+    five, rest, nobody = cut_masks(labels, window, 4, [5, REST, -2])
+    assert torch.equal(five, labels[1:5, 2:6] == 5)
+    assert torch.equal(rest, labels[1:5, 2:6] > 5)
+    assert not nobody.any()
+
+
+def test_enlarged_outlines_are_smooth():
+    labels = torch.from_numpy(disk((20, 20), (10, 10), 7)).int()
+    (large,) = cut_masks(labels, Window(0, 0, 20, 20), 200, [1])
+    ideal = torch.from_numpy(disk((200, 200), (104.5, 104.5), 69))
+    wrong = (large != ideal).sum().item()
+    stairs = labels.bool().repeat_interleave(10, 0).repeat_interleave(10, 1)
+    steps = (stairs != ideal).sum().item()
+    assert wrong < 0.75 * steps
 
 
 def test_augmentation_turns_picture_and_masks_alike():

@@ -50,7 +50,7 @@ def _recoloured(images: Tensor, options: AugmentOptions, draws: Draws) -> Tensor
     grey, negative = draws.chance(options.grey, 1, 1, 1), draws.chance(options.invert, 1, 1, 1)
     stretch = (1 + options.contrast) ** draws.between(-1, 1, 1, 1, 1)
     exponent = (1 + options.gamma) ** draws.between(-1, 1, 1, 1, 1)
-    shift = draws.between(-options.brightness, options.brightness, 1, 1, 1)
+    light = draws.between(-options.brightness, options.brightness, 1, 1, 1)
     tint = draws.between(-options.colour, options.colour, 3, 1, 1)
     softness = draws.between(-options.blur, options.blur, 1, 1, 1)
     loudness = draws.between(0, options.noise, 1, 1, 1)
@@ -62,7 +62,9 @@ def _recoloured(images: Tensor, options: AugmentOptions, draws: Draws) -> Tensor
     if options.gamma:
         x = x**exponent
     mean = x.mean(dim=(1, 2, 3), keepdim=True)
-    x = (x - mean) * stretch + mean + shift + tint
+    x = (x - mean) * stretch + mean + tint
+    # Faded to black or white, not shifted: a shift would drown the dark pictures of microscopes.
+    x = x * (1 - light.abs()) + light.clamp(min=0)
     if options.blur:
         x = torch.lerp(x, _blurred(_blurred(x)), softness)  # below zero it sharpens
     if options.noise:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from napari_cfr_icl._errors import InputError
 from napari_cfr_icl.training.augment import augment
-from napari_cfr_icl.training.crops import choose_window, cut_image, cut_labels
+from napari_cfr_icl.training.crops import REST, choose_window, cut_image, cut_masks
 from napari_cfr_icl.training.draws import Draws
 from napari_cfr_icl.training.sampling import starting_clicks
 from napari_cfr_icl.training.scenes import Scenes
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _LEAST_VISIBLE = 20  # pixels of an object as the network sees it
 _WINDOWS_TRIED = 5
+_NOBODY = -2  # an id that no object has
 _SOURCE, _EXTRA, _PLAN, _CLICKS = range(4)  # streams of chance that do not disturb each other
 
 
@@ -125,31 +126,24 @@ class Batches:
         page = shelf.pages[rng.integers(len(shelf))]
         image, labels = self._store.read(page.example)
         number = int(rng.integers(len(page.objects)))
-        window, crop, wanted = self._window(page, number, labels, rng)
-        others = [
-            int(i) for i in torch.unique(crop).tolist() if i not in (0, wanted, self._ignored)
-        ]
-        second = torch.zeros_like(crop, dtype=torch.bool)
-        if others and rng.random() < self._options.data.merge:
-            second = crop == others[rng.integers(len(others))]
-        first, ignored = crop == wanted, crop == (self._ignored or -1)
-        rest = (crop > 0) & ~first & ~second & ~ignored
-        picture = cut_image(image, window, self._options.data.side)
-        return Scenes(
-            picture[None], torch.stack([first, second])[None], rest[None, None], ignored[None, None]
-        )
+        window = self._window(page, number, labels, rng)
+        wanted, second = int(page.objects.ids[number]), _NOBODY
+        others = _ids_inside(page, window, wanted)
+        if len(others) and rng.random() < self._options.data.merge:
+            second = int(rng.choice(others))
+        side, ids = self._options.data.side, (wanted, second, REST, self._ignored or _NOBODY)
+        masks, picture = cut_masks(labels, window, side, ids), cut_image(image, window, side)
+        return Scenes(picture[None], masks[None, :2], masks[None, 2:3], masks[None, 3:])
 
-    def _window(
-        self, page: Page, number: int, labels: Tensor, rng: np.random.Generator
-    ) -> tuple[Window, Tensor, int]:
-        """A window, its labels at the network's size, and the id of the object to segment."""
-        options, wanted = self._options.data, int(page.objects.ids[number])
+    def _window(self, page: Page, number: int, labels: Tensor, rng: np.random.Generator) -> Window:
+        """A window in which enough of an object shows."""
+        options, label = self._options.data, int(page.objects.ids[number])
         for _ in range(_WINDOWS_TRIED):
             window = choose_window(page.objects.boxes[number], page.shape, options, rng)
-            crop = cut_labels(labels, window, options.side)
-            if int((crop == wanted).sum()) >= _LEAST_VISIBLE:
+            visible = int((labels[window.slices] == label).sum())
+            if visible * (options.side / window.height) ** 2 >= _LEAST_VISIBLE:
                 break
-        return window, crop, wanted
+        return window
 
     @property
     def _ignored(self) -> int:

@@ -10,7 +10,12 @@ from torch.nn import functional
 
 from napari_cfr_icl.engine.windows import Window
 
+REST = -1
+"""Stands for all labels that are not named."""
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -51,17 +56,43 @@ def choose_window(
 def cut_image(image: Tensor, window: Window, side: int) -> Tensor:
     """The picture (3, H, W) uint8 in a window, resized to (3, side, side) uint8."""
     rows, cols = window.slices
-    part = image[None, :, rows, cols].float()
-    if part.shape[-2:] != (side, side):
-        part = functional.interpolate(
-            part, (side, side), mode="bilinear", align_corners=False, antialias=True
-        )
-    return part[0].round_().clamp_(0, 255).to(torch.uint8)
+    part = image[:, rows, cols]
+    if window.shape == (side, side):
+        return part
+    return _resized(part.float(), side).round_().clamp_(0, 255).to(torch.uint8)
 
 
-def cut_labels(labels: Tensor, window: Window, side: int) -> Tensor:
-    """The labels (H, W) in a window, resized to (side, side) by nearest neighbour."""
-    offsets = (torch.arange(side, device=labels.device) + 0.5) / side
-    rows = window.top + (offsets * window.height).long()
-    cols = window.left + (offsets * window.width).long()
-    return labels[rows[:, None], cols[None, :]]
+def cut_masks(labels: Tensor, window: Window, side: int, ids: Sequence[int]) -> Tensor:
+    """Masks of some labels in a window, at the network's size.
+
+    Enlarged outlines are smooth, as they would have been drawn at that size: the staircase of the
+    label image is none of the object's.
+
+    Parameters
+    ----------
+    labels : Tensor of int, shape (H, W)
+    window : Window
+    side : int
+        Of the masks.
+    ids : sequence of int
+        One mask is made for each; -1 stands for everything but background and the other ids.
+
+    Returns
+    -------
+    Tensor of bool, shape (len(ids), side, side)
+    """
+    rows, cols = window.slices
+    part = labels[rows, cols]
+    named = torch.stack([part == label for label in ids])
+    if REST in ids:
+        named[list(ids).index(REST)] = (part > 0) & ~named.any(dim=0)
+    if window.shape == (side, side):
+        return named
+    return _resized(named.float(), side) > 0.5
+
+
+def _resized(values: Tensor, side: int) -> Tensor:
+    """Channels (C, h, w) at (C, side, side)."""
+    return functional.interpolate(
+        values[None], (side, side), mode="bilinear", align_corners=False, antialias=True
+    )[0]

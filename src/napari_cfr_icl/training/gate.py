@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_cfr_icl.evaluation.clicking import Clicked
+    from napari_cfr_icl.training.options import ValidationOptions
     from napari_cfr_icl.training.setup import Run
 
 ALL = "all"
@@ -109,10 +110,10 @@ def judge(
     Verdict or None
         None where no object is held out, or no gate is wanted.
     """
-    objects, fresh = _objects(run)
+    options = run.options.validation
+    objects, fresh = choose_objects(run.held_out, options)
     if not objects:
         return None
-    options = run.options.validation
     base = zoo.load(run.options.base).state_dict()
     clicked = [
         click_held_out(run.architecture, weights, objects, options, run.world, on_object)
@@ -129,11 +130,13 @@ def judge(
     return verdict
 
 
-def _objects(run: Run) -> tuple[list[HeldOut], bool]:
-    options = run.options.validation
-    unused = run.held_out[options.objects :] if options.every else run.held_out
+def choose_objects(
+    ranked: Sequence[HeldOut], options: ValidationOptions
+) -> tuple[list[HeldOut], bool]:
+    """The objects of the gate, and whether none of them chose the best weights of the run."""
+    unused = ranked[options.objects :] if options.every else ranked
     fresh = len(unused) >= min(_FEW, options.gate_objects)
-    chosen = unused if fresh else run.held_out
+    chosen = unused if fresh else ranked
     return by_picture(chosen[: options.gate_objects]), fresh
 
 

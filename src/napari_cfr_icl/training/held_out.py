@@ -18,6 +18,7 @@ from napari_cfr_icl.evaluation.metrics import iou_at, noc
 from napari_cfr_icl.evaluation.options import Protocol
 from napari_cfr_icl.evaluation.robot import RobotUser
 from napari_cfr_icl.evaluation.settings_file import settings_for
+from napari_cfr_icl.training.precision import for_measuring, precision_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -158,10 +159,10 @@ def predictor_of(
     options: ValidationOptions,
     world: World,
 ) -> Predictor:
-    """The network as it is measured: under the chosen settings, in plain float32."""
+    """The network as it is measured, under the chosen settings."""
     model = build(architecture)
     model.load_state_dict(dict(weights))
-    # Not the quickest arithmetic, which a timed trial chooses: a resumed run must measure the same.
+    model = for_measuring(model, world.device, precision_on(world.device, options.precision))
     settings = replace(settings_for(options.preset, options.scheme, model), precision="float32")
     return Predictor(model, settings, str(world.device))
 

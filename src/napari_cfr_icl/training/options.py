@@ -122,7 +122,7 @@ class AugmentOptions(Section):
 
     flip: float = option(0.5, "how often mirrored", ZERO_TO_ONE)
     rotate: bool = option(True, "turn by quarters")
-    brightness: float = option(0.25, "largest shift, as a share of the range", ZERO_TO_ONE)
+    brightness: float = option(0.25, "largest fading to black or white", ZERO_TO_ONE)
     contrast: float = option(0.4, "largest stretch: 0.4 is 1.4 times or its inverse", (0, 5))
     gamma: float = option(0.3, "largest exponent: 0.3 is 1.3 or its inverse", (0, 5))
     colour: float = option(
@@ -183,6 +183,9 @@ class ValidationOptions(Section):
     max_clicks: int = option(10, "most clicks for each", (1, 100))
     target: float = option(0.9, "IoU whose number of clicks decides", (0.5, 0.99))
     preset: str = option("interactive", "settings of the engine: a preset, or a settings file")
+    precision: str = option(
+        "auto", "of the network while it is measured", None, ("auto", "float32", "bfloat16")
+    )
     scheme: str = option("preset", "std, cfr-N, a-cfr-N, or the preset's own")
     min_area: int = option(150, "smallest object, in pixels", (1, 1e9))
     gate_objects: int = option(

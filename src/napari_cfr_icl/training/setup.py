@@ -25,6 +25,7 @@ from napari_cfr_icl.training.collection import open_collection
 from napari_cfr_icl.training.held_out import HeldOut, rank_held_out
 from napari_cfr_icl.training.norms import freeze_norms
 from napari_cfr_icl.training.optimizer import Average, make_optimizer
+from napari_cfr_icl.training.precision import precision_on
 from napari_cfr_icl.training.splits import SplitPages, divide
 from napari_cfr_icl.training.state import State
 from napari_cfr_icl.training.step import Stepper
@@ -130,7 +131,8 @@ def set_up(options: TrainOptions, data: Data, folder: RunFolder, world: World) -
     optimizer = make_optimizer(model, options.optimizer)
     state = State(model, optimizer, Average(model, options.optimizer.ema), _micro(options, world))
     batches = Batches(data.collections, data.store, options, world.device)
-    stepper = Stepper(_wrapped(model, world), batches, options, world, precision_of(options, world))
+    precision = precision_on(world.device, options.schedule.precision)
+    stepper = Stepper(_wrapped(model, world), batches, options, world, precision)
     ranked = rank_held_out(data.collections, options.validation.min_area, options.data.ignored_id)
     return Run(options, world, folder, data, ranked, stepper, model.architecture, state)
 
@@ -165,18 +167,6 @@ def _recomputed(forward: Callable[..., Any]) -> Callable[..., Any]:
         )
 
     return run
-
-
-def precision_of(options: TrainOptions, world: World) -> torch.dtype:
-    """The arithmetic of forward and backward: bfloat16 where the processor has it."""
-    if options.schedule.precision != "auto":
-        return torch.float32 if options.schedule.precision == "float32" else torch.bfloat16
-    if world.device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
-    # Older versions of PyTorch do not say what the processor can do.
-    abilities: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
-    quick = world.device.type == "cpu" and abilities.get("avx512_bf16", False)
-    return torch.bfloat16 if quick else torch.float32
 
 
 def _micro(options: TrainOptions, world: World) -> int:

@@ -1,0 +1,46 @@
+"""Arithmetic: bfloat16 where the processor is made for it, else float32."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from napari_cfr_icl.engine.models import ClickModel, folded
+
+
+def precision_on(device: torch.device, wanted: str = "auto") -> torch.dtype:
+    """The arithmetic that is wanted, or that suits the device.
+
+    Parameters
+    ----------
+    device : torch.device
+    wanted : {"auto", "float32", "bfloat16"}, optional
+    """
+    if wanted != "auto":
+        return torch.float32 if wanted == "float32" else torch.bfloat16
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+    # Older versions of PyTorch do not say what the processor can do.
+    abilities: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
+    quick = device.type == "cpu" and abilities.get("avx512_bf16", False)
+    return torch.bfloat16 if quick else torch.float32
+
+
+def for_measuring(model: ClickModel, device: torch.device, precision: torch.dtype) -> ClickModel:
+    """A quick copy of a network whose answers do not depend on a timed trial.
+
+    The engine would choose its arithmetic by a race, and a resumed run must measure what the
+    first one did.
+    """
+    model = folded(model).to(device).to(memory_format=torch.channels_last)
+    if precision == torch.float32:
+        return model
+    plain = model.forward_maps
+
+    def forward_maps(image: Tensor, maps: Tensor) -> Tensor:
+        image, maps = (x.contiguous(memory_format=torch.channels_last) for x in (image, maps))
+        with torch.autocast(device.type, precision):
+            return plain(image, maps).float()
+
+    model.forward_maps = forward_maps  # type: ignore[method-assign]
+    return model
