@@ -43,9 +43,9 @@ class Accelerated(nn.Module):
     Parameters
     ----------
     model : ClickModel
-        Already converted to `dtype`.
+        Already converted.
     dtype : torch.dtype
-        Of its inputs.
+        Of the inputs that it takes.
     """
 
     def __init__(self, model: ClickModel, dtype: torch.dtype) -> None:
@@ -116,6 +116,11 @@ def accelerated(model: ClickModel, way: str) -> Run:
     if way == "int8":
         copy = with_int8_linears(copy)
     copy = copy.to(dtype).to(memory_format=torch.channels_last)
+    if copy.float32_parts:
+        dtype = torch.float32
+        copy.image_mean, copy.image_std = model.image_mean, model.image_std
+        for part in copy.float32_parts:
+            copy.get_submodule(part).float()
     wrapped = Accelerated(copy, dtype).eval()
     # Only small networks gain: for the others Python's share of the time is nothing.
     return _traced(wrapped) if _has_batch_norms(model) else wrapped

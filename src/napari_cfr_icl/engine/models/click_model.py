@@ -37,6 +37,9 @@ class ClickModel(nn.Module):
     dead_keys : tuple of str
         Beginnings of keys that a public checkpoint of this network holds and the network does
         not: weights that no output depends on. The others have to fit strictly.
+    float32_parts : tuple of str
+        Submodules that stay in float32 when the rest is brought to 16 bits: what they lose, no
+        later layer gets back.
     architecture : dict
         As given.
     """
@@ -45,6 +48,7 @@ class ClickModel(nn.Module):
     input_size: int
     fixed_square: bool
     dead_keys: tuple[str, ...] = ()
+    float32_parts: tuple[str, ...] = ()
     image_mean: Tensor
     image_std: Tensor
 

@@ -63,7 +63,8 @@ class HRNet(nn.Module):
         """
         x = F.relu(self.bn1(self.conv1(image)), inplace=True) + coords
         x = F.relu(self.bn2(self.conv2(x)), inplace=True)
-        x = self.layer1(x)
+        # The stem may compute more exactly than the rest: see `ClickModel.float32_parts`.
+        x = self.layer1(x.to(next(self.layer1.parameters()).dtype))
         branches = self.stage2([transition(x) for transition in self.transition1])
         branches = self.stage3([*branches, self.transition2[-1](branches[-1])])
         branches = self.stage4([*branches, self.transition3[-1](branches[-1])])

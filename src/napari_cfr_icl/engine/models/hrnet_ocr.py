@@ -86,6 +86,13 @@ class HRNetOcr(ClickModel):
     """
 
     fixed_square = False
+    float32_parts = (
+        "maps_transform",
+        "feature_extractor.conv1",
+        "feature_extractor.bn1",
+        "feature_extractor.conv2",
+        "feature_extractor.bn2",
+    )
 
     def __init__(self, arch: HRNetOcrArchitecture) -> None:
         super().__init__(arch.described())
