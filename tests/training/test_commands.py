@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import signal
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from typer.testing import CliRunner
 
 from napari_cfr_icl._errors import CfrIclError
 from napari_cfr_icl.training.commands import app
+from napari_cfr_icl.training.progress import Bar
 from napari_cfr_icl.training.recipes import parse
 from napari_cfr_icl.training.run_folder import read_events
 from training_collections import SHAPE, write_collection
@@ -59,6 +61,20 @@ def test_a_finished_run_can_be_resumed_and_says_the_same(trained):
     before = (out / "gate" / "verdict.json").read_text()
     _invoke("--resume", "--out", out)
     assert (out / "gate" / "verdict.json").read_text() == before
+
+
+def test_ctrl_c_finishes_the_step_and_saves_it(cells, tmp_path, monkeypatch):
+    def interrupt(bar, event):
+        if event["event"] == "step":
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(Bar, "hear", interrupt)
+    values = [word for value in (*TINY, "validation.every=0") for word in ("--set", value)]
+    base, out = GOLDEN / "g_hrnet_w4s.pth", tmp_path / "run"
+    result = _invoke(cells, "--base", base, "--out", out, *values)
+    assert "go on with: napari-cfr-icl train --resume" in result.output
+    assert [path.name for path in (out / "checkpoints").iterdir()] == ["step-0000001.pt"]
+    assert not (out / "model.safetensors").exists()
 
 
 def test_check_names_the_file_and_the_trouble(cells, tmp_path):

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -76,7 +79,8 @@ def run_command(  # noqa: PLR0913 - one for each option
         if not collections:
             raise SettingsError("Give at least one collection, or --resume with --out.")
         options = _options(config, base, values or [])
-    outcome = loop.main(options, collections or [], out, device, _listener(out))
+    with _interrupts_become_wishes(out):
+        outcome = loop.main(options, collections or [], out, device, _listener(out))
     if os.environ.get("RANK", "0") != "0":
         return
     if not outcome.finished:
@@ -128,6 +132,25 @@ def _options(config: str, base: str | None, values: list[str]) -> TrainOptions:
 
     options = recipes.with_assignments(recipes.load_recipe(config), values)
     return options if base is None else recipes.with_values(options, {"base": base})
+
+
+@contextmanager
+def _interrupts_become_wishes(out: Path) -> Iterator[None]:
+    """Let the first Ctrl+C ask the run to stop after its step; a second one does not wait."""
+
+    def ask(number: int, frame: object) -> None:
+        signal.signal(signal.SIGINT, before)
+        typer.echo("Stopping after this step; Ctrl+C again to stop at once.", err=True)
+        if out.is_dir():
+            (out / "stop").touch()
+        else:  # nothing has begun that could be saved
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, ask)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _listener(out: Path) -> Listener:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
+from torch.profiler import record_function
 
 from napari_cfr_icl._errors import DeviceError, InputError, OutputError, SettingsError
 from napari_cfr_icl.training import held_out
@@ -140,15 +141,21 @@ def one_step(run: Run) -> tuple[StepResult, float]:
             break
         except RuntimeError as error:
             _shrink_or_raise(run, error)
-    parameters = [p for group in state.optimizer.param_groups for p in group["params"]]
-    norm = torch.nn.utils.clip_grad_norm_(parameters, options.optimizer.clip or float("inf"))
-    if torch.isfinite(norm):
-        state.optimizer.step()
-        state.average.update(state.model, state.step)
-        state.skipped = 0
-    else:
-        _skip(run)
+    with record_function("update"):
+        _update(run)
     return result, time.perf_counter() - begun
+
+
+def _update(run: Run) -> None:
+    state = run.state
+    parameters = [p for group in state.optimizer.param_groups for p in group["params"]]
+    norm = torch.nn.utils.clip_grad_norm_(parameters, run.options.optimizer.clip or float("inf"))
+    if not torch.isfinite(norm):
+        _skip(run)
+        return
+    state.optimizer.step()
+    state.average.update(state.model, state.step)
+    state.skipped = 0
 
 
 def validate(run: Run) -> None:
