@@ -1,7 +1,8 @@
 """What quick arithmetic and leaving out the mirror image cost, on pictures with true objects.
 
 Masks: the same click on the same previous mask in float32 and in the quickest arithmetic,
-intersection over union of the two masks. Mirror image: clicks that the robot user needs with and without it.
+intersection over union of the two masks. Mirror image: clicks that the robot user needs with
+and without it.
 
     python benchmarks/precision.py FOLDER [FOLDER ...] [--objects 20] [--clicks 10]
 """
@@ -52,7 +53,8 @@ def main() -> None:
         )
         sys.stdout.write(
             f"{folder}: {len(objects)} objects; {quick.network.arithmetic} against float32: "
-            f"IoU mean {np.mean(same):.4f}, median {np.median(same):.4f}, lowest {np.min(same):.3f}; "
+            f"mean IoU {np.mean(same):.4f}, median {np.median(same):.4f}, "
+            f"lowest {np.min(same):.3f}; "
             f"NoC@90 without flip {noc[:, 0].mean():.2f}, with {noc[:, 1].mean():.2f}\n"
         )
         sys.stdout.flush()
