@@ -65,6 +65,16 @@ def test_steps_and_seeds_give_other_samples(parts):
     assert not torch.equal(one.images[0], one.images[1])
 
 
+def test_threads_that_read_ahead_change_nothing(parts):
+    alone = _batches(parts)
+    helped = _batches(parts, replace(OPTIONS, data=replace(OPTIONS.data, workers=3)), budget=0.0)
+    for step in range(3):
+        helped.expect(step + 1, range(4))
+        expected, found = (batches.inputs(step, range(4)) for batches in (alone, helped))
+        assert torch.equal(expected.images, found.images)
+        assert torch.equal(expected.points, found.points)
+
+
 def test_pictures_that_do_not_fit_into_memory_are_read_again(parts):
     kept, read = (
         _batches(parts).inputs(0, range(4)),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -53,6 +55,9 @@ class Inputs:
     points: Tensor
 
 
+_Raw = tuple[Scenes, Scenes, SuemPlan]
+
+
 class Batches:
     """Makes the samples of any step, each from the seed, the step and its place alone.
 
@@ -92,20 +97,37 @@ class Batches:
                 f"There is no object of {options.data.min_area} pixels or more to train on."
             )
         self._chances = chances / chances.sum()
+        workers = _workers(options.data.workers, store, device)
+        self._readers = ThreadPoolExecutor(workers) if workers else None
+        self._foreman = ThreadPoolExecutor(1) if workers else None
+        self._expected: dict[tuple[int, range], Future[_Raw]] = {}
 
-    def at(self, step: int, samples: Sequence[int]) -> tuple[Scenes, Scenes, SuemPlan]:
+    def expect(self, step: int, samples: range) -> None:
+        """Begin to read the samples of a later call of `inputs`, where there are threads for it."""
+        key = step, samples
+        if self._foreman is not None and key not in self._expected:
+            self._expected[key] = self._foreman.submit(self.at, step, samples)
+
+    def at(self, step: int, samples: range) -> _Raw:
         """The scenes of `samples` (places in the whole batch), their extras, and the plan."""
         plan = SuemPlan.drawn(self._options.suem, self._draws(step, samples, _PLAN, "cpu"))
-        source = [self._scene(self._rng(step, sample, _SOURCE)) for sample in samples]
-        extra = [
-            self._scene(self._rng(step, sample, _EXTRA)) if needed else _blank_like(like)
-            for sample, needed, like in zip(samples, plan.needs_extra.tolist(), source, strict=True)
-        ]
+        needed = [i for i, need in zip(samples, plan.needs_extra.tolist(), strict=True) if need]
+        wanted = [(i, _SOURCE) for i in samples] + [(i, _EXTRA) for i in needed]
+        each = map if self._readers is None else self._readers.map
+        scenes = list(each(lambda one: self._scene(self._rng(step, *one)), wanted))
+        source, made = (
+            scenes[: len(samples)],
+            dict(zip(needed, scenes[len(samples) :], strict=True)),
+        )
+        extra = [made.get(i, _blank_like(like)) for i, like in zip(samples, source, strict=True)]
         return self._stacked(source), self._stacked(extra), plan
 
-    def inputs(self, step: int, samples: Sequence[int]) -> Inputs:
+    def inputs(self, step: int, samples: range) -> Inputs:
         """What the network is given at a step: augmented, combined, clicked."""
-        source, extra, plan = self.at(step, samples)
+        expected = self._expected.pop((step, samples), None)
+        self._expected = {key: one for key, one in self._expected.items() if key[0] >= step}
+        read = self.at(step, samples) if expected is None else expected.result()
+        source, extra, plan = read
         scenes = augment(source, self._options.augment, self._draws(step, samples, _SOURCE))
         if len(rows := plan.needs_extra.nonzero()[:, 0]):
             needed = [samples[row] for row in rows.tolist()]
@@ -138,9 +160,12 @@ class Batches:
     def _window(self, page: Page, number: int, labels: Tensor, rng: np.random.Generator) -> Window:
         """A window in which enough of an object shows."""
         options, label = self._options.data, int(page.objects.ids[number])
+        box = page.objects.boxes[number]
         for _ in range(_WINDOWS_TRIED):
-            window = choose_window(page.objects.boxes[number], page.shape, options, rng)
-            visible = int((labels[window.slices] == label).sum())
+            window = choose_window(box, page.shape, options, rng)
+            visible = int(page.objects.areas[number])
+            if not _holds(window, box):  # to count on a GPU would mean to wait for it
+                visible = int((labels[window.slices] == label).sum())
             if visible * (options.side / window.height) ** 2 >= _LEAST_VISIBLE:
                 break
         return window
@@ -163,6 +188,18 @@ class Batches:
         return Scenes(*(torch.cat(t) for t in tensors)).apply(
             lambda x: x.to(self._device, non_blocking=True)
         )
+
+
+def _workers(wanted: int, store: Store, device: torch.device) -> int:
+    """Threads that read: none where all is in memory, nor where they would slow the network."""
+    if wanted >= 0:
+        return wanted
+    return 0 if store.holds_all or device.type == "cpu" else min(8, (os.cpu_count() or 2) - 1)
+
+
+def _holds(window: Window, box: NDArray[np.int64]) -> bool:
+    within = (window.top, window.left) <= box[:2], box[2:] <= (window.bottom, window.right)
+    return bool(np.all(within))
 
 
 def _ids_inside(page: Page, window: Window, wanted: int) -> NDArray[np.int64]:

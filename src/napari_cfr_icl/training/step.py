@@ -17,7 +17,7 @@ from napari_cfr_icl.training.icl import Pass, icl_passes, pass_weights
 from napari_cfr_icl.training.sampling import next_clicks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
 
     from napari_cfr_icl.training.batches import Batches
@@ -81,6 +81,8 @@ class Stepper:
         for number, samples in enumerate(bites):
             with record_function("prepare"):
                 inputs = self.batches.inputs(step, samples)
+            following = (step, bites[number + 1]) if samples != bites[-1] else (step + 1, bites[0])
+            self.batches.expect(*following)
             passes = icl_passes(
                 self._forward,
                 (inputs.images, inputs.target, inputs.points),
@@ -121,9 +123,7 @@ class Stepper:
             return quiet
         return nullcontext()
 
-    def _clicker(
-        self, step: int, samples: Sequence[int]
-    ) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+    def _clicker(self, step: int, samples: range) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
         draws = Draws.at((self.options.seed, _NEXT), step, samples, self.world.device)
 
         def click(probabilities: Tensor, target: Tensor, points: Tensor) -> Tensor:

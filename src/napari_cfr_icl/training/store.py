@@ -29,19 +29,27 @@ class Store:
         Memory for what is kept; what does not fit is read again whenever it is needed.
     device : torch.device, optional
         Where it is kept.
+
+    Attributes
+    ----------
+    holds_all : bool
+        Whether everything that was to be kept found room.
     """
 
     def __init__(self, budget_gib: float, device: torch.device | str = "cpu") -> None:
         self._left = budget_gib * _GIB
         self._device = torch.device(device)
         self._kept: dict[Example, tuple[Tensor, Tensor]] = {}
+        self.holds_all = True
 
     def keep(self, example: Example, pixels: NDArray[Any], labels: NDArray[np.int32]) -> None:
-        """Keep a picture if there is room for it."""
+        """Keep a picture, if there is room for it."""
         size = labels.size * (3 + labels.itemsize)
-        if size <= self._left:
-            self._left -= size
-            self._kept[example] = self._prepared(pixels, labels)
+        if size > self._left:
+            self.holds_all = False
+            return
+        self._left -= size
+        self._kept[example] = self._prepared(pixels, labels)
 
     def read(self, example: Example) -> tuple[Tensor, Tensor]:
         """A picture, uint8 (3, H, W), and its labels, int32 (H, W)."""
