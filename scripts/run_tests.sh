@@ -6,6 +6,9 @@ set -uo pipefail
 cd "$(dirname "$0")/.."
 python=.venv/bin/python
 failed=()
+# Threads that wait for each other by spinning take three times as long on a machine that does other
+# things too; sleeping costs hardly anything on one that does not.
+export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-PASSIVE}
 
 # -p no:...: napari and pytest-qt would load Qt into tests whose subject must not know it.
 echo "=== without a screen"
