@@ -15,8 +15,11 @@ from numpy.typing import NDArray
 
 from napari_cfr_icl.gui.click_layer import ClickLayer
 
-GRAB_DISTANCE = 8.0
+GRAB_DISTANCE = 7.0
 """How near to a click, in pixels of the screen, the mouse takes hold of it."""
+
+STILL = 3.0
+"""How far, in pixels of the screen, a press may wander without being a drag."""
 
 LEFT, RIGHT = 1, 2
 BACKGROUND_MODIFIERS = ("Control", "Meta")
@@ -67,20 +70,23 @@ class ClickMouse:
             self._clicks.set_next_sign(self._left_is_positive() != background)
 
     def _drag(self, held: int, event: Any) -> Generator[None, None, None]:
-        moved = False
+        points, start, moved = self._clicks.points, np.array(event.pos), False
         # The tool adds a point even where it was pressed on one.
         self._clicks.accepts_points = False
+        # Not `event.handled`: napari delays moves in quick succession, the camera pans before.
+        points.mouse_pan = False
         yield
         while event.type == "mouse_move":
-            # Otherwise the camera pans along.
-            event.handled = True
             self._clicks.move(held, event.position)
             moved = True
             yield
         self._clicks.accepts_points = True
+        points.mouse_pan = True
         # A press without a drag selects the click, so that the Delete key removes it.
-        self._clicks.points.selected_data = {held}
-        if moved:
+        points.selected_data = {held}
+        # Some moves never come, so the last word is the release's.
+        if moved or np.linalg.norm(np.array(event.pos) - start) > STILL:
+            self._clicks.move(held, event.position)
             self._clicks.changed.emit()
 
     def _click_under(self, event: Any) -> int | None:

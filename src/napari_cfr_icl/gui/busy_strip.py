@@ -10,7 +10,7 @@ BRIGHT = QColor("#00b7ff")
 
 
 class BusyStrip(QWidget):
-    """Bright or dim, and never animated: an animation would take the time that the network needs."""
+    """Bright or dim, never animated: an animation would take time that the network needs."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)

@@ -8,14 +8,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import napari
-import numpy as np
 from qtpy.QtCore import QPoint
 from qtpy.QtWidgets import QWidget
 
 
 def canvas_widget(viewer: napari.Viewer) -> QWidget:
     """The widget that shows the picture and takes the mouse."""
-    return viewer.window._qt_viewer.canvas.native
+    widget: QWidget = viewer.window._qt_viewer.canvas.native
+    return widget
+
+
+def look_at(viewer: napari.Viewer, world: Sequence[float], side: float) -> None:
+    """Show a square of the world around a place, one coordinate for each axis; `side` in its units."""
+    # Older versions have the camera at the viewer, newer ones at its scene.
+    camera = getattr(viewer, "scene", viewer).camera
+    camera.center = (0.0, *(float(world[axis]) for axis in viewer.dims.displayed))
+    canvas = canvas_widget(viewer)
+    camera.zoom = min(canvas.width(), canvas.height()) / side
 
 
 def canvas_position(viewer: napari.Viewer, world: Sequence[float]) -> QPoint:
@@ -24,9 +33,3 @@ def canvas_position(viewer: napari.Viewer, world: Sequence[float]) -> QPoint:
     row, col = (float(world[axis]) for axis in viewer.dims.displayed)
     x, y, _, w = (view.transform * view.scene.transform).map([col, row, 0, 1])
     return QPoint(round(x / w), round(y / w))
-
-
-def zoom_on(viewer: napari.Viewer, world: Sequence[float], zoom: float) -> None:
-    """Centre the view on a place of the world."""
-    viewer.camera.center = tuple(float(world[axis]) for axis in np.asarray(viewer.dims.displayed))
-    viewer.camera.zoom = zoom

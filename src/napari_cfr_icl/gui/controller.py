@@ -60,6 +60,7 @@ class Controller:
         self._preferences = preferences
         self._next_is_positive = True
         self._preparing = False
+        self._has_asked = False
         self._closed = False
         self._courier = Courier(self._on_message, dock)
         self.session = Session(PredictorMaker(), self._courier.deliver)
@@ -72,6 +73,11 @@ class Controller:
         dock.image.choose(dock.image.layer)
         self._use_image(dock.image.layer)
         self._prepare.start()
+
+    @property
+    def is_prepared(self) -> bool:
+        """Whether the model is loaded, or it was tried in vain."""
+        return self._has_asked and not self.session.is_busy
 
     def close(self) -> None:
         """Stop the work, end the thread, let go of the layers. The user's layers stay.
@@ -183,6 +189,7 @@ class Controller:
     def _on_prepare(self) -> None:
         """Have the model ready before the first click."""
         if not self._closed:
+            self._has_asked = True
             self.session.use_engine(EngineChoice.of(self._preferences))
 
     def _on_message(self, message: Message) -> None:
@@ -199,6 +206,9 @@ class Controller:
         self.workspace.use_image(image)
         if image is not None and not self._labels_fit(image):
             self.dock.labels.choose(self.workspace.make_labels())
+        if self.session.state.is_empty:
+            # Clicks that an earlier dock left behind are taken up.
+            self._on_clicks_changed()
         self._show_state()
 
     def _labels_fit(self, image: Image) -> bool:

@@ -11,6 +11,13 @@ class Unexpected(CfrIclError):
     """A fault of ours; carries the real error as its cause."""
 
 
+class Trouble(ErrorNotification):
+    """An error notification that is one sentence on the console too."""
+
+    def __str__(self) -> str:
+        return str(self.message)
+
+
 def show_error(error: Exception) -> None:
     """Show `error` as a notification; a fault of the program gets a sentence of its own."""
     if not isinstance(error, CfrIclError):
@@ -20,5 +27,6 @@ def show_error(error: Exception) -> None:
         )
         fault.__cause__ = error
         fault.__traceback__ = error.__traceback__
-        error = fault
-    notification_manager.dispatch(ErrorNotification(error))
+        notification_manager.dispatch(ErrorNotification(fault))
+    else:
+        notification_manager.dispatch(Trouble(error))

@@ -57,20 +57,27 @@ class EngineChoice:
 
 
 class PredictorMaker:
-    """Makes predictors, loading a network only when the choice of model or device changed."""
+    """Makes predictors; a network is loaded and tried out only where it changes."""
 
     def __init__(self) -> None:
-        self._choice: EngineChoice | None = None
+        self._made_of: tuple[str, str, str] | None = None
         self._model: Any = None
+        self._predictor: Any = None
 
     def __call__(self, choice: Any) -> PredictorLike:
         """The predictor for an `EngineChoice`. The first call imports torch."""
         from napari_cfr_icl.engine.predictor import Predictor
         from napari_cfr_icl.zoo import load
 
-        if self._choice is None or self._choice.model != choice.model:
-            self._model = None
+        if self._made_of is None or self._made_of[0] != choice.model:
+            self._made_of = self._model = self._predictor = None
             self._model = load(choice.model)
-            self._choice = choice
         settings = choice.settings_for(self._model)
-        return cast("PredictorLike", Predictor(self._model, settings, device=choice.device))
+        made_of = (choice.model, choice.device, settings.precision)
+        if made_of == self._made_of:
+            # Finding the quickest arithmetic takes seconds, and settings need none of it.
+            self._predictor.settings = settings
+        else:
+            self._predictor = Predictor(self._model, settings, device=choice.device)
+            self._made_of = made_of
+        return cast("PredictorLike", self._predictor)

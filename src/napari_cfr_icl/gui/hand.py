@@ -1,0 +1,116 @@
+"""A hand on the mouse and the keyboard: drives the dock with real events, as a person would.
+
+The demo without a display, the pictures of the documentation and the tests all work through it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import napari
+from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
+from qtpy.QtGui import QMouseEvent
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication
+
+from napari_cfr_icl.gui.canvas import canvas_position, canvas_widget
+from napari_cfr_icl.gui.segment_dock import SegmentDock
+
+PATIENCE = 120.0
+"""Seconds to wait for anything; loading torch on a busy machine takes most of a minute."""
+
+LEFT, RIGHT = Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton
+PLAIN, CONTROL, SHIFT = (
+    Qt.KeyboardModifier.NoModifier,
+    Qt.KeyboardModifier.ControlModifier,
+    Qt.KeyboardModifier.ShiftModifier,
+)
+
+
+class Hand:
+    """Clicks, drags and types on the canvas of a viewer with an open dock.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        The viewer, shown.
+    dock : SegmentDock
+        Its dock; places are given in pixels of the image that is chosen there.
+    """
+
+    def __init__(self, viewer: napari.Viewer, dock: SegmentDock) -> None:
+        self.viewer = viewer
+        self.dock = dock
+        self.session = dock.controller.session
+
+    def click(
+        self,
+        row: float,
+        col: float,
+        positive: bool = True,
+        modifier: Qt.KeyboardModifier = PLAIN,
+    ) -> None:
+        """Press and release the left button, or the right one for the background."""
+        button = LEFT if positive else RIGHT
+        QTest.mouseClick(canvas_widget(self.viewer), button, modifier, self.place(row, col))
+
+    def drag(self, start: tuple[float, float], end: tuple[float, float], steps: int = 4) -> None:
+        """Press the left button at one place, move in steps and release it at another."""
+        canvas = canvas_widget(self.viewer)
+        here, there = self.place(*start), self.place(*end)
+        QTest.mousePress(canvas, LEFT, PLAIN, here)
+        for step in range(1, steps + 1):
+            _move(canvas, here + (there - here) * (step / steps))
+        QTest.mouseRelease(canvas, LEFT, PLAIN, there)
+
+    def type(self, key: Qt.Key, modifier: Qt.KeyboardModifier = PLAIN) -> None:
+        """Press and release a key over the canvas."""
+        QTest.keyClick(canvas_widget(self.viewer), key, modifier)
+
+    def press(self, key: Qt.Key) -> None:
+        """Press a key and keep it down."""
+        QTest.keyPress(canvas_widget(self.viewer), key)
+
+    def release(self, key: Qt.Key) -> None:
+        """Let go of a key."""
+        QTest.keyRelease(canvas_widget(self.viewer), key)
+
+    def place(self, row: float, col: float) -> QPoint:
+        """Where a pixel of the image is on the canvas.
+
+        Raises
+        ------
+        RuntimeError
+            When no plane of an image is on the screen.
+        """
+        image, plane = self.dock.controller.workspace.image, self.dock.controller.workspace.plane
+        if image is None or plane is None:
+            raise RuntimeError("no plane of an image is on the screen")
+        return canvas_position(self.viewer, image.data_to_world(plane.coordinates(row, col)))
+
+    def wait(self, until: Callable[[], bool], patience: float = PATIENCE) -> None:
+        """Let the event loop run until something is true.
+
+        Raises
+        ------
+        TimeoutError
+            When it does not become true in `patience` seconds.
+        """
+        deadline = time.monotonic() + patience
+        while not until():
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"waited {patience:g} s in vain")
+            # Sleeps between events: asking all the time would keep Python from the network's thread.
+            QTest.qWait(2)
+
+    def wait_for_answer(self) -> None:
+        """Let the event loop run until the network has nothing more to do."""
+        self.wait(lambda: not self.session.is_busy)
+
+
+def _move(canvas: object, position: QPoint) -> None:
+    # QTest.mouseMove does not say that the button is down.
+    where = QPointF(position)
+    event = QMouseEvent(QEvent.Type.MouseMove, where, where, LEFT, LEFT, PLAIN)
+    QApplication.sendEvent(canvas, event)

@@ -1,0 +1,49 @@
+"""A real viewer with the real dock, driven with real mouse and key events."""
+
+from __future__ import annotations
+
+import pytest
+from disk_predictor import DiskPredictor
+
+from napari_cfr_icl.gui import controller
+from napari_cfr_icl.gui.hand import Hand
+
+CLOSING_PATIENCE = 60.0
+
+
+@pytest.fixture(autouse=True)
+def own_preferences(tmp_path, monkeypatch):
+    """No test reads or writes what the person at this machine has chosen."""
+    monkeypatch.setenv("CFR_ICL_CONFIG", str(tmp_path / "config"))
+
+
+@pytest.fixture
+def open_dock(make_napari_viewer):
+    """Open the dock as napari's menu does; it is closed and its thread ended after the test."""
+    docks = []
+
+    def make(viewer):
+        _, dock = viewer.window.add_plugin_dock_widget("napari-cfr-icl", "Segment with clicks")
+        docks.append(dock.controller)
+        return Hand(viewer, dock)
+
+    yield make
+    for opened in docks:
+        opened.close()
+        assert opened.session.close(timeout=CLOSING_PATIENCE)
+
+
+@pytest.fixture
+def viewer(make_napari_viewer):
+    """A viewer that is shown, so that the canvas has a size."""
+    viewer = make_napari_viewer(show=True)
+    viewer.window.resize(1100, 800)
+    return viewer
+
+
+@pytest.fixture
+def disks(monkeypatch):
+    """Docks that are opened from now on answer each click with a disk, in two passes."""
+    predictor = DiskPredictor(passes=2)
+    monkeypatch.setattr(controller, "PredictorMaker", lambda: lambda choice: predictor)
+    return predictor
