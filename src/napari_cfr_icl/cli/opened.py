@@ -101,6 +101,8 @@ class Opened:
         stacked = self.plane_axes
         if stacked and chosen is None:
             raise ImageError(self._explain_stack())
+        if chosen and not stacked:
+            raise ImageError(f"{self.path} is a single plane, no stack: leave out --plane.")
         if len(chosen or ()) != len(stacked):
             raise ImageError(
                 f"{self.path} needs {len(stacked)} numbers to choose a plane, not "

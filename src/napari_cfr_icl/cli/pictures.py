@@ -31,6 +31,13 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
+MOST_COMPRESSION = 10_000
+"""No image is packed tighter than this; a file that says so is damaged, and would fill the memory
+of the machine with nothing."""
+
+HARMLESS_BYTES = 2**28
+"""So many bytes do no harm, whatever their file's size."""
+
 _NO_IMAGES = (FileKind.WEB_PAGE, FileKind.TEXT, FileKind.EMPTY)
 
 _TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -78,6 +85,8 @@ def open_image(path: Path, axes: str | None, plane: tuple[int, ...] | None) -> I
     opened = _open(path).named(axes)
     if 0 in opened.shape:
         raise ImageError(f"{path} is an image without pixels: its shape is {opened.shape}.")
+    if opened.levels[0].dtype.kind not in "buif":
+        raise ImageError(f"{path} holds {opened.levels[0].dtype}, not numbers that can be drawn.")
     chosen = opened.plane(plane)
     rendering = None if opened.is_photo else _rendering(opened.levels[-1], chosen)
     return ImageSource(list(opened.levels), rendering, chosen)
@@ -147,7 +156,9 @@ def _open_file(path: Path) -> Opened:
 def _open_tiff(path: Path) -> Opened:
     try:
         with tifffile.TiffFile(path) as tiff:
-            axes = tiff.series[0].axes
+            axes, promised = tiff.series[0].axes, tiff.series[0].nbytes
+        if promised > max(HARMLESS_BYTES, MOST_COMPRESSION * path.stat().st_size):
+            raise ValueError(f"a file of this size cannot hold {promised / 1e9:.0f} GB of pixels")
         pixels = _tiff_pixels(path)
     except _DAMAGE as error:
         raise _unreadable(path, error) from error
@@ -185,4 +196,7 @@ def _open_photo(path: Path) -> Opened:
 
 
 def _unreadable(path: Path, error: BaseException) -> ImageError:
-    return ImageError(f"{path} cannot be read: {str(error).rstrip('.') or type(error).__name__}.")
+    detail = str(error).rstrip(".") or type(error).__name__
+    return ImageError(
+        f"{path} cannot be read: it is damaged, incomplete or no image of a known kind ({detail})."
+    )
