@@ -18,8 +18,9 @@ from napari_cfr_icl.cli.demo import demo
 from napari_cfr_icl.cli.doctor import doctor
 from napari_cfr_icl.cli.models import app as models_app
 from napari_cfr_icl.cli.segment import segment
-from napari_cfr_icl.cli.sentences import SentenceGroup, show_help_unless_called
+from napari_cfr_icl.cli.sentences import SentenceGroup
 from napari_cfr_icl.evaluation.commands import app as evaluation_app
+from napari_cfr_icl.training.commands import app as training_app
 
 __all__ = ["app", "main"]
 
@@ -50,12 +51,14 @@ def root(
     if verbose:
         logging.basicConfig(format="%(name)s: %(message)s")
         logging.getLogger("napari_cfr_icl").setLevel("DEBUG")
-    show_help_unless_called(context)
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 app.command()(segment)
 app.add_typer(models_app, name="models")
 app.add_typer(evaluation_app)
+app.add_typer(training_app, name="train")
 app.command()(demo)
 app.command()(doctor)
 

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from napari_cfr_icl.cli.sentences import show_help_unless_called
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -18,13 +16,7 @@ if TYPE_CHECKING:
     from napari_cfr_icl.zoo.listing import ModelStatus
     from napari_cfr_icl.zoo.transfer import Progress
 
-app = typer.Typer(invoke_without_command=True)
-
-
-@app.callback()
-def models(context: typer.Context) -> None:
-    """List, download, import and export models."""
-    show_help_unless_called(context)
+app = typer.Typer(no_args_is_help=True, help="List, download, import and export models.")
 
 
 @app.command("list")

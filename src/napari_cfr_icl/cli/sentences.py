@@ -25,7 +25,7 @@ class SentenceGroup(TyperGroup):
         except CfrIclError as error:
             _leave(str(error))
         except typer.TyperException as error:
-            _leave(_with_hint(error))
+            _explain_usage(error)
         except typer.Abort:
             sys.exit(1)
         except OSError as error:
@@ -38,20 +38,21 @@ class SentenceGroup(TyperGroup):
         sys.exit(status)
 
 
-def show_help_unless_called(context: typer.Context) -> None:
-    """Show what commands there are, if none was named."""
-    if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
-
-
 def _leave(sentence: str) -> NoReturn:
     # What a library said of a file may have several lines.
     typer.echo(" ".join(sentence.split()), err=True)
     sys.exit(USERS_MISTAKE)
 
 
-def _with_hint(error: typer.TyperException) -> str:
-    """What is wrong with the arguments, and where to read how they are to be."""
-    message = " ".join(error.format_message().split()).rstrip(".")
-    context = getattr(error, "ctx", None)
-    return f"{message}; see {context.command_path} --help." if context else f"{message}."
+def _explain_usage(error: typer.TyperException) -> NoReturn:
+    """Say what is wrong with the arguments, and where to read how they are to be."""
+    message = error.format_message()
+    context: typer.Context | None = getattr(error, "ctx", None)
+    if context is None:
+        _leave(message)
+    help_text = context.get_help()
+    if message == help_text:
+        # A group of commands was named, and none of them.
+        typer.echo(help_text, err=True)
+        sys.exit(USERS_MISTAKE)
+    _leave(f"{message.rstrip('.')}; see {context.command_path} --help.")
