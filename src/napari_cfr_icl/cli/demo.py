@@ -23,8 +23,9 @@ def demo(
     try:
         screen = import_module("napari_cfr_icl.gui.demo")
     except ImportError as error:
+        if (error.name or "").startswith("napari_cfr_icl"):
+            raise  # a mistake of ours
         raise CfrIclError(
-            f"The demo needs napari and a Qt binding, but the package {error.name} is missing: "
-            'pip install "napari-cfr-icl[all]".'
+            f'The demo needs napari and a Qt binding ({error}): pip install "napari-cfr-icl[all]".'
         ) from error
     screen.run(out)

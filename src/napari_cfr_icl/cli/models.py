@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -67,8 +67,8 @@ def export(
         typer.Option(metavar="FILE", help="[default: NAME.safetensors in this folder]"),
     ] = None,
     dtype: Annotated[
-        str | None,
-        typer.Option(metavar="float32|float16", help="[default: as it lies on the disk]"),
+        Literal["float32", "float16"] | None,
+        typer.Option(help="[default: as it lies on the disk]"),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace FILE.")] = False,
 ) -> None:

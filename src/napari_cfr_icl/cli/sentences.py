@@ -30,9 +30,8 @@ class SentenceGroup(TyperGroup):
             sys.exit(1)
         except OSError as error:
             # A full disk, a name too long, a folder that is locked: nobody foresees them all.
-            _leave(
-                f"The system refuses: {error.strerror or error} ({error.filename or 'no file'})."
-            )
+            where = f" ({error.filename})" if error.filename else ""
+            _leave(f"The system refuses: {error.strerror or error}{where}.")
         except MemoryError:
             _leave("This machine's memory is not enough for that.")
         sys.exit(status)
