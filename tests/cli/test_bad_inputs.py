@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+import zarr
 from PIL import Image
 
 from checkpoints import HRNET, Malicious, tiny, write
@@ -55,6 +56,14 @@ def damaged_tiff(path: Path) -> Path:
     return made(path, bytes(whole))
 
 
+def damaged_zarr(path: Path) -> Path:
+    """All is well but the pixels."""
+    zarr.save_array(path, np.random.default_rng(0).integers(0, 255, (64, 80), np.uint8))
+    [chunk] = path.glob("c/0/0")
+    cut(chunk)
+    return path
+
+
 BAD_IMAGES = {
     "missing file": (lambda f: f / "none.tif", "There is no file .*none.tif"),
     "folder": (lambda f: f, "is a folder without a Zarr image: choose a file"),
@@ -91,6 +100,7 @@ BAD_IMAGES = {
         lambda f: made(f / "zarr.json", '{"zarr_format": 3').parent,
         "cannot be read as a Zarr image",
     ),
+    "damaged Zarr": (lambda f: damaged_zarr(f / "x.zarr"), "x.zarr is damaged or incomplete"),
     "Zarr without an image": (
         lambda f: made(f / ".zgroup", '{"zarr_format": 2}').parent,
         "does not say which picture is in it",

@@ -10,7 +10,24 @@ from napari_cfr_icl.cli.opened import Opened
 if TYPE_CHECKING:
     from pathlib import Path
 
+_DAMAGE = (OSError, LookupError, RuntimeError, TypeError, ValueError)
 _MARKS = ("zarr.json", ".zarray", ".zgroup")
+
+
+class _Level:
+    """An array whose chunks are read when they are needed, and may then turn out to be damaged."""
+
+    def __init__(self, path: Path, array: Any) -> None:
+        self._path, self._array = path, array
+        self.shape, self.dtype = array.shape, array.dtype
+
+    def __getitem__(self, index: Any) -> Any:
+        try:
+            return self._array[index]
+        except _DAMAGE as error:
+            raise ImageError(
+                f"{self._path} is damaged or incomplete ({type(error).__name__} {error})."
+            ) from error
 
 
 def is_zarr(path: Path) -> bool:
@@ -34,9 +51,9 @@ def open_zarr(path: Path) -> Opened:
     try:
         opened = zarr.open(path, mode="r")
         if isinstance(opened, zarr.Array):
-            return Opened(path, [opened])
+            return Opened(path, [_Level(path, opened)])
         return _pyramid(path, opened)
-    except (OSError, KeyError, ValueError, TypeError, IndexError) as error:
+    except _DAMAGE as error:
         raise ImageError(
             f"{path} cannot be read as a Zarr image ({type(error).__name__} {error})."
         ) from error
@@ -57,7 +74,8 @@ def _pyramid(path: Path, group: Any) -> Opened:
     if len(axes) != levels[0].ndim:
         raise ValueError(f"{len(axes)} names for {levels[0].ndim} axes")
     # A coarser level in which the planes are fewer, too, would show other planes.
-    return Opened(path, [each for each in levels if _same_planes(each, levels[0], axes)], axes)
+    kept = [_Level(path, each) for each in levels if _same_planes(each, levels[0], axes)]
+    return Opened(path, kept, axes)
 
 
 def _same_planes(one: Any, other: Any, axes: str) -> bool:
