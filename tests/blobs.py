@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from golden_models import GOLDEN
 from PIL import Image
 
+from golden_models import GOLDEN
 from napari_cfr_icl.engine.settings import Refinement, Settings, Zoom
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 TINY_MODEL = GOLDEN / "g_hrnet_w4s.pth"
 """A real network with an eighth of the usual width, trained on made-up blobs."""

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from functools import cache
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from golden_models import GOLDEN, arrays
 
+from golden_models import GOLDEN, arrays
 from napari_cfr_icl.engine.settings import Refinement, Settings, Zoom
 
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MODELS = ("g_hrnet_w4s", "g_vit_d12_p16")
 

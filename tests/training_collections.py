@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import tifffile
+
 from training_scenes import disk
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SHAPE = (72, 90)
 
@@ -16,7 +20,7 @@ def disks_picture(seed: int, count: int = 3) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     labels = np.zeros(SHAPE, np.uint16)
     for label in range(1, count + 1):
-        centre = rng.integers(12, 60, 2) + (0, 10)
+        centre = rng.integers(12, 60, 2) + np.array((0, 10))
         labels[disk(SHAPE, centre, rng.integers(6, 11)) & (labels == 0)] = label
     picture = rng.integers(0, 40, SHAPE, np.uint8)
     picture[labels > 0] += 150

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from disk_predictor import DiskPredictor
 
+from disk_predictor import DiskPredictor
 from napari_cfr_icl.gui import controller
 from napari_cfr_icl.gui.hand import Hand
 

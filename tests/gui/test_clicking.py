@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from qtpy.QtCore import Qt
 
-from napari_cfr_icl.engine.clicks import Clicks
 from napari_cfr_icl.gui.click_layer import GREEN, RED
 from napari_cfr_icl.gui.hand import CONTROL, SHIFT
 from napari_cfr_icl.gui.segment_dock import SegmentDock
@@ -85,8 +84,8 @@ def test_colour_and_symbol_tell_the_signs_apart(hand):
     hand.click(60, 60, positive=False)
     hand.wait_for_answer()
     assert [str(symbol) for symbol in points(hand).symbol] == ["disc", "cross"]
-    colours = ["#" + bytes(np.rint(c[:3] * 255).astype(np.uint8)).hex() for c in points(hand).face_color]
-    assert colours == [GREEN, RED]
+    colours = np.rint(points(hand).face_color[:, :3] * 255).astype(np.uint8)
+    assert [f"#{bytes(colour).hex()}" for colour in colours] == [GREEN, RED]
     assert list(points(hand).features["positive"]) == [True, False]
     assert not points(hand).selected_data
 

@@ -1,4 +1,4 @@
-"""The dock ends cleanly, however it ends, also in the middle of work; and layers may go at any time."""
+"""The dock ends cleanly, however it ends, also in the middle of work; and any layer may go."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import threading
 
 import numpy as np
 import pytest
-from disk_predictor import DiskPredictor
 from qtpy.QtCore import Qt
 
+from disk_predictor import DiskPredictor
 from napari_cfr_icl.gui import controller
 
 SHAPE = (90, 120)
@@ -106,7 +106,12 @@ def test_a_program_that_ends_while_the_model_loads_ends_cleanly():
         import threading
 
         begun = threading.Event()
-        session = Session(PredictorMaker(), lambda m: begun.set() if isinstance(m, Preparing) else 0)
+
+        def deliver(message):
+            if isinstance(message, Preparing):
+                begun.set()
+
+        session = Session(PredictorMaker(), deliver)
         session.use_engine(EngineChoice.of(Preferences()))
         begun.wait()
     """

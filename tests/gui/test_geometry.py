@@ -130,7 +130,7 @@ def test_an_object_stays_on_its_plane_of_a_stack(work, make):
 
 
 def test_a_side_view_of_a_stack(work):
-    image, hand = work(np.zeros((60, 50, 80), np.uint8), scale=(2, 1, 1))
+    _image, hand = work(np.zeros((60, 50, 80), np.uint8), scale=(2, 1, 1))
     hand.viewer.dims.order = (1, 0, 2)
     hand.viewer.dims.set_current_step(1, 20)
     hand.viewer.reset_view()
@@ -161,7 +161,7 @@ def test_going_on_on_another_plane_writes_the_object_first(work):
 
 
 def test_rgb_keeps_its_channels_out_of_the_geometry(work):
-    image, hand = work(np.zeros((*SHAPE, 3), np.uint8), rgb=True, scale=(2, 2))
+    _image, hand = work(np.zeros((*SHAPE, 3), np.uint8), rgb=True, scale=(2, 2))
     hand.click(ROW, COL)
     hand.wait_for_answer()
     hand.type(Qt.Key.Key_W)
@@ -172,7 +172,7 @@ def test_rgb_keeps_its_channels_out_of_the_geometry(work):
 
 def test_a_pyramid_is_worked_on_in_its_finest_pixels(work):
     levels = [np.zeros((400, 600), np.uint8), np.zeros((200, 300), np.uint8)]
-    image, hand = work(levels, multiscale=True)
+    _image, hand = work(levels, multiscale=True)
     hand.click(100, 300)
     hand.wait_for_answer()
     hand.type(Qt.Key.Key_W)

@@ -19,12 +19,14 @@ def canvas_widget(viewer: napari.Viewer) -> QWidget:
 
 
 def look_at(viewer: napari.Viewer, world: Sequence[float], side: float) -> None:
-    """Show a square of the world around a place, one coordinate for each axis; `side` in its units."""
+    """Show a square of the world, `side` wide, around a place with one coordinate for each axis."""
     # Older versions have the camera at the viewer, newer ones at its scene.
     camera = getattr(viewer, "scene", viewer).camera
     camera.center = (0.0, *(float(world[axis]) for axis in viewer.dims.displayed))
     canvas = canvas_widget(viewer)
     camera.zoom = min(canvas.width(), canvas.height()) / side
+    # Only a drawing tells the layers what part of them is on the screen.
+    canvas.repaint()
 
 
 def canvas_position(viewer: napari.Viewer, world: Sequence[float]) -> QPoint:

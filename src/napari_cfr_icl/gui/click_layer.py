@@ -127,6 +127,8 @@ class ClickLayer:
             return
         # Setting `symbol` for all points, not `current_symbol`: that one changes selected points.
         self.points.symbol = ["disc" if sign else "cross" for sign in signs]
+        # Napari draws borders for the size before `canvas_size_limits`: thick ones when zoomed in.
+        self.points.border_width = 0
         self.points.face_color = [GREEN if sign else RED for sign in signs]
 
     def _on_points_data(self, event: Any) -> None:
@@ -160,8 +162,6 @@ def make_click_layer(image: Layer) -> Points:
         features={FEATURE: np.empty(0, bool)},
         feature_defaults={FEATURE: True},
         size=SIZE_ON_SCREEN,
-        border_color="white",
-        border_width=0.05,
         metadata={TAG: "clicks"},
         **transform_of(image),
     )

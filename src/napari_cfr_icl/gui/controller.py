@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QObject, QTimer
 
 from napari_cfr_icl._errors import CfrIclError
-from napari_cfr_icl.engine.clicks import Clicks
+from napari_cfr_icl.engine.clicks import Click, Clicks
+from napari_cfr_icl.engine.windows import Window
 from napari_cfr_icl.gui import wording
 from napari_cfr_icl.gui.bindings import Keys
 from napari_cfr_icl.gui.click_layer import TAG, Places, clicks_on
@@ -277,9 +278,16 @@ class Controller:
         inside = Clicks(click for click in clicks if scene.holds(click.row, click.col))
         if len(inside) > len(self.session.state.clicks):
             self._set_sign(True)
-        self.session.set_clicks(inside, scene, self.workspace.view)
+        self.session.set_clicks(inside, scene, self._view_of(inside))
         if len(inside) < len(clicks):
             self._refuse(wording.OUTSIDE)
+
+    def _view_of(self, clicks: Clicks) -> Window | None:
+        """What the user is looking at, if that is where the newest click is."""
+        view = self.workspace.view
+        if view is None or not clicks or not _holds(view, clicks[-1]):
+            return None
+        return view
 
     def _plane_for(self, places: Places) -> LayerPlane | None:
         """The plane of the current object, or for a new one that of the newest point."""
@@ -357,7 +365,9 @@ class Controller:
         elif self.workspace.plane is None:
             self.dock.show_hint(wording.NO_PLANE)
         else:
-            self.dock.show_hint(wording.hint(state, preparing=self._preparing))
+            mask = self.session.mask
+            found = mask is not None and bool(mask.values.any())
+            self.dock.show_hint(wording.hint(state, preparing=self._preparing, found=found))
 
     def _reveal(self) -> None:
         """Go to the image and the plane of the current object."""
@@ -380,6 +390,11 @@ class Controller:
             and state.scene is not None
             and state.scene.plane[0] == image.unique_id
         )
+
+
+def _holds(window: Window, click: Click) -> bool:
+    rows = window.top - 0.5 <= click.row < window.bottom - 0.5
+    return rows and window.left - 0.5 <= click.col < window.right - 0.5
 
 
 def _single_shot(parent: QObject, pause: int, call: Callable[[], None]) -> QTimer:

@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import napari
 from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
 from qtpy.QtGui import QMouseEvent
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QApplication
+from qtpy.QtWidgets import QApplication, QWidget
 
 from napari_cfr_icl.gui.canvas import canvas_position, canvas_widget
 from napari_cfr_icl.gui.segment_dock import SegmentDock
+
+# PyQt's type stubs take these functions for methods.
+_EVENTS: Any = QTest
 
 PATIENCE = 120.0
 """Seconds to wait for anything; loading torch on a busy machine takes most of a minute."""
@@ -53,28 +57,28 @@ class Hand:
     ) -> None:
         """Press and release the left button, or the right one for the background."""
         button = LEFT if positive else RIGHT
-        QTest.mouseClick(canvas_widget(self.viewer), button, modifier, self.place(row, col))
+        _EVENTS.mouseClick(canvas_widget(self.viewer), button, modifier, self.place(row, col))
 
     def drag(self, start: tuple[float, float], end: tuple[float, float], steps: int = 4) -> None:
         """Press the left button at one place, move in steps and release it at another."""
         canvas = canvas_widget(self.viewer)
         here, there = self.place(*start), self.place(*end)
-        QTest.mousePress(canvas, LEFT, PLAIN, here)
+        _EVENTS.mousePress(canvas, LEFT, PLAIN, here)
         for step in range(1, steps + 1):
             _move(canvas, here + (there - here) * (step / steps))
-        QTest.mouseRelease(canvas, LEFT, PLAIN, there)
+        _EVENTS.mouseRelease(canvas, LEFT, PLAIN, there)
 
     def type(self, key: Qt.Key, modifier: Qt.KeyboardModifier = PLAIN) -> None:
         """Press and release a key over the canvas."""
-        QTest.keyClick(canvas_widget(self.viewer), key, modifier)
+        _EVENTS.keyClick(canvas_widget(self.viewer), key, modifier)
 
     def press(self, key: Qt.Key) -> None:
         """Press a key and keep it down."""
-        QTest.keyPress(canvas_widget(self.viewer), key)
+        _EVENTS.keyPress(canvas_widget(self.viewer), key)
 
     def release(self, key: Qt.Key) -> None:
         """Let go of a key."""
-        QTest.keyRelease(canvas_widget(self.viewer), key)
+        _EVENTS.keyRelease(canvas_widget(self.viewer), key)
 
     def place(self, row: float, col: float) -> QPoint:
         """Where a pixel of the image is on the canvas.
@@ -101,15 +105,15 @@ class Hand:
         while not until():
             if time.monotonic() > deadline:
                 raise TimeoutError(f"waited {patience:g} s in vain")
-            # Sleeps between events: asking all the time would keep Python from the network's thread.
-            QTest.qWait(2)
+            # Asking for events all the time would keep Python from the network's thread.
+            _EVENTS.qWait(2)
 
     def wait_for_answer(self) -> None:
         """Let the event loop run until the network has nothing more to do."""
         self.wait(lambda: not self.session.is_busy)
 
 
-def _move(canvas: object, position: QPoint) -> None:
+def _move(canvas: QWidget, position: QPoint) -> None:
     # QTest.mouseMove does not say that the button is down.
     where = QPointF(position)
     event = QMouseEvent(QEvent.Type.MouseMove, where, where, LEFT, LEFT, PLAIN)

@@ -33,7 +33,7 @@ INFERENCES = {
     "std": "none (one pass)",
     "cfr-1": "CFR-1",
     "cfr-4": "CFR-4",
-    "a-cfr-4": "A-CFR-4 (stops when settled)",
+    "a-cfr-4": "A-CFR-4 (adaptive)",
 }
 DEVICES = ("auto", "cpu", "cuda", "mps")
 OTHER_FILE = "From a file…"
@@ -193,7 +193,7 @@ class EnginePanel(QWidget):
         self.about.setWordWrap(True)
         form = QFormLayout(self)
         form.setContentsMargins(0, 0, 0, 0)
-        form.addRow("Model", self.model)
+        form.addRow(self.model)
         form.addRow(self.about)
         form.addRow("Refinement", self.inference)
         form.addRow("", self.every_click)

@@ -6,13 +6,13 @@ import napari
 from napari.layers import Image, Labels, Layer
 from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import QFormLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
-from superqt import QCollapsible
 
 from napari_cfr_icl.gui.busy_strip import BusyStrip
 from napari_cfr_icl.gui.click_layer import TAG
 from napari_cfr_icl.gui.controller import Controller
 from napari_cfr_icl.gui.layer_combo import LayerCombo
 from napari_cfr_icl.gui.panels import EnginePanel, LoopPanel, ObjectPanel
+from napari_cfr_icl.gui.section import Section
 from napari_cfr_icl.session.preferences import load_preferences
 
 KEYS = (
@@ -22,8 +22,6 @@ KEYS = (
     ("Click a click", "and press Delete to remove it"),
     ("Drag, wheel", "to move and zoom the picture"),
 )
-
-HEADING = "QPushButton { text-align: left; border: none; background: transparent; padding: 2px; }"
 
 
 class SegmentDock(QWidget):
@@ -78,9 +76,9 @@ class SegmentDock(QWidget):
         layout.addWidget(self.busy)
         layout.addLayout(layers)
         layout.addWidget(self.object)
-        layout.addWidget(_section("Refinement of the last click", self.loop, opened=True))
-        layout.addWidget(_section("Model and method", self.engine, opened=True))
-        layout.addWidget(_section("Mouse", _mouse_help(), opened=False))
+        layout.addWidget(Section("Refinement of the last click", self.loop, opened=True))
+        layout.addWidget(Section("Model and method", self.engine, opened=True))
+        layout.addWidget(Section("Mouse", _mouse_help(), opened=False))
         layout.addStretch(1)
         scroll = QScrollArea()
         scroll.setWidgetResizable(True)
@@ -115,16 +113,6 @@ def _is_image(layer: Layer) -> bool:
 
 def _is_labels(layer: Layer) -> bool:
     return isinstance(layer, Labels) and layer.metadata.get(TAG) != "preview"
-
-
-def _section(title: str, content: QWidget, *, opened: bool) -> QCollapsible:
-    section = QCollapsible(title)
-    # Napari paints checked buttons in its brightest colour; a heading should not shout.
-    section.toggleButton().setStyleSheet(HEADING)
-    section.addWidget(content)
-    if opened:
-        section.expand(animate=False)
-    return section
 
 
 def _mouse_help() -> QWidget:

@@ -20,14 +20,26 @@ _STOPPED = {
 }
 
 
-def hint(state: ObjectState, *, preparing: bool) -> str:
-    """One line on what to do now."""
+def hint(state: ObjectState, *, preparing: bool, found: bool) -> str:
+    """One line on what to do now.
+
+    Parameters
+    ----------
+    state : ObjectState
+        The current object.
+    preparing : bool
+        Whether the model is being loaded.
+    found : bool
+        Whether the mask has any pixel.
+    """
     if preparing:
         return "Loading the model; the mask comes as soon as it is there."
     if state.is_empty:
         return "Click the object."
     if not state.clicks:
         return "Correct it with clicks, then W writes it."
+    if state.answer is not None and not found:
+        return "Nothing was found there: click it once more, or zoom in and try again (Q)."
     return "Correct it with more clicks, or press W to write it."
 
 
