@@ -7,6 +7,7 @@ import pickle
 import re
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -300,23 +301,25 @@ if sys.platform != "win32":
     import resource
     import signal
 
-    @pytest.fixture
+    @contextmanager
     def full_disk():
-        """No file may grow beyond 64 bytes, as on a disk that is almost full."""
+        """No file may grow beyond 64 bytes, as on a disk that is almost full.
+
+        Ended within the test: pytest reports a test before its fixtures end, and could not.
+        """
         assert signal.getsignal(signal.SIGXFSZ) is signal.SIG_IGN
         limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-
-        def fill() -> None:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (64, limits[1]))
-
-        yield fill
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (64, limits[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
     @pytest.mark.parametrize("more", [[], ["--trace", "t.json"]], ids=["mask", "mask and trace"])
-    def test_a_full_disk(refused, small_model, full_disk, more):
-        full_disk()
+    def test_a_full_disk(refused, small_model, more):
         words = ["segment", "disc.tif", *small_model, *CLICK, "--out", "mask.tif", *more]
-        refused(*words, because="The disk that holds .* is full: free some space")
+        with full_disk():
+            refused(*words, because="The disk that holds .* is full: free some space")
 
 
 def test_in_a_process_of_its_own(folder, small_model):
