@@ -1,0 +1,94 @@
+"""What the session holds, shown: in the layers and in the dock."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari_cfr_icl.engine.clicks import Clicks
+from napari_cfr_icl.gui import wording
+from napari_cfr_icl.gui.planes import LayerPlane
+from napari_cfr_icl.gui.workspace import Workspace
+from napari_cfr_icl.session.objects import ObjectState
+from napari_cfr_icl.session.session import Session
+
+if TYPE_CHECKING:
+    from napari_cfr_icl.gui.segment_dock import SegmentDock
+
+
+class Screen:
+    """Draws the current object and tells what can be done now.
+
+    Parameters
+    ----------
+    dock : SegmentDock
+        The view.
+    session : Session
+        What is shown.
+    workspace : Workspace
+        The layers.
+    """
+
+    def __init__(self, dock: SegmentDock, session: Session, workspace: Workspace) -> None:
+        self.dock = dock
+        self.session = session
+        self.workspace = workspace
+        self._preparing = False
+
+    def show_state(self) -> None:
+        """Show everything anew."""
+        session = self.session
+        self.show_object()
+        self.dock.object.show_possible(
+            undo=session.can_undo, redo=session.can_redo, current=not session.state.is_empty
+        )
+        self.dock.loop.show_answer(session.state.answer)
+        self.show_hint()
+
+    def show_object(self) -> None:
+        """Show clicks and mask of the current object."""
+        state = self.session.state
+        if state.scene is None or not self.is_on_image(state):
+            self.workspace.show_object(Clicks(), None, None)
+        else:
+            self.workspace.show_object(state.clicks, self.session.mask, plane_of(state))
+
+    def show_hint(self) -> None:
+        """Say what to do now."""
+        state = self.session.state
+        if self.workspace.image is None:
+            self.dock.show_hint(wording.NO_IMAGE)
+        elif state.scene is not None and not self.is_on_image(state):
+            self.dock.show_hint(wording.GONE_IMAGE)
+        elif self.workspace.plane is None:
+            self.dock.show_hint(wording.NO_PLANE)
+        else:
+            mask = self.session.mask
+            found = mask is not None and bool(mask.values.any())
+            self.dock.show_hint(wording.hint(state, preparing=self._preparing, found=found))
+
+    def show_preparing(self, preparing: bool) -> None:
+        """Say whether the model is being loaded."""
+        self._preparing = preparing
+        self.show_hint()
+
+    def refuse(self, why: str) -> None:
+        """Put the points back to what the session knows, and say why."""
+        self.show_object()
+        self.dock.show_hint(why)
+
+    def is_on_image(self, state: ObjectState) -> bool:
+        """Whether an object lies on the image that is worked on."""
+        image = self.workspace.image
+        return (
+            image is not None
+            and state.scene is not None
+            and state.scene.plane[0] == image.unique_id
+        )
+
+
+def plane_of(state: ObjectState) -> LayerPlane:
+    """The plane that an object lies on; scenes are made by `images.scene_of`."""
+    if state.scene is None:
+        raise ValueError("the object is nowhere yet")
+    plane: LayerPlane = state.scene.plane[1]
+    return plane
