@@ -25,6 +25,7 @@ RULES = [
     pytest.param(ALL, "napari_cfr_icl.engine", SCREEN | {"psygnal"}, id="engine-has-no-screen"),
     pytest.param(ONE, "napari_cfr_icl.engine", SCREEN | {"torch"}, id="engine-names-are-lazy"),
     pytest.param(ALL, "napari_cfr_icl.session", SCREEN | {"torch"}, id="session-is-values-only"),
+    pytest.param(ALL, "napari_cfr_icl.exports", SCREEN | {"torch"}, id="exports-are-files-only"),
     pytest.param(ONE, "napari_cfr_icl.zoo.catalog", SCREEN | {"torch"}, id="catalogue-is-light"),
     pytest.param(ONE, "napari_cfr_icl.zoo.store", SCREEN | {"torch"}, id="store-is-light"),
     pytest.param(ALL, "napari_cfr_icl.zoo", SCREEN, id="zoo-has-no-screen"),
