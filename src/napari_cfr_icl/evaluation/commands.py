@@ -80,6 +80,9 @@ MaxSteps = Annotated[int, _option("Most inner steps to try.")]
 Pixels = Annotated[str, _option("Thresholds to try, in pixels, with commas between.")]
 Fractions = Annotated[str, _option("Thresholds to try, as shares of the object's area.")]
 FirstClicks = Annotated[str, _option("Refine so many clicks of an object, tried in turn; or all.")]
+JsonProgress = Annotated[
+    bool, typer.Option("--json-progress", help="Tell everything in lines of JSON, as it goes.")
+]
 
 
 @app.command("evaluate")
@@ -158,8 +161,10 @@ def tune_command(  # noqa: PLR0913 - one for each option
     ignored_id: IgnoredId = None,
     device: Device = "auto",
     precision: Arithmetic = None,
+    json_progress: JsonProgress = False,
 ) -> None:
     """Search CFR's steps and thresholds on your own images and finished labels."""
+    from napari_cfr_icl.evaluation.live import LiveSearch
     from napari_cfr_icl.evaluation.options import Sample
     from napari_cfr_icl.evaluation.policies import Grid
     from napari_cfr_icl.evaluation.readers import ReaderOptions
@@ -186,6 +191,11 @@ def tune_command(  # noqa: PLR0913 - one for each option
         device=device,
         precision=cast("Precision | None", precision),
     )
+    if json_progress:
+        live = LiveSearch(options, typer.echo)
+        if tune(options, live.hear) is not None:
+            live.finish()
+        return
     with _progress("Searching") as show:
         choice = tune(options, lambda step: show(step.fraction))
     if choice is not None:

@@ -1,4 +1,8 @@
-"""Settings as a JSON file: what a search recommends, a run can evaluate."""
+"""Settings as a JSON file: what a search recommends, a run can evaluate.
+
+A file has all settings, or it names a preset as its `base` and has the inner loop alone: such a one
+fits any model.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +26,15 @@ def settings_to_json(settings: Settings) -> dict[str, Any]:
     return asdict(settings)
 
 
-def settings_from_json(content: Any) -> Settings:
-    """Settings from plain data; what is missing takes its default.
+def settings_from_json(content: Any, model: WindowHints | None = None) -> Settings:
+    """Settings from plain data; what is missing takes its default, or is as the base has it.
+
+    Parameters
+    ----------
+    content : Any
+        Names with values.
+    model : model, optional
+        For a base that depends on it.
 
     Raises
     ------
@@ -32,6 +43,10 @@ def settings_from_json(content: Any) -> Settings:
     """
     zoom, parts = None, dict(_mapping(content))
     refinement = _made(Refinement, parts.pop("refinement", {}))
+    if (base := parts.pop("base", None)) is not None:
+        if parts:
+            raise SettingsError(f"{', '.join(sorted(parts))}: the base {base} decides that.")
+        return replace(Settings.preset(str(base), model), refinement=refinement)
     if (given := parts.pop("zoom", {})) is not None:
         given = dict(_mapping(given))
         if isinstance(given.get("target"), list):
@@ -40,8 +55,15 @@ def settings_from_json(content: Any) -> Settings:
     return replace(_made(Settings, parts), refinement=refinement, zoom=zoom)
 
 
-def load_settings(path: Path) -> Settings:
+def load_settings(path: Path, model: WindowHints | None = None) -> Settings:
     """Settings from a file.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    model : model, optional
+        For a base that depends on it.
 
     Raises
     ------
@@ -52,7 +74,7 @@ def load_settings(path: Path) -> Settings:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise SettingsError(f"The settings {path} cannot be read: {error}") from error
-    return settings_from_json(content)
+    return settings_from_json(content, model)
 
 
 def settings_for(preset: str, scheme: str, model: WindowHints | None) -> Settings:
@@ -64,7 +86,7 @@ def settings_for(preset: str, scheme: str, model: WindowHints | None) -> Setting
         When there is no such preset, file or scheme.
     """
     is_file = preset not in PRESETS and Path(preset).suffix == ".json"
-    settings = load_settings(Path(preset)) if is_file else Settings.preset(preset, model)
+    settings = load_settings(Path(preset), model) if is_file else Settings.preset(preset, model)
     return settings if scheme == OWN_SCHEME else settings.with_inference(scheme)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
-from napari_cfr_icl.engine.settings import Settings
+from napari_cfr_icl.engine.settings import Refinement, Settings
+from napari_cfr_icl.gui.tuning_presets import load_presets
 from napari_cfr_icl.session.preferences import Preferences
 from napari_cfr_icl.session.runner import PredictorLike
 
@@ -26,6 +27,8 @@ class EngineChoice:
         "std", "cfr-N" or "a-cfr-N"; empty for the preset's own.
     every_click : bool
         Refine every click instead of the preset's choice of clicks.
+    refinement : Refinement or None
+        Another inner loop than the preset's: that of a preset which the user named.
     """
 
     model: str
@@ -33,21 +36,26 @@ class EngineChoice:
     preset: str
     inference: str
     every_click: bool
+    refinement: Refinement | None = None
 
     @classmethod
     def of(cls, preferences: Preferences) -> EngineChoice:
         """The part of the user's choices that concerns the predictor."""
+        named = load_presets().get(preferences.preset)
         return cls(
             preferences.model,
             preferences.device,
-            preferences.preset,
+            preferences.preset if named is None else named.base,
             preferences.inference,
             preferences.every_click,
+            None if named is None else named.refinement,
         )
 
     def settings_for(self, model: Any) -> Settings:
         """The engine's settings for a network."""
         settings = Settings.preset(self.preset, model)
+        if self.refinement is not None:
+            settings = replace(settings, refinement=self.refinement)
         if self.inference:
             settings = settings.with_inference(self.inference)
         if self.every_click:

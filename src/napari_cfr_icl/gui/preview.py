@@ -27,10 +27,19 @@ class Preview:
     ----------
     layers : napari.components.LayerList
         Where the layer is put when there is something to show.
+    name, colour : str
+        Of the layer.
+    contour : int
+        Width of an outline; 0 fills the mask.
     """
 
-    def __init__(self, layers: LayerList) -> None:
+    def __init__(
+        self, layers: LayerList, name: str = NAME, colour: str = COLOUR, contour: int = 0
+    ) -> None:
         self._layers = layers
+        self._name = name
+        self._colour = colour
+        self._contour = contour
         self._layer: Labels | None = None
         self._shown: Patch | None = None
         self._hidden = False
@@ -86,16 +95,17 @@ class Preview:
     ) -> Labels:
         layer = Labels(
             values,
-            name=NAME,
+            name=self._name,
             affine=affine,
-            opacity=0.5,
+            opacity=1.0 if self._contour else 0.5,
             colormap=DirectLabelColormap(
-                color_dict={None: "transparent", 0: "transparent", 1: COLOUR}
+                color_dict={None: "transparent", 0: "transparent", 1: self._colour}
             ),
             metadata={TAG: "preview"},
             units=image.units,
             axis_labels=image.axis_labels,
         )
+        layer.contour = self._contour
         layer.editable = False
         layer.visible = not self._hidden
         selected = set(self._layers.selection)

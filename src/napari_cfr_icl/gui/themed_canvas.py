@@ -1,0 +1,110 @@
+"""A matplotlib canvas in the colours of napari's theme."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import napari
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_qtagg import FigureCanvasQTAgg
+from matplotlib.figure import Figure
+from napari.utils.theme import get_theme
+from qtpy.QtWidgets import QSizePolicy
+
+BLUE, GREEN, ORANGE, RED = "#00b7ff", "#2ecc40", "#ff9f43", "#ff5c57"
+"""Of what is drawn: they stand out on light and dark alike."""
+
+
+@dataclass(frozen=True, slots=True)
+class Colours:
+    """Of a theme, as matplotlib takes them.
+
+    Parameters
+    ----------
+    background, text, faint : str
+        Hexadecimal.
+    """
+
+    background: str
+    text: str
+    faint: str
+
+    @classmethod
+    def of(cls, viewer: napari.Viewer) -> Colours:
+        """The viewer's at the moment."""
+        theme = get_theme(viewer.theme)
+        return cls(*(_hex(c) for c in (theme.background, theme.text, theme.secondary)))
+
+
+class ThemedCanvas(FigureCanvasQTAgg):
+    """A figure that follows the viewer's theme; subclasses draw on its axes in `draw_on`.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        Whose theme.
+    plots : int
+        How many axes, one above the other.
+    height : int
+        In pixels.
+    """
+
+    def __init__(self, viewer: napari.Viewer, plots: int = 1, height: int = 200) -> None:
+        super().__init__(Figure(layout="constrained", dpi=100))  # type: ignore[no-untyped-call]
+        self.setFixedHeight(height)
+        self.setMinimumWidth(220)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self._viewer: napari.Viewer | None = viewer
+        self.all_axes: list[Axes] = list(self.figure.subplots(plots, 1, squeeze=False)[:, 0])
+        self.colours = Colours.of(viewer)
+        viewer.events.theme.connect(self._on_theme_changed)
+
+    @property
+    def axes(self) -> Axes:
+        """The first of its axes."""
+        return self.all_axes[0]
+
+    def redraw(self) -> None:
+        """Draw everything anew."""
+        if self._viewer is None:
+            return
+        self.figure.set_facecolor(self.colours.background)
+        for axes in self.all_axes:
+            axes.clear()
+            self._dress(axes)
+        self.draw_on()
+        self.draw_idle()  # type: ignore[no-untyped-call]
+
+    def draw_on(self) -> None:
+        """Draw on the cleared axes; for subclasses."""
+
+    def close_events(self) -> None:
+        """Stop following the theme."""
+        viewer, self._viewer = self._viewer, None
+        if viewer is not None:
+            viewer.events.theme.disconnect(self._on_theme_changed)
+
+    def legend(self, axes: Axes, **where: Any) -> None:
+        """A small legend in the theme's colours."""
+        look = {"facecolor": self.colours.background, "labelcolor": self.colours.text}
+        axes.legend(fontsize=7, framealpha=0.6, **look, **where)
+
+    def _dress(self, axes: Axes) -> None:
+        axes.set_facecolor(self.colours.background)
+        axes.tick_params(colors=self.colours.text, labelsize=7)
+        axes.xaxis.label.set(color=self.colours.text, size=8)
+        axes.yaxis.label.set(color=self.colours.text, size=8)
+        axes.spines[:].set_color(self.colours.faint)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(color=self.colours.faint, alpha=0.35, linewidth=0.5)
+
+    def _on_theme_changed(self, event: Any = None) -> None:
+        if self._viewer is not None:
+            self.colours = Colours.of(self._viewer)
+            self.redraw()
+
+
+def _hex(colour: Any) -> str:
+    red, green, blue = colour.as_rgb_tuple()[:3]
+    return f"#{red:02x}{green:02x}{blue:02x}"
