@@ -1,0 +1,103 @@
+"""Arrays in JSON: small, exact, and readable by any program that knows zlib."""
+
+from __future__ import annotations
+
+import base64
+import zlib
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_cfr_icl._errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+STRIP_BYTES = 1 << 24
+"""About so many bytes of an array are packed together; empty strips are left out."""
+
+MOST_PACKED = 1 << 26
+"""Bytes that a packed array may have at most."""
+
+MOST_UNPACKED = 1 << 34
+"""Bytes that an array may have at most: a damaged file shall not fill the memory."""
+
+
+def pack_bits(bits: NDArray[np.bool_]) -> str:
+    """Truth values as text; `unpack_bits` needs their shape."""
+    return _text(np.packbits(bits).tobytes())
+
+
+def unpack_bits(text: str, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Truth values from text.
+
+    Raises
+    ------
+    ValueError
+        When the text does not hold so many.
+    """
+    count = int(np.prod(shape, dtype=np.int64))
+    raw = np.frombuffer(_raw(text, -(-count // 8)), np.uint8)
+    return np.unpackbits(raw, count=count).astype(bool).reshape(shape)
+
+
+def pack_array(array: Any) -> dict[str, Any] | None:
+    """Any array of numbers as plain data; None where it would become larger than `MOST_PACKED`.
+
+    Read strip by strip along the first axis, and so never as a whole. It may be changed meanwhile.
+    """
+    shape = tuple(int(side) for side in array.shape)
+    rest = int(np.prod(shape[1:], dtype=np.int64)) * np.dtype(array.dtype).itemsize
+    step = max(1, STRIP_BYTES // max(1, rest))
+    strips: dict[str, str] = {}
+    size = 0
+    for start in range(0, shape[0] if shape else 0, step):
+        strip = np.ascontiguousarray(array[start : start + step])
+        if strip.any():
+            strips[str(start)] = _text(strip.tobytes())
+            size += len(strips[str(start)])
+            if size > MOST_PACKED:
+                return None
+    return {
+        "shape": list(shape),
+        "dtype": np.dtype(array.dtype).newbyteorder("<").str,
+        "step": step,
+        "strips": strips,
+    }
+
+
+def unpack_array(packed: dict[str, Any]) -> NDArray[Any]:
+    """The array that `pack_array` packed.
+
+    Raises
+    ------
+    ValueError
+        When it is damaged.
+    """
+    shape, dtype = tuple(packed["shape"]), np.dtype(packed["dtype"])
+    if dtype.kind not in "buif" or any(side < 0 for side in shape):
+        raise ValueError("no array of numbers")
+    if int(np.prod(shape, dtype=np.float64)) * dtype.itemsize > MOST_UNPACKED:
+        raise InputError("The saved labels are larger than this program opens.")
+    array = np.zeros(shape, dtype)
+    for start, text in packed["strips"].items():
+        part = array[int(start) : int(start) + int(packed["step"])]
+        part[...] = np.frombuffer(_raw(text, part.nbytes), dtype).reshape(part.shape)
+    return array.astype(dtype.newbyteorder("="), copy=False)
+
+
+def _text(raw: bytes) -> str:
+    # Level 1: labels shrink a hundredfold at any level, and someone may be waiting.
+    return base64.b64encode(zlib.compress(raw, 1)).decode("ascii")
+
+
+def _raw(text: str, size: int) -> bytes:
+    """The bytes in `text`, of which there have to be `size`."""
+    unpacker = zlib.decompressobj()
+    try:
+        raw = unpacker.decompress(base64.b64decode(text, validate=True), size + 1)
+    except zlib.error as error:
+        raise ValueError("damaged") from error
+    if len(raw) != size:
+        raise ValueError(f"{len(raw)} bytes instead of {size}")
+    return raw
