@@ -31,7 +31,7 @@ def _inputs(model, shape, seed=0):
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @torch.inference_mode()
-def test_folded_and_traced_once_it_gives_the_same_logits_at_any_size(hrnet, shape):
+def test_folded_and_packed_or_traced_it_gives_the_same_logits_at_any_size(hrnet, shape):
     run = acceleration.accelerated(hrnet, "float32")
     inputs = _inputs(hrnet, shape)
     torch.testing.assert_close(run(*inputs), hrnet.forward_maps(*inputs), atol=1e-3, rtol=1e-3)

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_cfr_icl.engine.models import ClickModel, folded
+from napari_cfr_icl.engine.packed import packed
 from napari_cfr_icl.engine.quantised import with_int8_linears
 
 logger = logging.getLogger(__name__)
@@ -101,7 +102,7 @@ def quickest(model: ClickModel, device: torch.device) -> tuple[str, Run]:
 
 
 def accelerated(model: ClickModel, way: str) -> Run:
-    """Make a network run one way: batch norms folded, channels last, traced and frozen.
+    """Make a network run one way: batch norms folded, channels last; packed or traced.
 
     Parameters
     ----------
@@ -122,8 +123,17 @@ def accelerated(model: ClickModel, way: str) -> Run:
         for part in copy.float32_parts:
             copy.get_submodule(part).float()
     wrapped = Accelerated(copy, dtype).eval()
+    if _can_be_packed(copy):
+        for part in copy.packable_parts:
+            copy.set_submodule(part, packed(copy.get_submodule(part)))
+        return wrapped
     # Only small networks gain: for the others Python's share of the time is nothing.
     return _traced(wrapped) if _has_batch_norms(model) else wrapped
+
+
+def _can_be_packed(model: ClickModel) -> bool:
+    on_cpu = next(model.parameters()).device.type == "cpu"
+    return bool(model.packable_parts) and on_cpu and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
 
 
 def _traced(module: Accelerated) -> Run:

@@ -98,6 +98,9 @@ class IclOptions(Section):
         ("code", "paper"),
     )
     max_untrained_passes: int = option(3, "passes before the trained one, without ICL", (0, 20))
+    cascade: float = option(
+        0.0, "how often a pass follows without a new click, as CFR's passes do", ZERO_TO_ONE
+    )
 
 
 @dataclass(frozen=True, slots=True)

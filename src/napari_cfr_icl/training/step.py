@@ -125,10 +125,14 @@ class Stepper:
 
     def _clicker(self, step: int, samples: range) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
         draws = Draws.at((self.options.seed, _NEXT), step, samples, self.world.device)
+        cascade = self.options.icl.cascade
 
         def click(probabilities: Tensor, target: Tensor, points: Tensor) -> Tensor:
             with record_function("clicks"):
-                return next_clicks(probabilities, target, points, draws.uniform(1))
+                clicked = next_clicks(probabilities, target, points, draws.uniform(1))
+                if cascade == 0:
+                    return clicked
+                return torch.where(draws.chance(cascade, 1)[:, :, None], points, clicked)
 
         return click
 

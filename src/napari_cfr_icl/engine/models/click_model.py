@@ -40,6 +40,8 @@ class ClickModel(nn.Module):
     float32_parts : tuple of str
         Submodules that stay in float32 when the rest is brought to 16 bits: what they lose, no
         later layer gets back.
+    packable_parts : tuple of str
+        Submodules of nothing but convolutions, norms, ReLUs and sums, which `packed` makes quick.
     architecture : dict
         As given.
     """
@@ -49,6 +51,7 @@ class ClickModel(nn.Module):
     fixed_square: bool
     dead_keys: tuple[str, ...] = ()
     float32_parts: tuple[str, ...] = ()
+    packable_parts: tuple[str, ...] = ()
     image_mean: Tensor
     image_std: Tensor
 
