@@ -83,10 +83,10 @@ class LineProcess(QObject):
         process.deleteLater()
 
     def _on_started(self) -> None:
-        if hasattr(os, "setpriority"):
+        if self.pid and hasattr(os, "setpriority"):
             # The process may have ended already.
             with suppress(OSError):
-                os.setpriority(os.PRIO_PROCESS, self.pid or 0, NICENESS)
+                os.setpriority(os.PRIO_PROCESS, self.pid, NICENESS)
 
     def _on_output(self) -> None:
         while self._process is not None and self._process.canReadLine():

@@ -88,7 +88,8 @@ class ThemedCanvas(FigureCanvasQTAgg):
     def legend(self, axes: Axes, **where: Any) -> None:
         """A small legend in the theme's colours."""
         look = {"facecolor": self.colours.background, "labelcolor": self.colours.text}
-        axes.legend(fontsize=7, framealpha=0.6, **look, **where)
+        where.update(look, fontsize=7, framealpha=0.6)
+        axes.legend(**where)
 
     def _dress(self, axes: Axes) -> None:
         axes.set_facecolor(self.colours.background)

@@ -157,7 +157,7 @@ class FrontDrawing:
 
 
 class FrontPlot(ThemedCanvas):
-    """Clicks against passes of every policy; `policy_chosen` has the place of one that was clicked."""
+    """Clicks against passes of every policy; `policy_chosen` tells the place of a clicked one."""
 
     policy_chosen = Signal(int)
 
