@@ -101,6 +101,11 @@ class ImageSource:
             raise ImageError(f"The image is empty: its shape is {tuple(first.shape)}.")
         self.rendering = rendering or Rendering.guess(self._sample())
 
+    @property
+    def plane(self) -> Plane:
+        """Which plane of the array it is."""
+        return self._plane
+
     @classmethod
     def of(cls, source: Any) -> ImageSource:
         """`source` itself when it is one, otherwise a source over that array."""
