@@ -6,7 +6,7 @@ Nothing is bound to the viewer or to other people's layers.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -38,11 +38,20 @@ class ClickMouse:
         The layer.
     left_is_positive : callable
         Tells whether a plain left click lies on the object.
+    catches : callable
+        Called with the place of a left press in the world; true when the press meant something
+        else than a click.
     """
 
-    def __init__(self, clicks: ClickLayer, left_is_positive: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        clicks: ClickLayer,
+        left_is_positive: Callable[[], bool],
+        catches: Callable[[Sequence[float]], bool],
+    ) -> None:
         self._clicks = clicks
         self._left_is_positive = left_is_positive
+        self._catches = catches
         clicks.points.mouse_drag_callbacks.append(self._on_press)
         clicks.points.events.mode.connect(self._on_points_mode)
 
@@ -61,6 +70,9 @@ class ClickMouse:
     def _on_press(self, layer: Layer, event: Any) -> Generator[None, None, None]:
         if layer.mode != "add":
             return
+        if event.button == LEFT and self._catches(event.position):
+            yield from self._swallow(event)
+            return
         modified = any(name in event.modifiers for name in BACKGROUND_MODIFIERS)
         background = event.button == RIGHT or modified
         held = self._click_under(event) if event.button == LEFT and not background else None
@@ -68,6 +80,14 @@ class ClickMouse:
             yield from self._drag(held, event)
         elif event.button in (LEFT, RIGHT):
             self._clicks.set_next_sign(self._left_is_positive() != background)
+
+    def _swallow(self, event: Any) -> Generator[None, None, None]:
+        """Let the tool add nothing until the button is released."""
+        self._clicks.accepts_points = False
+        yield
+        while event.type == "mouse_move":
+            yield
+        self._clicks.accepts_points = True
 
     def _drag(self, held: int, event: Any) -> Generator[None, None, None]:
         points, start, moved = self._clicks.points, np.array(event.pos), False

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from napari.layers import Layer, Points
+from napari.layers import Labels, Layer, Points
 from numpy.typing import NDArray
 from psygnal import Signal
 
@@ -152,6 +152,11 @@ class ClickLayer:
             self.points.selected_data = set()
         self._style()
         self.changed.emit()
+
+
+def is_objects(layer: Layer) -> bool:
+    """Whether a layer is one of labels, other than the preview of the current object."""
+    return isinstance(layer, Labels) and layer.metadata.get(TAG) != "preview"
 
 
 def make_click_layer(image: Layer) -> Points:

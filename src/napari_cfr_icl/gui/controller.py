@@ -6,7 +6,7 @@ becomes what is on the screen.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,15 +14,19 @@ import napari
 from napari.layers import Image, Labels
 from qtpy.QtCore import QObject, QTimer
 
-from napari_cfr_icl._errors import CfrIclError
+from napari_cfr_icl._errors import OutputError
+from napari_cfr_icl.gui import wording
 from napari_cfr_icl.gui.bindings import Keys
 from napari_cfr_icl.gui.click_layer import TAG
 from napari_cfr_icl.gui.click_reader import ClickReader
 from napari_cfr_icl.gui.courier import Courier
+from napari_cfr_icl.gui.grabbing import Grabber
+from napari_cfr_icl.gui.label_target import LabelStore
 from napari_cfr_icl.gui.notices import show_error
 from napari_cfr_icl.gui.planes import data_shape
 from napari_cfr_icl.gui.predictors import EngineChoice, PredictorMaker
 from napari_cfr_icl.gui.screen import Screen, plane_of
+from napari_cfr_icl.gui.stack_walk import StackWalk
 from napari_cfr_icl.gui.workspace import Workspace
 from napari_cfr_icl.session.objects import ObjectState
 from napari_cfr_icl.session.preferences import Preferences, save_preferences
@@ -57,14 +61,19 @@ class Controller:
         self.dock = dock
         self._preferences = preferences
         self._next_is_positive = True
+        self._next_grabs = False
         self._has_asked = False
         self._closed = False
         self._courier = Courier(self._on_message, dock)
         self.session = Session(PredictorMaker(), self._courier.deliver)
         self.session.protect = preferences.protect
-        self.workspace = Workspace(viewer, self._keys(), lambda: self._next_is_positive)
+        self.workspace = Workspace(
+            viewer, self._keys(), lambda: self._next_is_positive, self._catch
+        )
         self.screen = Screen(dock, self.session, self.workspace)
         self._reader = ClickReader(self.screen, self.write)
+        self._grabber = Grabber(viewer, self.screen, self.write)
+        self._walk = StackWalk(self.screen, self._home, self._reveal)
         self._redraw = _single_shot(dock, REDRAW_PAUSE, self._on_image_settled)
         self._repair = _single_shot(dock, 0, self._on_repair)
         self._prepare = _single_shot(dock, PREPARE_PAUSE, self._on_prepare)
@@ -87,27 +96,40 @@ class Controller:
             return
         self._closed = True
         self._courier.close()
+        self._walk.close()
         self._disconnect()
         self.workspace.close()
         self.session.close()
 
     def undo(self) -> None:
         """Take the last step back, and go to where that was."""
-        self._try(self.session.undo)
+        self.screen.attempt(self.session.undo)
         self._reveal()
 
     def redo(self) -> None:
         """Do the undone step again, and go to where that was."""
-        self._try(self.session.redo)
+        self.screen.attempt(self.session.redo)
         self._reveal()
 
     def write(self) -> None:
         """Write the current object and begin the next one."""
-        self._try(self._write)
+        self.screen.attempt(self._write)
 
     def drop(self) -> None:
         """Forget the current object."""
-        self._try(self.session.drop)
+        self.screen.attempt(self.session.drop)
+
+    def grab(self) -> None:
+        """Make the object under the mouse the current one."""
+        self._grab_at(self.viewer.cursor.position)
+
+    def step_back(self) -> None:
+        """Take the current object to the plane before."""
+        self._step(-1)
+
+    def step_on(self) -> None:
+        """Take the current object to the plane after."""
+        self._step(1)
 
     def flip_sign(self) -> None:
         """Let the next left click have the other sign."""
@@ -126,6 +148,9 @@ class Controller:
                 "U": self.undo,
                 "Shift-U": self.redo,
                 "Q": self.drop,
+                "G": self.grab,
+                "J": self.step_back,
+                "K": self.step_on,
                 "N": self.flip_sign,
                 "H": self.hide,
             }
@@ -139,10 +164,14 @@ class Controller:
         dock.object.undo_requested.connect(self.undo)
         dock.object.redo_requested.connect(self.redo)
         dock.object.drop_requested.connect(self.drop)
+        dock.object.grab_requested.connect(self._set_grabbing)
         dock.object.sign_requested.connect(self._set_sign)
         dock.object.hide_requested.connect(self._set_hidden)
         dock.object.threshold_changed.connect(self._on_threshold_changed)
         dock.object.protect_changed.connect(self._on_protect_changed)
+        dock.stack.step_requested.connect(self._step)
+        dock.stack.fill_requested.connect(self._fill)
+        dock.stack.cancel_requested.connect(self.session.travel.cancel)
         dock.engine.chosen.connect(self._on_engine_chosen)
         session.object_changed.connect(self._on_object_changed)
         session.busy_changed.connect(dock.show_busy)
@@ -172,20 +201,20 @@ class Controller:
         self.dock.image.close_events()
         self.dock.labels.close_events()
 
-    def _try(self, call: Callable[[], None]) -> None:
-        """Do what the user asked for; a trouble of theirs becomes one sentence."""
-        try:
-            call()
-        except CfrIclError as error:
-            show_error(error)
-
     def _write(self) -> None:
+        if self.session.state.scene is not None:
+            self.session.write(self._home())
+
+    def _home(self) -> LabelStore:
+        """Where the current object is written."""
         state = self.session.state
-        if state.scene is None:
-            return
+        if isinstance(state.origin, LabelStore):
+            if state.origin.layer not in self.viewer.layers:
+                raise OutputError(wording.GONE_LABELS)
+            return state.origin
         if self.workspace.labels is None:
             self.dock.labels.choose(self.workspace.make_labels())
-        self.session.write(self.workspace.store(plane_of(state)))
+        return self.workspace.store(plane_of(state))
 
     def _on_prepare(self) -> None:
         """Have the model ready before the first click."""
@@ -197,9 +226,33 @@ class Controller:
         if not self._closed:
             self.session.receive(message)
 
+    def _grab_at(self, world: Sequence[float]) -> None:
+        self._set_grabbing(False)
+        self.screen.attempt(lambda: self._grabber.grab(world))
+
+    def _catch(self, world: Sequence[float]) -> bool:
+        """Take a press for a grab, if the button said so."""
+        grabs = self._next_grabs
+        if grabs:
+            self._grab_at(world)
+        return grabs
+
+    def _set_grabbing(self, grabbing: bool) -> None:
+        self._next_grabs = grabbing
+        self.dock.object.show_grabbing(grabbing)
+        if grabbing:
+            self.dock.show_hint(wording.GRAB_NOW)
+
+    def _step(self, direction: int) -> None:
+        self.screen.attempt(lambda: self._walk.step(direction))
+
+    def _fill(self, last: int) -> None:
+        self.screen.attempt(lambda: self._walk.fill(last))
+
     def _on_image_chosen(self, image: Image | None) -> None:
         if image is self.workspace.image:
             return
+        self.session.travel.cancel()
         self.session.drop()
         self._use_image(image)
 
@@ -210,7 +263,7 @@ class Controller:
         if self.session.state.is_empty:
             # Clicks that an earlier dock left behind are taken up.
             self._reader.read()
-        self.screen.show_state()
+        self._show_state()
 
     def _labels_fit(self, image: Image) -> bool:
         """Whether there is a labels layer of ours, or one that was chosen, of the image's shape."""
@@ -265,11 +318,13 @@ class Controller:
         self.session.show(self.workspace.scene(plane_of(state)))
 
     def _on_layer_removed(self, event: Any) -> None:
+        # A fill may be on its way through that very layer.
+        self.session.travel.cancel()
         self.workspace.forget(event.value)
         if self.workspace.image is None or self.workspace.clicks is None:
             self.session.drop()
             self._repair.start()
-        self.screen.show_state()
+        self._show_state()
 
     def _on_repair(self) -> None:
         """Make a new clicks layer, now that napari is done with removing the old one."""
@@ -278,9 +333,14 @@ class Controller:
             self._use_image(image)
 
     def _on_dims_changed(self) -> None:
+        self._walk.show_stack()
         self.screen.show_hint()
 
     def _on_object_changed(self, state: ObjectState) -> None:
+        self._show_state()
+
+    def _show_state(self) -> None:
+        self._walk.show_stack()
         self.screen.show_state()
 
     def _reveal(self) -> None:

@@ -25,6 +25,7 @@ PATIENCE = 120.0
 """Seconds to wait for anything; loading torch on a busy machine takes most of a minute."""
 
 LEFT, RIGHT = Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton
+NO_BUTTON = Qt.MouseButton.NoButton
 PLAIN, CONTROL, SHIFT = (
     Qt.KeyboardModifier.NoModifier,
     Qt.KeyboardModifier.ControlModifier,
@@ -59,6 +60,15 @@ class Hand:
         button = LEFT if positive else RIGHT
         _EVENTS.mouseClick(canvas_widget(self.viewer), button, modifier, self.place(row, col))
 
+    def hover(self, row: float, col: float) -> None:
+        """Move the mouse to a place, no button down."""
+        canvas, there = canvas_widget(self.viewer), self.place(row, col)
+        where = QPointF(there)
+        event = QMouseEvent(QEvent.Type.MouseMove, where, where, NO_BUTTON, NO_BUTTON, PLAIN)
+        QApplication.sendEvent(canvas, event)
+        # Napari delays moves in quick succession.
+        self.wait(lambda: self._cursor() == there)
+
     def drag(self, start: tuple[float, float], end: tuple[float, float], steps: int = 4) -> None:
         """Press the left button at one place, move in steps and release it at another."""
         canvas = canvas_widget(self.viewer)
@@ -92,6 +102,9 @@ class Hand:
         if image is None or plane is None:
             raise RuntimeError("no plane of an image is on the screen")
         return canvas_position(self.viewer, image.data_to_world(plane.coordinates(row, col)))
+
+    def _cursor(self) -> QPoint:
+        return canvas_position(self.viewer, self.viewer.cursor.position)
 
     def wait(self, until: Callable[[], bool], patience: float = PATIENCE) -> None:
         """Let the event loop run until something is true.

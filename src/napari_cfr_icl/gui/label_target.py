@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from napari_cfr_icl._errors import OutputError
 from napari_cfr_icl.engine.windows import Patch, Window
-from napari_cfr_icl.gui.planes import LayerPlane, plane_to_plane, resampled, same_plane
+from napari_cfr_icl.gui.planes import LayerPlane, on_grid, plane_to_plane, resampled, same_plane
 
 STRIP_PIXELS = 1 << 24
 """How many pixels are looked at together while the highest id is sought."""
@@ -38,8 +39,17 @@ class LabelTarget:
         self.layer.events.paint.disconnect(self._on_layer_paint)
         self.layer.events.data.disconnect(self._on_layer_data)
 
-    def store_for(self, image: Image, plane: LayerPlane) -> LabelStore:
+    def store_for(self, image: Image, plane: LayerPlane, point: Sequence[float]) -> LabelStore:
         """The layer's plane that lies where `plane` of `image` does.
+
+        Parameters
+        ----------
+        image : napari.layers.Image
+            The image.
+        plane : LayerPlane
+            One of its planes.
+        point : sequence of float
+            Where the viewer stands in the world, for axes that the image does not have.
 
         Raises
         ------
@@ -51,13 +61,13 @@ class LabelTarget:
                 f"The labels layer {self.layer.name!r} is a pyramid, which napari cannot edit; "
                 "choose another one for the objects."
             )
-        own = same_plane(plane, image, self.layer)
+        own = same_plane(plane, image, self.layer, point)
         if own is None:
             raise OutputError(
                 f"The labels layer {self.layer.name!r} does not reach the plane that is shown; "
                 "choose another one for the objects."
             )
-        return LabelStore(self, own, plane_to_plane(own, self.layer, plane, image))
+        return LabelStore(self, own, plane_to_plane(own, self.layer, plane, image), plane.shape)
 
     def next_label(self) -> int:
         """The next free id.
@@ -98,16 +108,30 @@ class LabelStore:
         The layer.
     plane : LayerPlane
         Its plane.
-    to_image : ndarray, shape (2, 3)
+    matrix : ndarray, shape (2, 3)
         Takes (row, column, 1) of this plane to (row, column) of the image's.
+    image_shape : tuple of int
+        (rows, columns) of the image's plane.
     """
 
     def __init__(
-        self, target: LabelTarget, plane: LayerPlane, to_image: NDArray[np.float64]
+        self,
+        target: LabelTarget,
+        plane: LayerPlane,
+        matrix: NDArray[np.float64],
+        image_shape: tuple[int, int],
     ) -> None:
         self._target = target
         self._plane = plane
-        self._to_image = to_image
+        exact = on_grid(matrix, plane.shape)
+        self.shares_pixels = exact is not None
+        self._to_image = matrix if exact is None else exact
+        self._image_shape = image_shape
+
+    @property
+    def layer(self) -> Labels:
+        """The layer."""
+        return self._target.layer
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -121,6 +145,11 @@ class LabelStore:
     def fit(self, mask: Patch) -> Patch:
         """A mask of the image's plane in the pixels of this one."""
         return resampled(mask, self._to_image, self.shape)
+
+    def to_image(self, mask: Patch) -> Patch:
+        """A mask of this plane in the pixels of the image's."""
+        back = np.linalg.inv(np.vstack([self._to_image, [0, 0, 1]]))[:2]
+        return resampled(mask, back, self._image_shape)
 
     def read(self, window: Window) -> NDArray[Any]:
         """The ids in `window`, as a copy."""

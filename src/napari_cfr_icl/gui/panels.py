@@ -13,7 +13,6 @@ from qtpy.QtWidgets import (
     QGridLayout,
     QHBoxLayout,
     QLabel,
-    QPushButton,
     QSizePolicy,
     QSlider,
     QVBoxLayout,
@@ -22,11 +21,14 @@ from qtpy.QtWidgets import (
 from superqt.utils import signals_blocked
 
 from napari_cfr_icl.engine.settings import PRESETS
+from napari_cfr_icl.gui.key_button import key_button
 from napari_cfr_icl.gui.trace_view import TraceView
+from napari_cfr_icl.gui.tuning_presets import load_presets
 from napari_cfr_icl.gui.wording import last_change, outcome
 from napari_cfr_icl.session.objects import Answer
 from napari_cfr_icl.session.preferences import Preferences
 from napari_cfr_icl.zoo.catalog import CATALOGUE
+from napari_cfr_icl.zoo.store import Store
 
 INFERENCES = {
     "": "as the preset says",
@@ -44,10 +46,12 @@ class ObjectPanel(QWidget):
     """Buttons for the current object, and how sure a pixel has to be.
 
     Emits `undo_requested`, `redo_requested`, `write_requested`, `drop_requested`,
-    `sign_requested` (bool: is the next click on the object), `hide_requested` (bool),
-    `threshold_changed` (float, 0 to 1) and `protect_changed` (bool).
+    `grab_requested` (bool: is the next click to grab an object), `sign_requested` (bool: is the
+    next click on the object), `hide_requested` (bool), `threshold_changed` (float, 0 to 1) and
+    `protect_changed` (bool).
     """
 
+    grab_requested = Signal(bool)
     undo_requested = Signal()
     redo_requested = Signal()
     write_requested = Signal()
@@ -68,17 +72,23 @@ class ObjectPanel(QWidget):
         self._connect()
 
     def _build_buttons(self) -> None:
-        self.write = _button(
+        self.write = key_button(
             "Write and next", "W", "Write the object into the labels layer, begin another."
         )
-        self.undo = _button(
+        self.undo = key_button(
             "Undo", "U", "Take the last step back: a click, a written or dropped object."
         )
-        self.redo = _button("Redo", "⇧U", "Do the undone step again.")
-        self.drop = _button("Drop", "Q", "Forget this object.")
-        self.sign = _button("Next click: background", "N", "The next left click marks background.")
+        self.redo = key_button("Redo", "⇧U", "Do the undone step again.")
+        self.drop = key_button("Drop", "Q", "Forget this object.")
+        self.grab_object = key_button(
+            "Grab", "G", "Correct an object that exists: G over it, or this and a click on it."
+        )
+        self.grab_object.setCheckable(True)
+        self.sign = key_button("Background next", "N", "The next left click marks background.")
         self.sign.setCheckable(True)
-        self.hide_mask = _button("Hide", "H", "Hide the mask; the key hides it while it is held.")
+        self.hide_mask = key_button(
+            "Hide", "H", "Hide the mask; the key hides it while it is held."
+        )
         self.hide_mask.setCheckable(True)
 
     def _build_threshold(self) -> None:
@@ -97,8 +107,9 @@ class ObjectPanel(QWidget):
         grid.addWidget(self.undo, 1, 0)
         grid.addWidget(self.redo, 1, 1)
         grid.addWidget(self.drop, 2, 0)
-        grid.addWidget(self.hide_mask, 2, 1)
-        grid.addWidget(self.sign, 3, 0, 1, 2)
+        grid.addWidget(self.grab_object, 2, 1)
+        grid.addWidget(self.sign, 3, 0)
+        grid.addWidget(self.hide_mask, 3, 1)
         slider = QHBoxLayout()
         slider.addWidget(QLabel("Threshold"))
         slider.addWidget(self.threshold)
@@ -114,6 +125,7 @@ class ObjectPanel(QWidget):
         self.undo.clicked.connect(self.undo_requested)
         self.redo.clicked.connect(self.redo_requested)
         self.drop.clicked.connect(self.drop_requested)
+        self.grab_object.toggled.connect(self.grab_requested)
         self.sign.toggled.connect(self._on_sign_toggled)
         self.hide_mask.toggled.connect(self.hide_requested)
         self.threshold.valueChanged.connect(self._on_threshold_moved)
@@ -125,6 +137,11 @@ class ObjectPanel(QWidget):
         self.redo.setEnabled(redo)
         self.write.setEnabled(current)
         self.drop.setEnabled(current)
+
+    def show_grabbing(self, grabbing: bool) -> None:
+        """Show whether the next click grabs an object."""
+        with signals_blocked(self.grab_object):
+            self.grab_object.setChecked(grabbing)
 
     def show_sign(self, positive: bool) -> None:
         """Show which sign the next click has."""
@@ -187,7 +204,7 @@ class EnginePanel(QWidget):
         self.every_click.setToolTip(
             "Otherwise only the clicks that the preset says, which may be the first one alone."
         )
-        self.preset = _menu({name: name for name in PRESETS})
+        self.preset = _menu()
         self.device = _menu({name: name for name in DEVICES})
         self.about = QLabel()
         self.about.setWordWrap(True)
@@ -207,6 +224,11 @@ class EnginePanel(QWidget):
         self.device.activated.connect(self._on_menu_activated)
         self.every_click.clicked.connect(self._on_menu_activated)
 
+    @property
+    def preferences(self) -> Preferences:
+        """The choices that are shown."""
+        return self._preferences
+
     def show_preferences(self, preferences: Preferences) -> None:
         """Show other choices; tells nobody."""
         self._preferences = preferences
@@ -217,9 +239,15 @@ class EnginePanel(QWidget):
         self.model.clear()
         for name, entry in CATALOGUE.items():
             self.model.addItem(entry.title, name)
-        if chosen.model not in CATALOGUE:
+        own = [name for name in Store().own_names() if name not in CATALOGUE]
+        for name in own:
+            self.model.addItem(name, name)
+        if chosen.model not in (*CATALOGUE, *own):
             self.model.addItem(chosen.model.replace("\\", "/").rsplit("/", 1)[-1], chosen.model)
         self.model.addItem(OTHER_FILE, None)
+        self.preset.clear()
+        for name in (*PRESETS, *load_presets()):
+            self.preset.addItem(name, name)
         for menu, value in (
             (self.model, chosen.model),
             (self.inference, chosen.inference),
@@ -262,15 +290,6 @@ class EnginePanel(QWidget):
         )
         self._describe()
         self.chosen.emit(self._preferences)
-
-
-def _button(text: str, key: str, tip: str) -> QPushButton:
-    button = QPushButton(f"{text}  ({key})")
-    button.setToolTip(tip)
-    button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-    # A button with the focus would swallow the keys that are meant for the canvas.
-    button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-    return button
 
 
 def _menu(items: dict[str, str] | None = None) -> QComboBox:

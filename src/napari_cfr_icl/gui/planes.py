@@ -18,6 +18,9 @@ from numpy.typing import NDArray
 
 from napari_cfr_icl.engine.windows import Patch, Window
 
+GRID_TOLERANCE = 0.05
+"""By how much of a pixel two layers may miss each other and still share their pixels."""
+
 
 @dataclass(frozen=True, slots=True)
 class LayerPlane:
@@ -71,11 +74,26 @@ def plane_through(layer: Layer, plane: LayerPlane, place: NDArray[np.float64]) -
     return _plane_at(layer, plane.axes, place)
 
 
-def same_plane(plane: LayerPlane, of: Layer, on: Layer) -> LayerPlane | None:
-    """The plane of the layer `on` that lies where `plane` of the layer `of` does."""
+def same_plane(
+    plane: LayerPlane, of: Layer, on: Layer, point: Sequence[float]
+) -> LayerPlane | None:
+    """The plane of the layer `on` that lies where `plane` of the layer `of` does.
+
+    `point` is where the viewer stands in the world, for axes that `of` does not have.
+    """
     missing = of.ndim - on.ndim
-    place = on.world_to_data(of.data_to_world(plane.coordinates(0, 0)))
-    return _plane_at(on, [axis - missing for axis in plane.axes], place)
+    world = np.array(point, float)
+    world[len(world) - of.ndim :] = of.data_to_world(plane.coordinates(0, 0))
+    return _plane_at(on, [axis - missing for axis in plane.axes], on.world_to_data(world))
+
+
+def neighbour(plane: LayerPlane, layer: Layer, axis: int, index: int) -> LayerPlane | None:
+    """The plane that stands at `index` of another axis; None where the layer has none."""
+    if axis in plane.axes or not 0 <= index < data_shape(layer)[axis]:
+        return None
+    moved = list(plane.index)
+    moved[axis] = index
+    return LayerPlane(plane.axes, tuple(moved), plane.shape)
 
 
 def _plane_at(layer: Layer, axes: Sequence[int], place: NDArray[np.float64]) -> LayerPlane | None:
@@ -102,6 +120,23 @@ def plane_to_plane(
         for corner in corners
     ]
     return np.stack([images[1] - images[0], images[2] - images[0], images[0]], axis=1)
+
+
+def on_grid(matrix: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.float64] | None:
+    """The matrix with whole numbers, if it takes pixels to pixels; None where it does not.
+
+    Parameters
+    ----------
+    matrix : ndarray, shape (2, 3)
+        Takes (row, column, 1) of a plane to (row, column) of another.
+    shape : tuple of int
+        (rows, columns) of the plane.
+    """
+    whole = np.rint(matrix)
+    corners = np.array([[0, 0, 1], [shape[0], 0, 1], [0, shape[1], 1], [*shape, 1]], float)
+    fits = np.abs((matrix - whole) @ corners.T).max() < GRID_TOLERANCE
+    one_to_one = round(abs(float(np.linalg.det(whole[:, :2])))) == 1
+    return whole if fits and one_to_one else None
 
 
 def shown_window(layer: Layer, plane: LayerPlane) -> Window | None:

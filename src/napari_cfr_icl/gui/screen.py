@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from napari_cfr_icl._errors import CfrIclError
 from napari_cfr_icl.engine.clicks import Clicks
 from napari_cfr_icl.gui import wording
+from napari_cfr_icl.gui.notices import show_error
 from napari_cfr_icl.gui.planes import LayerPlane
 from napari_cfr_icl.gui.workspace import Workspace
 from napari_cfr_icl.session.objects import ObjectState
@@ -59,6 +62,8 @@ class Screen:
             self.dock.show_hint(wording.NO_IMAGE)
         elif state.scene is not None and not self.is_on_image(state):
             self.dock.show_hint(wording.GONE_IMAGE)
+        elif self.session.travel.is_filling:
+            self.dock.show_hint(wording.FILLING)
         elif self.workspace.plane is None:
             self.dock.show_hint(wording.NO_PLANE)
         else:
@@ -76,6 +81,13 @@ class Screen:
         self.show_object()
         self.dock.show_hint(why)
 
+    def attempt(self, call: Callable[[], None]) -> None:
+        """Do what the user asked for; a trouble of theirs becomes one sentence."""
+        try:
+            call()
+        except CfrIclError as error:
+            show_error(error)
+
     def is_on_image(self, state: ObjectState) -> bool:
         """Whether an object lies on the image that is worked on."""
         image = self.workspace.image
@@ -83,6 +95,14 @@ class Screen:
             image is not None
             and state.scene is not None
             and state.scene.plane[0] == image.unique_id
+        )
+
+    def is_on_screen(self, state: ObjectState) -> bool:
+        """Whether an object lies on the plane that is shown."""
+        return (
+            self.is_on_image(state)
+            and state.scene is not None
+            and state.scene.plane[1] == self.workspace.plane
         )
 
 

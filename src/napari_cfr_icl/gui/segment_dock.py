@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import napari
-from napari.layers import Image, Labels, Layer
+from napari.layers import Image, Layer
 from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import QFormLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
 
 from napari_cfr_icl.gui.busy_strip import BusyStrip
-from napari_cfr_icl.gui.click_layer import TAG
+from napari_cfr_icl.gui.click_layer import is_objects
 from napari_cfr_icl.gui.controller import Controller
 from napari_cfr_icl.gui.layer_combo import LayerCombo
 from napari_cfr_icl.gui.panels import EnginePanel, LoopPanel, ObjectPanel
 from napari_cfr_icl.gui.section import Section
+from napari_cfr_icl.gui.stack_panel import StackPanel
 from napari_cfr_icl.session.preferences import load_preferences
 
 KEYS = (
@@ -41,6 +42,7 @@ class SegmentDock(QWidget):
         self._build_status()
         self._build_layers(viewer)
         self.object = ObjectPanel(preferences)
+        self.stack = StackPanel()
         self.loop = LoopPanel()
         self.engine = EnginePanel(preferences)
         self._lay_out()
@@ -61,7 +63,7 @@ class SegmentDock(QWidget):
     def _build_layers(self, viewer: napari.Viewer) -> None:
         self.image = LayerCombo(viewer.layers, _is_image)
         self.image.setToolTip("The image to segment.")
-        self.labels = LayerCombo(viewer.layers, _is_labels)
+        self.labels = LayerCombo(viewer.layers, is_objects)
         self.labels.setToolTip("Where finished objects are written.")
 
     def _lay_out(self) -> None:
@@ -76,6 +78,8 @@ class SegmentDock(QWidget):
         layout.addWidget(self.busy)
         layout.addLayout(layers)
         layout.addWidget(self.object)
+        self.stack_section = Section("Through the stack", self.stack, opened=True)
+        layout.addWidget(self.stack_section)
         layout.addWidget(Section("Refinement of the last click", self.loop, opened=True))
         layout.addWidget(Section("Model and method", self.engine, opened=True))
         layout.addWidget(Section("Mouse", _mouse_help(), opened=False))
@@ -109,10 +113,6 @@ class SegmentDock(QWidget):
 
 def _is_image(layer: Layer) -> bool:
     return isinstance(layer, Image)
-
-
-def _is_labels(layer: Layer) -> bool:
-    return isinstance(layer, Labels) and layer.metadata.get(TAG) != "preview"
 
 
 def _mouse_help() -> QWidget:

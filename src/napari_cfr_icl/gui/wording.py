@@ -5,12 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from napari_cfr_icl.session.objects import Answer, ObjectState, StepLike
+from napari_cfr_icl.session.propagation import Report
 
 NO_IMAGE = "Open an image to begin."
 NO_PLANE = "Switch to 2D and to a plane of the image to click on it."
 OUTSIDE = "That was outside the image."
 ELSEWHERE = "This object is on another plane: write it (W) or drop it (Q) first."
 GONE_IMAGE = "The image of this object is no longer there; drop it (Q)."
+NOTHING_TO_GRAB = "There is no object under the mouse in any labels layer that is shown."
+GRAB_NOW = "Click the object that you want to correct."
+STILL_WAITING = "The mask of this object is on its way; once more when it is there."
+GONE_LABELS = (
+    "The labels layer that this object came from is no longer there; undo (U) or drop it (Q)."
+)
+NOTHING_TO_CARRY = "There is no object to take along: click one first."
+FLAT = "This image has one plane only."
+STACK_ENDS = "The stack ends here."
+FILLING = "Filling planes; Cancel keeps what is done."
 
 _STOPPED = {
     "limit": "all steps done",
@@ -18,6 +29,25 @@ _STOPPED = {
     "refused": "a step contradicted a click and was left out",
     "running": "going on",
 }
+
+
+_JOURNEY_ENDED = {
+    "done": "the last plane was reached",
+    "ended": "the object ends there",
+    "changed": "the mask changed too much on the next one",
+    "met": "the next one has the object already",
+    "covered": "on the next one other objects cover it",
+    "cancelled": "cancelled",
+    "failed": "it failed on the next one",
+}
+
+
+def travelled(report: Report) -> str:
+    """How a journey through the planes ended."""
+    if not report.fills:
+        return "The object ends here: nothing was found on the next plane."
+    planes = "1 plane" if report.planes == 1 else f"{report.planes} planes"
+    return f"Filled {planes}: {_JOURNEY_ENDED[report.reason]}."
 
 
 def hint(state: ObjectState, *, preparing: bool, found: bool) -> str:

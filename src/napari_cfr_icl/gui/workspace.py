@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import napari
@@ -46,32 +46,42 @@ class Workspace:
         Bound on every layer that belongs to us.
     left_is_positive : callable
         Tells whether a plain left click lies on the object.
+    catches : callable
+        Called with the place of a left press in the world; true when it meant something else.
+
+    Attributes
+    ----------
+    image : napari.layers.Image or None
+        What is segmented.
+    labels : napari.layers.Labels or None
+        Where new objects are written.
     """
 
     clicks_changed = Signal()
     image_changed = Signal()
 
     def __init__(
-        self, viewer: napari.Viewer, keys: Keys, left_is_positive: Callable[[], bool]
+        self,
+        viewer: napari.Viewer,
+        keys: Keys,
+        left_is_positive: Callable[[], bool],
+        catches: Callable[[Sequence[float]], bool],
     ) -> None:
         self.viewer = viewer
         self.image: Image | None = None
+        self.labels: Labels | None = None
         self.preview = Preview(viewer.layers)
         self._keys = keys
         self._left_is_positive = left_is_positive
+        self._catches = catches
         self._clicks: ClickLayer | None = None
         self._mouse: ClickMouse | None = None
-        self._target: LabelTarget | None = None
+        self._targets: dict[str, LabelTarget] = {}
 
     @property
     def clicks(self) -> ClickLayer | None:
         """The clicks, while there is an image."""
         return self._clicks
-
-    @property
-    def labels(self) -> Labels | None:
-        """The layer that objects are written into."""
-        return self._target.layer if self._target is not None else None
 
     @property
     def plane(self) -> LayerPlane | None:
@@ -97,17 +107,25 @@ class Workspace:
             raise ValueError("there is no image")
         return scene_of(self.image, plane)
 
-    def store(self, plane: LayerPlane) -> LabelStore:
+    def store(self, plane: LayerPlane, layer: Labels | None = None) -> LabelStore:
         """Where an object on `plane` of the image is written.
+
+        Parameters
+        ----------
+        plane : LayerPlane
+            A plane of the image.
+        layer : napari.layers.Labels, optional
+            The layer; the chosen one by default.
 
         Raises
         ------
         OutputError
             When the labels layer does not reach there.
         """
-        if self.image is None or self._target is None:
+        layer = layer or self.labels
+        if self.image is None or layer is None:
             raise OutputError("Choose a labels layer for the objects first.")
-        return self._target.store_for(self.image, plane)
+        return self._target_of(layer).store_for(self.image, plane, self.viewer.dims.point)
 
     def use_image(self, image: Image | None) -> None:
         """Work on another image; the clicks layer moves to its place."""
@@ -123,12 +141,11 @@ class Workspace:
 
     def use_labels(self, layer: Labels | None, highest: int | None = None) -> None:
         """Write objects into another layer."""
-        if self._target is not None:
-            self._keys.release([self._target.layer])
-            self._target.close()
-        self._target = None
+        if self.labels is not None:
+            self._keys.release([self.labels])
+        self.labels = layer
         if layer is not None:
-            self._target = LabelTarget(layer, highest)
+            self._target_of(layer, highest)
             self._keys.bind([layer])
 
     def make_labels(self) -> Labels:
@@ -181,6 +198,9 @@ class Workspace:
         """Let go of a layer that was removed; adds and removes none itself."""
         if self.labels is layer:
             self.use_labels(None)
+        target = self._targets.pop(layer.unique_id, None)
+        if target is not None:
+            target.close()
         if self._clicks is not None and self._clicks.points is layer:
             self._let_go_of_clicks()
         if self.image is layer:
@@ -196,6 +216,15 @@ class Workspace:
             self.image = None
         self._let_go_of_clicks()
         self.use_labels(None)
+        for target in self._targets.values():
+            target.close()
+        self._targets.clear()
+
+    def _target_of(self, layer: Labels, highest: int | None = None) -> LabelTarget:
+        """What is known of a labels layer; one for each, so that no id is given twice."""
+        if layer.unique_id not in self._targets:
+            self._targets[layer.unique_id] = LabelTarget(layer, highest)
+        return self._targets[layer.unique_id]
 
     def _place_clicks(self, image: Image) -> None:
         """Have a clicks layer of the image's axes, in its place and on top."""
@@ -215,7 +244,7 @@ class Workspace:
             layers.move(layers.index(found), len(layers))
         self._clicks = ClickLayer(found)
         self._clicks.changed.connect(self._on_clicks_changed)
-        self._mouse = ClickMouse(self._clicks, self._left_is_positive)
+        self._mouse = ClickMouse(self._clicks, self._left_is_positive, self._catches)
         self._keys.bind([found])
         self.select_clicks()
 

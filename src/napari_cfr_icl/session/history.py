@@ -6,8 +6,10 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from napari_cfr_icl.session.labels import Edits
+
 if TYPE_CHECKING:
-    from napari_cfr_icl.session.labels import LabelEdit
+    from napari_cfr_icl.session.labels import Edit
     from napari_cfr_icl.session.objects import ObjectState
 
 
@@ -20,12 +22,12 @@ class Step:
     state : ObjectState
         The current object on the other side of the step: before it while the step can be undone,
         after it while it can be redone.
-    edit : LabelEdit or None
+    edit : Edit or None
         What it wrote into the labels.
     """
 
     state: ObjectState
-    edit: LabelEdit | None = None
+    edit: Edit | None = None
 
 
 class History:
@@ -51,10 +53,22 @@ class History:
         """Whether there is a step to do again."""
         return bool(self._future)
 
-    def record(self, before: ObjectState, edit: LabelEdit | None = None) -> None:
+    def record(self, before: ObjectState, edit: Edit | None = None) -> None:
         """Remember the state before a new step; what was undone can no longer be redone."""
         self._past.append(Step(before, edit))
         self._future.clear()
+
+    def extend(self, edit: Edit) -> None:
+        """Let the last step have changed this too: it is undone and redone with it.
+
+        Raises
+        ------
+        IndexError
+            When there is no step.
+        """
+        last = self._past[-1]
+        parts = () if last.edit is None else (last.edit,)
+        self._past[-1] = Step(last.state, Edits((*parts, edit)))
 
     def undo(self, present: ObjectState) -> ObjectState:
         """Take the last step back. Returns the state before it.

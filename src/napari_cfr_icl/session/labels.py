@@ -12,6 +12,9 @@ from napari_cfr_icl.engine.windows import Patch, Window, enclosing
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+SMALL_PLANE = 1 << 22
+"""Pixels of a plane that is looked through as a whole for an object: some milliseconds."""
+
 
 class LabelStore(Protocol):
     """The plane of a label image that finished objects are written into."""
@@ -32,6 +35,9 @@ class LabelStore(Protocol):
     def fit(self, mask: Patch) -> Patch:
         """A mask of the image's plane in the pixels of this one."""
 
+    def to_image(self, mask: Patch) -> Patch:
+        """A mask of this plane in the pixels of the image's."""
+
     def read(self, window: Window) -> NDArray[Any]:
         """The ids in `window`, as a copy."""
 
@@ -43,6 +49,16 @@ class LabelStore(Protocol):
         OutputError
             When the label image cannot be written.
         """
+
+
+class Edit(Protocol):
+    """A change of labels that can be taken back."""
+
+    def apply(self) -> None:
+        """Make the change."""
+
+    def revert(self) -> None:
+        """Take it back."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,6 +100,66 @@ class LabelEdit:
             self.store.write(self.window, values, ours)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Edits:
+    """Several changes that are made and taken back together.
+
+    Parameters
+    ----------
+    parts : tuple of Edit
+        The changes, oldest first.
+    """
+
+    parts: tuple[Edit, ...]
+
+    def apply(self) -> None:
+        """Make all changes."""
+        for part in self.parts:
+            part.apply()
+
+    def revert(self) -> None:
+        """Take all back, the newest first."""
+        for part in reversed(self.parts):
+            part.revert()
+
+
+def object_around(store: LabelStore, label: int, around: Window) -> Patch | None:
+    """The pixels with id `label`, as a patch of bool of the label plane; None where there are none.
+
+    On a small plane that is all of them. On a large one it is those that are found without reading
+    all of it: the window grows from `around` until no pixel of the object touches its edges.
+
+    Parameters
+    ----------
+    store : LabelStore
+        The label plane.
+    label : int
+        The id.
+    around : Window
+        Where to begin, in its pixels.
+    """
+    whole = Window.whole(store.shape)
+    window = around.intersection(whole)
+    if whole.height * whole.width <= SMALL_PLANE:
+        window = whole
+    while window is not None:
+        found = Patch(store.read(window) == label, window, store.shape)
+        bounds = found.bounds()
+        if bounds is None:
+            return None
+        if window == whole or not _reaches_edge(bounds, window, whole):
+            return Patch(found.read(bounds), bounds, store.shape)
+        window = _doubled(window).intersection(whole)
+    return None
+
+
+def holds(store: LabelStore, mask: Patch, label: int) -> bool:
+    """Whether any pixel of `mask`, on the image's plane, has the id `label`."""
+    mask = store.fit(mask)
+    bounds = mask.bounds()
+    return bounds is not None and bool((mask.read(bounds) & (store.read(bounds) == label)).any())
+
+
 def writing(
     store: LabelStore, mask: Patch, label: int, *, protect: bool, old: Patch | None = None
 ) -> LabelEdit | None:
@@ -120,3 +196,19 @@ def writing(
     if not changed.any():
         return None
     return LabelEdit(store, window, changed, before[changed], after[changed])
+
+
+def _reaches_edge(bounds: Window, window: Window, whole: Window) -> bool:
+    """Whether something in `window` reaches an edge of it beyond which the plane goes on."""
+    return (
+        bounds.top == window.top > whole.top
+        or bounds.left == window.left > whole.left
+        or bounds.bottom == window.bottom < whole.bottom
+        or bounds.right == window.right < whole.right
+    )
+
+
+def _doubled(window: Window) -> Window:
+    """The same window, twice as high and wide about its centre."""
+    height, width = max(2, window.height), max(2, window.width)
+    return Window(window.top - height // 2, window.left - width // 2, 2 * height, 2 * width)

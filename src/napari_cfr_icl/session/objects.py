@@ -11,6 +11,8 @@ from napari_cfr_icl.engine.windows import Patch
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from napari_cfr_icl.session.labels import LabelStore
+
 
 class StepLike(Protocol):
     """One pass of the inner loop: what the session and the dock read of a `StepTrace`."""
@@ -93,6 +95,8 @@ class ObjectState:
         The mask it started from, for an object that was there before.
     label : int or None
         The id it keeps; None takes the next free one.
+    origin : LabelStore or None
+        The label plane that it came from and goes back to; None for the one that the user chose.
     """
 
     scene: Scene | None = None
@@ -100,11 +104,17 @@ class ObjectState:
     answers: tuple[Answer | None, ...] = ()
     base: Patch | None = None
     label: int | None = None
+    origin: LabelStore | None = None
 
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to show or to lose."""
         return not self.clicks and self.base is None
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether there are clicks that have no answer yet."""
+        return bool(self.clicks) and self.answer is None
 
     @property
     def answer(self) -> Answer | None:

@@ -147,7 +147,7 @@ class Runner:
     def submit(self, request: Request) -> int:
         """Ask for a prediction instead of whatever was asked for before. Returns its number.
 
-        A request without clicks only makes its predictor ready.
+        A request with neither clicks nor a previous mask only makes its predictor ready.
 
         Raises
         ------
@@ -204,7 +204,7 @@ class Runner:
     def _run(self, number: int, request: Request) -> None:
         try:
             predictor = self._predictor_for(number, request.engine)
-            if request.clicks:
+            if request.clicks or request.previous is not None:
                 self._predict(number, request, predictor)
         except Exception as error:  # noqa: BLE001  a thread has no caller; the error is delivered
             _log.debug("request %d failed", number, exc_info=error)

@@ -13,7 +13,7 @@ from psygnal import Signal
 
 from napari_cfr_icl._errors import CfrIclError, MaskError
 from napari_cfr_icl.session.history import History
-from napari_cfr_icl.session.labels import LabelEdit, LabelStore, writing
+from napari_cfr_icl.session.labels import Edit, LabelEdit, LabelStore, holds, writing
 from napari_cfr_icl.session.objects import ObjectState, Scene
 from napari_cfr_icl.session.runner import (
     Failed,
@@ -26,6 +26,7 @@ from napari_cfr_icl.session.runner import (
     Runner,
     Stepped,
 )
+from napari_cfr_icl.session.travelling import Traveller
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -39,7 +40,8 @@ class Session:
 
     `object_changed` is emitted with the current `ObjectState` whenever clicks, mask or plane
     changed; `stepped` with each `Answer` as it comes; `busy_changed` and `preparing_changed` with a
-    bool; `wrote` with the id of an object that was written; `failed` with an Exception.
+    bool; `wrote` with the id of an object that was written; `failed` with an Exception. `travel`
+    takes the current object to other planes, and has signals of its own.
 
     Parameters
     ----------
@@ -55,6 +57,7 @@ class Session:
     preparing_changed = Signal(bool)
     wrote = Signal(int)
     failed = Signal(Exception)
+    looked = Signal(object)
 
     def __init__(
         self,
@@ -67,8 +70,10 @@ class Session:
         self._engine: Hashable = None
         self._view: Window | None = None
         self._waiting_store: LabelStore | None = None
+        self._looking = -1
         self._busy = False
         self._preparing = False
+        self.travel = Traveller(self)
         self._mask: Patch | None = None
         self._masked: tuple[object, float] = (None, -1.0)
         self.threshold = 0.5
@@ -86,6 +91,11 @@ class Session:
         if key != self._masked:
             self._mask, self._masked = self._state.mask(self.threshold), key
         return self._mask
+
+    @property
+    def view(self) -> Window | None:
+        """What the user was looking at when the clicks were made."""
+        return self._view
 
     @property
     def is_busy(self) -> bool:
@@ -151,14 +161,34 @@ class Session:
         if self._state.clicks:
             self._enter(self._state.with_answer(None), record=False)
 
-    def start_from(self, mask: Patch, label: int | None, scene: Scene) -> None:
-        """Make an object that exists the current one, to be corrected; it keeps its id."""
-        self._enter(ObjectState(scene=scene, base=mask, label=label), record=True)
+    def start_from(
+        self, mask: Patch, label: int | None, scene: Scene, origin: LabelStore | None = None
+    ) -> None:
+        """Make an object that exists the current one, to be corrected; it keeps its id.
+
+        Parameters
+        ----------
+        mask : Patch
+            Where it is on the image's plane; the mask that is fed back to the network.
+        label : int or None
+            Its id.
+        scene : Scene
+            The plane.
+        origin : LabelStore, optional
+            Where it comes from and is written again; None for the labels that the user chose.
+        """
+        state = ObjectState(scene=scene, base=mask, label=label, origin=origin)
+        self._enter(state, record=True)
 
     def write(self, store: LabelStore) -> None:
         """Write the current object into the labels and begin the next one.
 
         While the newest click has no answer yet, this waits for it.
+
+        Parameters
+        ----------
+        store : LabelStore
+            Where a new object goes; one that came from other labels goes back there.
 
         Raises
         ------
@@ -169,23 +199,53 @@ class Session:
         """
         if self._state.is_empty:
             return
-        if self._state.clicks and self._state.answer is None:
+        if self._state.is_waiting:
             self._waiting_store = store
             return
-        state, mask = self._state, self.mask
-        label = state.label if state.label is not None else store.next_label()
-        edit = None
-        if mask is not None:
-            old = state.base.threshold(0.5) if state.base is not None else None
-            edit = writing(store, mask, label, protect=self.protect, old=old)
-        if edit is not None:
-            edit.apply()
-        elif state.base is None:
-            raise MaskError(
-                "There is nothing to write: the mask is empty or covered by other objects."
-            )
-        self._enter(ObjectState(), record=True, edit=edit)
+        self.write_and_enter(store, ObjectState())
+
+    def write_and_enter(self, store: LabelStore, state: ObjectState) -> int:
+        """Write the current object, whose mask is known, and make `state` the current one.
+
+        One step for undo. Returns the id; raises as `write` does. A `state` that has no id of its
+        own but a mask is the same object, and gets this id.
+        """
+        label, edit = self._written(store)
+        if state.base is not None and state.label is None:
+            state = replace(state, label=label)
+        self._enter(state, record=True, edit=edit)
         self.wrote.emit(label)
+        return label
+
+    def extend(self, edit: Edit) -> None:
+        """Make a change that belongs to the last step: it is undone with it."""
+        edit.apply()
+        self._history.extend(edit)
+
+    def ask_for(self, scene: Scene, clicks: Clicks, previous: Patch) -> None:
+        """Ask for the mask of an object that is not the current one; `travel` gets the answer."""
+        self._ask(Request(self._engine, scene.source, clicks, previous))
+
+    def look(self, engine: Hashable) -> bool:
+        """Run the inner loop of the newest click again, as `engine` has it, to be looked at.
+
+        `looked` is emitted with each answer, and with None after the last. The object stays as it
+        is, and whatever is asked for next ends the looking. Returns False while the click itself
+        has no answer.
+        """
+        state = self._state
+        if self._busy or state.scene is None or not state.clicks or state.answer is None:
+            return False
+        self._looking = self._runner.newest + 1
+        self._runner.submit(
+            Request(engine, state.scene.source, state.clicks, state.previous, self._view)
+        )
+        return True
+
+    def rest(self) -> None:
+        """Drop what was asked for."""
+        self._runner.stop()
+        self._set_idle()
 
     def drop(self) -> None:
         """Forget the current object; undo brings it back."""
@@ -210,6 +270,12 @@ class Session:
         """Take a message of the runner; stale ones are dropped."""
         if message.number != self._runner.newest:
             return
+        if message.number == self._looking:
+            self._receive_look(message)
+            return
+        if self.travel.is_under_way and not isinstance(message, Preparing | Prepared):
+            self.travel.receive(message)
+            return
         match message:
             case Preparing():
                 self._set_preparing(True)
@@ -227,6 +293,35 @@ class Session:
                 self._waiting_store = None
                 self.failed.emit(error)
 
+    def _written(self, store: LabelStore) -> tuple[int, LabelEdit | None]:
+        """The current object's id, and the edit that has just put it into the labels.
+
+        The edit is None where the very same pixels were there before.
+        """
+        state, mask = self._state, self.mask
+        store = state.origin or store
+        label = state.label if state.label is not None else store.next_label()
+        edit = None
+        if mask is not None:
+            old = state.base.threshold(0.5) if state.base is not None else None
+            edit = writing(store, mask, label, protect=self.protect, old=old)
+        if edit is not None:
+            edit.apply()
+        elif mask is None or not holds(store, mask, label):
+            raise MaskError(
+                "There is nothing to write: the mask is empty or covered by other objects."
+            )
+        return label, edit
+
+    def _receive_look(self, message: Message) -> None:
+        match message:
+            case Stepped(answer=answer):
+                self.looked.emit(answer)
+            case Finished():
+                self.looked.emit(None)
+            case Failed(error=error):
+                self.failed.emit(error)
+
     def _write_if_waiting(self) -> None:
         store, self._waiting_store = self._waiting_store, None
         if store is None:
@@ -239,6 +334,7 @@ class Session:
 
     def _enter(self, state: ObjectState, *, record: bool, edit: LabelEdit | None = None) -> None:
         """Make `state` the current one, and ask for its mask unless it is known."""
+        self.travel.cancel()
         if record:
             self._history.record(self._state, edit)
         self._waiting_store = None
@@ -248,13 +344,15 @@ class Session:
         if state.clicks and state.answer is None:
             self._submit()
         else:
-            self._runner.stop()
-            self._set_idle()
+            self.rest()
 
     def _submit(self) -> None:
         state = self._state
         source = state.scene.source if state.scene is not None else None
-        request = Request(self._engine, source, state.clicks, state.previous, self._view)
+        self.travel.cancel()
+        self._ask(Request(self._engine, source, state.clicks, state.previous, self._view))
+
+    def _ask(self, request: Request) -> None:
         self._set_busy(True)
         self._runner.submit(request)
 

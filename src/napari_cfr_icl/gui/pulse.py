@@ -1,0 +1,52 @@
+"""A pulse of the screen's thread: it skips where something keeps the screen from answering."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from qtpy.QtCore import QObject, Qt, QTimer
+
+INTERVAL = 5
+"""Milliseconds between two beats."""
+
+
+class Pulse(QObject):
+    """Beats all the time from `start` to `stop`, and keeps the time between every two beats.
+
+    Attributes
+    ----------
+    gaps : list of float
+        Milliseconds between beats; about `INTERVAL` where nothing is in the way.
+    """
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.gaps: list[float] = []
+        self._last = 0.0
+        self._timer = QTimer(self)
+        self._timer.setTimerType(Qt.TimerType.PreciseTimer)
+        self._timer.setInterval(INTERVAL)
+        self._timer.timeout.connect(self._on_beat)
+
+    def start(self) -> None:
+        """Begin to beat."""
+        self.gaps.clear()
+        self._last = time.perf_counter()
+        self._timer.start()
+
+    def stop(self) -> None:
+        """End; the time since the last beat counts too."""
+        self._timer.stop()
+        self._on_beat()
+
+    def _on_beat(self) -> None:
+        now = time.perf_counter()
+        self.gaps.append(1000 * (now - self._last))
+        self._last = now
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The value that `share` (0 to 1) of all values do not exceed."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]

@@ -1,0 +1,138 @@
+"""Taking an object from plane to plane: where it goes, and why it goes no farther."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from napari_cfr_icl._errors import SettingsError
+from napari_cfr_icl.engine.windows import Patch, enclosing
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_cfr_icl.session.labels import LabelStore
+    from napari_cfr_icl.session.objects import Scene
+
+Reason = Literal["arrived", "done", "ended", "changed", "met", "covered", "cancelled", "failed"]
+"""Why a journey is over: one plane farther; the last plane reached; nothing was found; the mask
+changed too much; the object is there already; no pixel was free; the user's wish; an error."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Station:
+    """A plane on the way.
+
+    Parameters
+    ----------
+    scene : Scene
+        Its pixels.
+    store : LabelStore
+        The label plane there.
+    """
+
+    scene: Scene
+    store: LabelStore
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much an object may change from a plane to the next before a fill stops.
+
+    Parameters
+    ----------
+    least_overlap : float
+        Smallest intersection over union of the two masks, 0 to 1.
+    most_growth : float
+        Largest ratio of their areas, in either direction, at least 1.
+
+    Raises
+    ------
+    SettingsError
+        When a value is out of its range.
+    """
+
+    least_overlap: float = 0.3
+    most_growth: float = 3.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.least_overlap <= 1:
+            raise SettingsError(
+                f"The smallest overlap must be from 0 to 1, not {self.least_overlap}."
+            )
+        if not self.most_growth >= 1:
+            raise SettingsError(f"The largest growth must be at least 1, not {self.most_growth}.")
+
+    def allow(self, older: Patch, newer: Patch) -> bool:
+        """Whether the step between these masks (neither of them empty) is small enough."""
+        a, b = (int(np.count_nonzero(mask.values)) for mask in (older, newer))
+        if max(a, b) > self.most_growth * min(a, b):
+            return False
+        return overlap(older, newer) >= self.least_overlap
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """How a journey went.
+
+    Parameters
+    ----------
+    reason : Reason
+        Why it is over.
+    planes : int
+        Number of planes that were written after the one it began on.
+    fills : bool
+        Whether it was to fill planes, or to carry the object to one.
+    """
+
+    reason: Reason
+    planes: int
+    fills: bool
+
+
+def overlap(a: Patch, b: Patch) -> float:
+    """Intersection over union of two masks of one plane; 1 when both are empty."""
+    both = enclosing([a.window, b.window])
+    inside, other = a.read(both), b.read(both)
+    union = int(np.count_nonzero(inside | other))
+    return int(np.count_nonzero(inside & other)) / union if union else 1.0
+
+
+def deepest(mask: Patch) -> tuple[int, int]:
+    """(row, column) of a pixel of the mask that lies far from its border.
+
+    Found on a coarse copy of a large mask, so it costs the same for any.
+
+    Raises
+    ------
+    ValueError
+        When the mask is empty.
+    """
+    bounds = mask.bounds()
+    if bounds is None:
+        raise ValueError("an empty mask has no inside")
+    step = max(1, max(bounds.shape) // _COARSE_SIDE)
+    # Pixels outside the object's box count as background.
+    left: NDArray[np.bool_] = np.pad(mask.read(bounds)[::step, ::step], 1)
+    if not left.any():
+        left = np.pad(mask.read(bounds), 1)
+        step = 1
+    while (smaller := _eroded(left)).any():
+        left = smaller
+    places = np.argwhere(left)
+    row, col = places[len(places) // 2] - 1
+    return bounds.top + int(row) * step, bounds.left + int(col) * step
+
+
+_COARSE_SIDE = 64
+
+
+def _eroded(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The pixels whose four neighbours are all in the mask; its outermost pixels are not."""
+    out = np.zeros_like(mask)
+    out[1:-1, 1:-1] = (
+        mask[1:-1, 1:-1] & mask[:-2, 1:-1] & mask[2:, 1:-1] & mask[1:-1, :-2] & mask[1:-1, 2:]
+    )
+    return out
