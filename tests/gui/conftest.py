@@ -19,6 +19,7 @@ _SPARE_NONES = [None] * 1_000_000
 def own_preferences(tmp_path, monkeypatch):
     """No test reads or writes what the person at this machine has chosen."""
     monkeypatch.setenv("CFR_ICL_CONFIG", str(tmp_path / "config"))
+    monkeypatch.setenv("CFR_ICL_DATA", str(tmp_path / "data"))
 
 
 @pytest.fixture

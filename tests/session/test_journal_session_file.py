@@ -59,7 +59,7 @@ def test_damage_is_one_sentence(hurt, tmp_path):
     path = tmp_path / "a.cfrsession.json"
     save_session(path, some_work())
     hurt(path)
-    with pytest.raises(InputError, match="no session file, or damaged|cannot be opened"):
+    with pytest.raises(InputError, match=r"no session file, or damaged|cannot be opened"):
         open_session(path)
 
 

@@ -27,6 +27,7 @@ from napari_cfr_icl.gui.planes import data_shape
 from napari_cfr_icl.gui.predictors import EngineChoice, PredictorMaker
 from napari_cfr_icl.gui.screen import Screen, plane_of
 from napari_cfr_icl.gui.stack_walk import StackWalk
+from napari_cfr_icl.gui.work_desk import WorkDesk
 from napari_cfr_icl.gui.workspace import Workspace
 from napari_cfr_icl.session.objects import ObjectState
 from napari_cfr_icl.session.preferences import Preferences, save_preferences
@@ -65,7 +66,8 @@ class Controller:
         self._has_asked = False
         self._closed = False
         self._courier = Courier(self._on_message, dock)
-        self.session = Session(PredictorMaker(), self._courier.deliver)
+        maker = PredictorMaker()
+        self.session = Session(maker, self._courier.deliver)
         self.session.protect = preferences.protect
         self.workspace = Workspace(
             viewer, self._keys(), lambda: self._next_is_positive, self._catch
@@ -78,9 +80,11 @@ class Controller:
         self._repair = _single_shot(dock, 0, self._on_repair)
         self._prepare = _single_shot(dock, PREPARE_PAUSE, self._on_prepare)
         self._connect()
+        self.work = WorkDesk(self.screen, maker)
         dock.image.choose(dock.image.layer)
         self._use_image(dock.image.layer)
         self._prepare.start()
+        self.work.look_for_offer()
 
     @property
     def is_prepared(self) -> bool:
@@ -96,6 +100,7 @@ class Controller:
             return
         self._closed = True
         self._courier.close()
+        self.work.close()
         self._walk.close()
         self._disconnect()
         self.workspace.close()

@@ -8,7 +8,10 @@ from typing import Any, cast
 from napari_cfr_icl.engine.settings import Refinement, Settings
 from napari_cfr_icl.gui.tuning_presets import load_presets
 from napari_cfr_icl.session.preferences import Preferences
+from napari_cfr_icl.session.records import EngineRecord
 from napari_cfr_icl.session.runner import PredictorLike
+from napari_cfr_icl.zoo.file_kinds import file_sha256
+from napari_cfr_icl.zoo.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +68,17 @@ class EngineChoice:
 
 
 class PredictorMaker:
-    """Makes predictors; a network is loaded and tried out only where it changes."""
+    """Makes predictors; a network is loaded and tried out only where it changes.
+
+    Attributes
+    ----------
+    record : EngineRecord or None
+        What the newest predictor is, down to the checksum of its weights.
+    """
 
     def __init__(self) -> None:
+        self.record: EngineRecord | None = None
+        self._checksum = ""
         self._made_of: tuple[str, str, str] | None = None
         self._model: Any = None
         self._predictor: Any = None
@@ -75,11 +86,13 @@ class PredictorMaker:
     def __call__(self, choice: Any) -> PredictorLike:
         """The predictor for an `EngineChoice`. The first call imports torch."""
         from napari_cfr_icl.engine.predictor import Predictor
-        from napari_cfr_icl.zoo import load
+        from napari_cfr_icl.zoo.loading import load_file, locate
 
         if self._made_of is None or self._made_of[0] != choice.model:
             self._made_of = self._model = self._predictor = None
-            self._model = load(choice.model)
+            path = locate(choice.model, Store())
+            self._model = load_file(path)
+            self._checksum = file_sha256(path)
         settings = choice.settings_for(self._model)
         made_of = (choice.model, choice.device, settings.precision)
         if made_of == self._made_of:
@@ -88,4 +101,8 @@ class PredictorMaker:
         else:
             self._predictor = Predictor(self._model, settings, device=choice.device)
             self._made_of = made_of
+        network = self._predictor.network
+        self.record = EngineRecord(
+            choice.model, self._checksum, str(network.device), network.arithmetic, settings
+        )
         return cast("PredictorLike", self._predictor)

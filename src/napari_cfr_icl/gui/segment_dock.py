@@ -13,6 +13,7 @@ from napari_cfr_icl.gui.controller import Controller
 from napari_cfr_icl.gui.layer_combo import LayerCombo
 from napari_cfr_icl.gui.panels import EnginePanel, LoopPanel, ObjectPanel
 from napari_cfr_icl.gui.section import Section
+from napari_cfr_icl.gui.work_panel import OfferRow, WorkPanel
 from napari_cfr_icl.gui.stack_panel import StackPanel
 from napari_cfr_icl.session.preferences import load_preferences
 
@@ -44,6 +45,8 @@ class SegmentDock(QWidget):
         self.object = ObjectPanel(preferences)
         self.stack = StackPanel()
         self.loop = LoopPanel()
+        self.offer = OfferRow()
+        self.work = WorkPanel()
         self.engine = EnginePanel(preferences)
         self._lay_out()
         self.controller = Controller(viewer, self, preferences)
@@ -76,12 +79,14 @@ class SegmentDock(QWidget):
         layout.setSpacing(8)
         layout.addWidget(self.hint)
         layout.addWidget(self.busy)
+        layout.addWidget(self.offer)
         layout.addLayout(layers)
         layout.addWidget(self.object)
         self.stack_section = Section("Through the stack", self.stack, opened=True)
         layout.addWidget(self.stack_section)
         layout.addWidget(Section("Refinement of the last click", self.loop, opened=True))
         layout.addWidget(Section("Model and method", self.engine, opened=True))
+        layout.addWidget(Section("Save and export", self.work, opened=True))
         layout.addWidget(Section("Mouse", _mouse_help(), opened=False))
         layout.addStretch(1)
         scroll = QScrollArea()

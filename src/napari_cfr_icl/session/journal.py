@@ -186,6 +186,13 @@ def claim(path: Path) -> Journal | None:
         return None
 
 
+def discard(path: Path) -> None:
+    """Throw a journal away that was left behind; one in use stays."""
+    journal = claim(path)
+    if journal is not None:
+        journal.discard()
+
+
 def _line(event: Event) -> bytes:
     return json.dumps(encoded(event), separators=(",", ":")).encode() + b"\n"
 

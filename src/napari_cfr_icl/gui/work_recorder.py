@@ -1,0 +1,315 @@
+"""Writes down what the user does: listens to the session and to the Labels layers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from napari.layers import Image, Labels
+from qtpy.QtCore import QObject, QTimer
+
+from napari_cfr_icl._errors import OutputError
+from napari_cfr_icl.gui.planes import LayerPlane, data_shape
+from napari_cfr_icl.gui.screen import Screen
+from napari_cfr_icl.gui.work_labels import LabelsWatcher
+from napari_cfr_icl.gui.work_recipes import RecipeBook
+from napari_cfr_icl.session.changes import PixelChange
+from napari_cfr_icl.session.identity import ImageIdentity, identify
+from napari_cfr_icl.session.journal import discard, journals_folder
+from napari_cfr_icl.session.keeper import Keeper
+from napari_cfr_icl.session.objects import Answer, ObjectState
+from napari_cfr_icl.session.records import AnswerRecord, EngineRecord, ObjectRecord
+from napari_cfr_icl.session.work import (
+    LabelsRecord,
+    Operation,
+    StartLabels,
+    Work,
+    edit_event,
+)
+
+KEPT_IN = "cfr_icl_journal"
+"""In a layer's metadata: the journal that has what was done to it, once the dock is closed."""
+
+START_WAIT = 0.2
+"""Seconds that the first change of a layer waits for what was there before to be kept."""
+
+
+class Recorder:
+    """Keeps the work on every image of one dock, each in a journal of its own.
+
+    Parameters
+    ----------
+    screen : Screen
+        What is shown, and of which session.
+    files : ThreadPoolExecutor
+        The thread for files.
+    engine : callable
+        Tells which network answers now.
+    failed : callable
+        Told, in that thread, when nothing can be kept any more.
+    """
+
+    def __init__(
+        self,
+        screen: Screen,
+        files: ThreadPoolExecutor,
+        engine: Callable[[], EngineRecord],
+        failed: Callable[[OutputError], None],
+    ) -> None:
+        self._screen = screen
+        self._files = files
+        self._engine = engine
+        self._failed = failed
+        self._session, self._workspace = screen.session, screen.workspace
+        self._recipes = RecipeBook()
+        self._keepers: dict[str, Keeper] = {}
+        self._watchers: dict[str, LabelsWatcher] = {}
+        self._starts: dict[str, StartLabels] = {}
+        self._numbers: dict[tuple[str, str], int] = {}
+        self._state = ObjectState()
+        self._written = ObjectState()
+        self._noted: tuple[Any, ...] = (self._state.clicks, None, None, None)
+        self._changes: list[tuple[str, PixelChange]] = []
+        self._taken_back: list[Operation] = []
+        self._settled = QTimer(screen.dock)
+        self._settled.setSingleShot(True)
+        self._settled.setInterval(0)
+        self._settled.timeout.connect(self.settle)
+        self._session.object_changed.connect(self._on_object_changed)
+        self._session.stepped.connect(self._on_stepped)
+        self._session.wrote.connect(self._on_wrote)
+
+    def keeper_of(self, image: Image) -> Keeper:
+        """The keeper of the work on an image; a new one knows the image in a while."""
+        if image.unique_id not in self._keepers:
+            data = image.data[0] if image.multiscale else image.data
+            path = image.source.path
+            work = Work(ImageIdentity(image.name, path, tuple(data.shape), "", ""))
+            self._keepers[image.unique_id] = Keeper(work, self._files, self._failed)
+            self._files.submit(_identify, work, data)
+        return self._keepers[image.unique_id]
+
+    def watch(self, layer: Labels) -> None:
+        """See what is done to a Labels layer from now on."""
+        if layer.unique_id in self._watchers or layer.multiscale:
+            return
+        key = layer.unique_id
+
+        def changed(change: PixelChange) -> None:
+            self._on_labels_changed(key, change)
+
+        def replaced() -> None:
+            self._begin_labels(key)
+
+        parent: QObject = self._screen.dock
+        self._watchers[key] = LabelsWatcher(layer, changed, replaced, parent)
+        self._begin_labels(key)
+
+    def forget(self, layer: Labels) -> None:
+        """Let go of a layer that was removed."""
+        watcher = self._watchers.pop(layer.unique_id, None)
+        if watcher is not None:
+            watcher.close()
+
+    def adopt(self, image: Image, work: Work, layers: list[Labels]) -> None:
+        """Go on with work that was restored; `layers` hold its labels, in their order."""
+        before = self._keepers.pop(image.unique_id, None)
+        if before is not None:
+            before.close(keep=False)
+        self._keepers[image.unique_id] = Keeper(work, self._files, self._failed)
+        self._numbers = {key: n for key, n in self._numbers.items() if key[0] != image.unique_id}
+        for number, layer in enumerate(layers):
+            self.watch(layer)
+            self._numbers[image.unique_id, layer.unique_id] = number
+        self._keepers[image.unique_id].begin_anew()
+
+    def settle(self) -> None:
+        """Write down what has changed and belongs to no object: painting, undo, redo."""
+        self._note_changes(None)
+        self._note_object()
+
+    def close(self) -> None:
+        """Stop listening. Work that nobody has saved is kept for the next time."""
+        self.settle()
+        for signal, slot in (
+            (self._session.object_changed, self._on_object_changed),
+            (self._session.stepped, self._on_stepped),
+            (self._session.wrote, self._on_wrote),
+        ):
+            signal.disconnect(slot)
+        for watcher in self._watchers.values():
+            watcher.close()
+        for image, keeper in self._keepers.items():
+            keep = not keeper.is_saved and not keeper.work.is_empty
+            if keep:
+                self._leave_mark(image, keeper)
+            keeper.close(keep=keep)
+
+    def _leave_mark(self, image: str, keeper: Keeper) -> None:
+        """Let a dock that is opened again know that these layers need no restoring."""
+        for owner, layer in self._numbers:
+            if owner == image and layer in self._watchers and keeper.path is not None:
+                self._watchers[layer].layer.metadata[KEPT_IN] = keeper.path.name
+
+    def _on_stepped(self, answer: Answer) -> None:
+        self._recipes.note(self._session.state, answer, self._session.view, self._engine())
+
+    def _on_object_changed(self, state: ObjectState) -> None:
+        self._state = state
+        # Where labels have just changed, this is a part of it, and told together.
+        if not self._changes:
+            self._note_object()
+
+    def _on_wrote(self, label: int) -> None:
+        self._note_changes((self._written, label))
+        self._note_object()
+
+    def _on_labels_changed(self, key: str, change: PixelChange) -> None:
+        self._starts[key].wait(START_WAIT)
+        # The session writes an object before it lets go of it.
+        self._written = self._session.state
+        self._changes.append((key, change))
+        self._settled.start()
+
+    def _begin_labels(self, key: str) -> None:
+        data = self._watchers[key].layer.data
+        # A lazy array keeps itself, or cannot be written at all.
+        start = StartLabels(data if isinstance(data, np.ndarray) else None)
+        self._starts[key] = start
+        self._files.submit(start.pack)
+        for known, number in self._numbers.items():
+            if known[1] == key:
+                self._note_labels(known, number)
+
+    def _note_labels(self, key: tuple[str, str], number: int) -> None:
+        layer = self._watchers[key[1]].layer
+        record = LabelsRecord(layer.name, data_shape(layer), layer.dtype.name, self._starts[key[1]])
+        self._numbers[key] = number
+        self._keepers[key[0]].note({"event": "labels", "number": number, "labels": record})
+        before = layer.metadata.pop(KEPT_IN, None)
+        if before is not None:
+            # From now on this journal has it all.
+            self._files.submit(discard, journals_folder() / before)
+
+    def _number(self, keeper: Keeper, image: str, layer: str) -> int:
+        if (image, layer) not in self._numbers:
+            self._note_labels((image, layer), len(keeper.work.labels))
+        return self._numbers[image, layer]
+
+    def _note_changes(self, written: tuple[ObjectState, int] | None) -> None:
+        changes, self._changes = self._changes, []
+        for key, change in changes:
+            image = self._image_of(written[0] if written else self._state)
+            if image is None or key not in self._watchers:
+                continue
+            keeper = self.keeper_of(image)
+            number = self._number(keeper, image.unique_id, key)
+            made = None if written is None else self._made(keeper, *written, change)
+            self._note_change(keeper, Operation(number, change, made))
+
+    def _note_change(self, keeper: Keeper, operation: Operation) -> None:
+        operations = keeper.work.operations
+        last = operations[-1] if operations else None
+        again = self._taken_back[-1] if self._taken_back else None
+        if operation.made is None and last is not None and _undoes(operation, last):
+            self._taken_back.append(last)
+            keeper.note({"event": "undone", "index": len(operations) - 1}, wait=True)
+            return
+        if operation.made is None and again is not None and _is_again(operation, again):
+            operation = self._taken_back.pop()
+        else:
+            self._taken_back.clear()
+        keeper.note(edit_event(operation), wait=True)
+
+    def _note_object(self) -> None:
+        state = self._state
+        noted = (state.clicks, state.base, None if state.is_empty else state.scene, state.label)
+        if noted == self._noted:
+            return
+        self._noted = noted
+        image = self._image_of(state)
+        for keeper in self._keepers.values():
+            if keeper.work.current is not None and (
+                image is None or keeper is not self._keepers.get(image.unique_id)
+            ):
+                keeper.note({"event": "object", "object": None})
+        if image is not None and not state.is_empty:
+            record = self._record(state, state.label, ())
+            self.keeper_of(image).note({"event": "object", "object": record})
+        elif image is not None and self.keeper_of(image).work.current is not None:
+            self.keeper_of(image).note({"event": "object", "object": None})
+
+    def _made(
+        self, keeper: Keeper, state: ObjectState, label: int, change: PixelChange
+    ) -> ObjectRecord | None:
+        if state.is_empty or state.scene is None:
+            return None
+
+        def number_of(kind: str, record: Any) -> int:
+            known: list[Any] = getattr(keeper.work, f"{kind}s")
+            if record not in known:
+                keeper.note({"event": kind, kind: record})
+            return known.index(record)
+
+        answers: tuple[AnswerRecord, ...] = ()
+        mask = state.mask(self._session.threshold)
+        if mask is not None and _lies_where(mask, _plane(state), change, label):
+            answers = self._recipes.answers(state, number_of)
+        return self._record(state, label, answers)
+
+    def _record(self, state: ObjectState, label: int | None, answers: Any) -> ObjectRecord:
+        plane = _plane(state)
+        return ObjectRecord(
+            plane.axes,
+            plane.index,
+            state.clicks,
+            label,
+            self._session.threshold,
+            self._session.protect,
+            state.base,
+            answers,
+        )
+
+    def _image_of(self, state: ObjectState) -> Image | None:
+        """The image that an object lies on; the one that is worked on where there is none."""
+        if state.scene is None or state.is_empty:
+            return self._workspace.image
+        layers = self._workspace.viewer.layers
+        return next((lay for lay in layers if lay.unique_id == state.scene.plane[0]), None)
+
+
+def _identify(work: Work, data: Any) -> None:
+    work.image = identify(data, work.image.name, work.image.path)
+
+
+def _plane(state: ObjectState) -> LayerPlane:
+    if state.scene is None:
+        raise ValueError("the object is nowhere")
+    plane: LayerPlane = state.scene.plane[1]
+    return plane
+
+
+def _undoes(change: Operation, last: Operation) -> bool:
+    return change.labels == last.labels and change.change.takes_back(last.change)
+
+
+def _is_again(change: Operation, before: Operation) -> bool:
+    return change.labels == before.labels and change.change.takes_back(before.change.reversed())
+
+
+def _lies_where(mask: Any, plane: LayerPlane, change: PixelChange, label: int) -> bool:
+    """Whether the change's pixels of `label` are pixels of the mask, at the same place."""
+    if len(change.start) != len(plane.index):
+        return False
+    places = np.argwhere(change.pixels) + change.start
+    written = places[np.broadcast_to(np.asarray(change.after) == label, len(places))]
+    others = [axis for axis in range(len(plane.index)) if axis not in plane.axes]
+    if (written[:, others] != np.array(plane.index)[others]).any():
+        return False
+    rows, cols = written[:, plane.axes[0]], written[:, plane.axes[1]]
+    rows, cols = rows - mask.window.top, cols - mask.window.left
+    height, width = mask.window.shape
+    inside = (rows >= 0) & (rows < height) & (cols >= 0) & (cols < width)
+    return bool(inside.all() and mask.values[rows, cols].all())
