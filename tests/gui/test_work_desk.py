@@ -320,13 +320,17 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize(("where", "because"), BAD.values(), ids=BAD)
-def test_what_cannot_be_exported_is_one_sentence(
-    viewer, open_dock, disks, data, tmp_path, monkeypatch, where, because
-):
+@pytest.fixture
+def from_file(viewer, open_dock, disks, data, tmp_path):
+    """A dock on an image that was opened from grey.tif."""
     tifffile.imwrite(tmp_path / "grey.tif", picture())
     viewer.open(str(tmp_path / "grey.tif"), plugin="napari")
-    hand = opened(open_dock, viewer)
+    return opened(open_dock, viewer)
+
+
+@pytest.mark.parametrize(("where", "because"), BAD.values(), ids=BAD)
+def test_what_cannot_be_exported_is_one_sentence(from_file, tmp_path, monkeypatch, where, because):
+    hand = from_file
     if because.startswith("There"):
         assert not labels(hand).data.any()
     else:
