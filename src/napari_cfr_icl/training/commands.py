@@ -50,6 +50,7 @@ Values = Annotated[
     typer.Option("--set", metavar="NAME=VALUE", help="Another value for an option; repeatable."),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
+Json = Annotated[bool, typer.Option("--json", help="Tell everything in lines of JSON.")]
 Page = Annotated[Path | None, typer.Option(help="Folder for a page with pictures.")]
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")]
 Name = Annotated[str | None, typer.Option(help="What to call the model; else as the folder.")]
@@ -92,22 +93,54 @@ def run_command(  # noqa: PLR0913 - one for each option
 
 
 @app.command("check")
-def check_command(collections: Collections = None, page: Page = None) -> None:
+def check_command(
+    collections: Collections = None, page: Page = None, as_json: Json = False
+) -> None:
     """Read whole collections and say what is wrong with which file."""
     from napari_cfr_icl.training.check import survey
     from napari_cfr_icl.training.check_page import write_check_page
     from napari_cfr_icl.training.collection import open_collection
+    from napari_cfr_icl.training.telling import CheckTeller
 
     usable = True
-    for path in collections or []:
-        found = survey(open_collection(path))
-        _tell_survey(found)
+    opened = [open_collection(path) for path in collections or []]
+    teller = CheckTeller(opened, typer.echo) if as_json else None
+    for collection in opened:
+        found = survey(collection, on_read=teller.hear if teller else None)
+        if teller is not None:
+            teller.finish(found)
+        else:
+            _tell_survey(found)
         usable = usable and bool(found.pages)
         if page is not None:
             written = write_check_page(found, page / found.collection.name)
             typer.echo(f"Pictures: {written}")
     if not collections or not usable:
         raise SettingsError("There is nothing to train on.")
+
+
+@app.command("suggest")
+def suggest_command(
+    collections: Collections = None,
+    config: Config = "finetune",
+    base: Base = None,
+    device: Device = "auto",
+    as_json: Json = False,
+) -> None:
+    """Try the network for some seconds; say what suits this machine and how long it takes."""
+    from napari_cfr_icl.training.collection import open_collection
+    from napari_cfr_icl.training.suggest import suggest
+    from napari_cfr_icl.training.telling import suggestion_line
+
+    pictures = sum(len(open_collection(path).examples) for path in collections or [])
+    found = suggest(_options(config, base, []), pictures, device)
+    if as_json:
+        typer.echo(suggestion_line(found))
+        return
+    typer.echo(f"{found.machine}: about {max(1, round(found.seconds / 60))} min with")
+    for section, values in found.values.items():
+        for name, value in values.items():
+            typer.echo(f"  --set {section}.{name}={value}")
 
 
 @app.command("use")
