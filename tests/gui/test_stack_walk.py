@@ -12,13 +12,14 @@ from qtpy.QtCore import Qt
 from disk_predictor import DiskPredictor
 from napari_cfr_icl.engine.windows import Window
 from napari_cfr_icl.gui import controller
+from napari_cfr_icl.session.propagation import SMALLEST_VIEW
 
 PLANES, SHAPE = 8, (90, 120)
 ROW, COL = 40, 60
 
 
 class Fading(DiskPredictor):
-    """Follows a mask as it is; from the plane `ends_at` on there is nothing, or twice as much."""
+    """Hands on a mask from the plane before as it is; from the plane `ends_at` on there is nothing, or twice as much."""
 
     def __init__(self, ends_at=None, bursts_at=None, may_step=None):
         super().__init__(passes=1, may_step=may_step)
@@ -29,8 +30,8 @@ class Fading(DiskPredictor):
         here = int(source.read(Window(0, 0, 1, 1))[0, 0, 0] * 255 + 0.5)
         for answer in super().steps(source, clicks, previous, view):
             values = answer.probabilities.values
-            if not clicks:
-                values[:] = np.where(values > 0, 0.8, 0)
+            if view is not None and view.height == SMALLEST_VIEW:
+                values[:] = np.where(previous.full() > 0, 0.8, 0)
             if self.bursts_at is not None and here >= self.bursts_at:
                 values[20:60, 20:80] = 0.8
             if self.ends_at is not None and here >= self.ends_at:

@@ -267,7 +267,7 @@ def test_an_object_that_exists_keeps_its_id_and_is_fed_back(desk):
 def test_another_engine_predicts_again_at_once(desk):
     desk.click(A)
     desk.click(A, B)
-    before = desk.session.state.answers[0]
+    before = desk.session.state.answers[0].answer
     desk.session.use_engine("other")
     assert desk.predictor.asked[-1] == (Clicks([A, B]), before)
     desk.session.use_engine("other")

@@ -13,8 +13,8 @@ from napari_cfr_icl.gui.controller import Controller
 from napari_cfr_icl.gui.layer_combo import LayerCombo
 from napari_cfr_icl.gui.panels import EnginePanel, LoopPanel, ObjectPanel
 from napari_cfr_icl.gui.section import Section
-from napari_cfr_icl.gui.work_panel import OfferRow, WorkPanel
 from napari_cfr_icl.gui.stack_panel import StackPanel
+from napari_cfr_icl.gui.work_panel import OfferRow, WorkPanel
 from napari_cfr_icl.session.preferences import load_preferences
 
 KEYS = (

@@ -9,8 +9,13 @@ from typing import TYPE_CHECKING
 from napari_cfr_icl.session.labels import Edits
 
 if TYPE_CHECKING:
+    from napari_cfr_icl.session.keeping import KeptAnswer
     from napari_cfr_icl.session.labels import Edit
     from napari_cfr_icl.session.objects import ObjectState
+
+
+REACH = 8
+"""Steps on either side of the present whose answers stay as they came."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,6 +74,24 @@ class History:
         last = self._past[-1]
         parts = () if last.edit is None else (last.edit,)
         self._past[-1] = Step(last.state, Edits((*parts, edit)))
+
+    def retire(self, present: ObjectState) -> list[KeptAnswer]:
+        """Let the answers of the steps that have come out of reach retire; returns those.
+
+        To be called after every step, undo and redo: each brings one step on either side out of
+        reach.
+        """
+        far = [side[-REACH - 1].state for side in (self._past, self._future) if len(side) > REACH]
+        needed = present.answers[-1:]
+        retired = [
+            kept
+            for state in far
+            for kept in state.answers
+            if kept is not None and kept not in needed and not kept.is_small
+        ]
+        for kept in retired:
+            kept.retire()
+        return retired
 
     def undo(self, present: ObjectState) -> ObjectState:
         """Take the last step back. Returns the state before it.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from napari_cfr_icl.engine.windows import Patch, Window, enclosing
+from napari_cfr_icl.session.keeping import Squeezed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -71,17 +72,17 @@ class LabelEdit:
         Where.
     window : Window
         The box that holds the change.
-    changed : ndarray of bool, shape (height, width)
-        Which pixels of the box.
-    before, after : ndarray of int, shape (changed.sum(),)
+    changed : Squeezed
+        Which pixels of the box: bool, (height, width).
+    before, after : Squeezed
         Their ids, in the order of `changed`.
     """
 
     store: LabelStore
     window: Window
-    changed: NDArray[np.bool_]
-    before: NDArray[Any]
-    after: NDArray[Any]
+    changed: Squeezed
+    before: Squeezed
+    after: Squeezed
 
     def apply(self) -> None:
         """Make the change, sparing pixels that somebody else has changed since."""
@@ -91,11 +92,11 @@ class LabelEdit:
         """Take it back, sparing pixels that somebody else has changed since."""
         self._set(self.after, self.before)
 
-    def _set(self, expected: NDArray[Any], wanted: NDArray[Any]) -> None:
-        values = self.store.read(self.window)
-        ours = np.zeros_like(self.changed)
-        ours[self.changed] = values[self.changed] == expected
-        values[self.changed] = wanted
+    def _set(self, expected: Squeezed, wanted: Squeezed) -> None:
+        values, changed = self.store.read(self.window), self.changed.array()
+        ours = np.zeros(changed.shape, bool)
+        ours[changed] = values[changed] == expected.array()
+        values[changed] = wanted.array()
         if ours.any():
             self.store.write(self.window, values, ours)
 
@@ -195,7 +196,8 @@ def writing(
     changed = after != before
     if not changed.any():
         return None
-    return LabelEdit(store, window, changed, before[changed], after[changed])
+    ids = Squeezed.of(before[changed]), Squeezed.of(after[changed])
+    return LabelEdit(store, window, Squeezed.of(changed), *ids)
 
 
 def _reaches_edge(bounds: Window, window: Window, whole: Window) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from napari_cfr_icl.engine.clicks import Clicks
 from napari_cfr_icl.engine.windows import Patch
+from napari_cfr_icl.session.keeping import KeptAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -87,7 +88,7 @@ class ObjectState:
         Where it lies; None before its first click.
     clicks : Clicks
         Its clicks, oldest first.
-    answers : tuple of Answer or None
+    answers : tuple of KeptAnswer or None
         One for each click: the last answer that was seen while that click was the newest. An answer
         that has not come yet is None. The answers to the clicks before an edited one stay, so
         undoing and deleting the newest click bring back the very same mask without a pass.
@@ -101,7 +102,7 @@ class ObjectState:
 
     scene: Scene | None = None
     clicks: Clicks = field(default_factory=Clicks)
-    answers: tuple[Answer | None, ...] = ()
+    answers: tuple[KeptAnswer | None, ...] = ()
     base: Patch | None = None
     label: int | None = None
     origin: LabelStore | None = None
@@ -114,12 +115,13 @@ class ObjectState:
     @property
     def is_waiting(self) -> bool:
         """Whether there are clicks that have no answer yet."""
-        return bool(self.clicks) and self.answer is None
+        return bool(self.clicks) and self.answers[-1] is None
 
     @property
     def answer(self) -> Answer | None:
         """The answer to all clicks, or None while it has not come."""
-        return self.answers[-1] if self.answers else None
+        newest = self.answers[-1] if self.answers else None
+        return None if newest is None else newest.answer
 
     @property
     def previous(self) -> Answer | Patch | None:
@@ -143,7 +145,8 @@ class ObjectState:
 
     def with_answer(self, answer: Answer | None) -> ObjectState:
         """The same object with another answer to its newest click; None asks for it again."""
-        return replace(self, answers=(*self.answers[:-1], answer))
+        kept = None if answer is None else KeptAnswer(answer)
+        return replace(self, answers=(*self.answers[:-1], kept))
 
     def mask(self, threshold: float) -> Patch | None:
         """Where the object is: `shown` above `threshold`, as a patch of bool."""
@@ -155,5 +158,5 @@ class ObjectState:
         return shown.probabilities.threshold(threshold)
 
 
-def _last(answers: Sequence[Answer | None]) -> Answer | None:
-    return next((answer for answer in reversed(answers) if answer is not None), None)
+def _last(answers: Sequence[KeptAnswer | None]) -> Answer | None:
+    return next((kept.answer for kept in reversed(answers) if kept is not None), None)

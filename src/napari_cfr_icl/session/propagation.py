@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from napari_cfr_icl._errors import SettingsError
-from napari_cfr_icl.engine.windows import Patch, enclosing
+from napari_cfr_icl.engine.clicks import Click, Clicks
+from napari_cfr_icl.engine.windows import Patch, Window, enclosing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,6 +20,18 @@ if TYPE_CHECKING:
 Reason = Literal["arrived", "done", "ended", "changed", "met", "covered", "cancelled", "failed"]
 """Why a journey is over: one plane farther; the last plane reached; nothing was found; the mask
 changed too much; the object is there already; no pixel was free; the user's wish; an error."""
+
+
+STRENGTH = 0.5
+"""Probability that the last plane's object is fed back with (measured: benchmarks/stack.py)."""
+
+MARGIN = 1.4
+"""Side of what the network sees on the next plane, over side of the object."""
+
+SMALLEST_VIEW = 128
+"""Smallest side of it in pixels."""
+
+_COARSE_SIDE = 64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,6 +105,26 @@ class Report:
     fills: bool
 
 
+def handed_on(mask: Patch) -> tuple[Clicks, Patch, Window]:
+    """What the network is given on the next plane: a click, the mask to feed back, where to look.
+
+    A mask of full strength comes back nearly as it was, and none lets the network take anything; so
+    it is fed back weakened, with one click on the inside that the user does not see.
+
+    Parameters
+    ----------
+    mask : Patch of bool
+        The object on the plane before; not empty.
+    """
+    bounds = mask.bounds()
+    if bounds is None:
+        raise ValueError("an empty mask cannot be handed on")
+    row, col = deepest(mask)
+    weakened = mask.read(bounds).astype(np.float32) * np.float32(STRENGTH)
+    previous = Patch(weakened, bounds, mask.image_shape)
+    return Clicks([Click(row, col)]), previous, _surroundings(bounds)
+
+
 def overlap(a: Patch, b: Patch) -> float:
     """Intersection over union of two masks of one plane; 1 when both are empty."""
     both = enclosing([a.window, b.window])
@@ -126,7 +159,12 @@ def deepest(mask: Patch) -> tuple[int, int]:
     return bounds.top + int(row) * step, bounds.left + int(col) * step
 
 
-_COARSE_SIDE = 64
+def _surroundings(bounds: Window) -> Window:
+    """A window about an object; it may reach over the border of the plane."""
+    height, width = (max(round(MARGIN * side), SMALLEST_VIEW) for side in bounds.shape)
+    top = bounds.top + (bounds.height - height) // 2
+    left = bounds.left + (bounds.width - width) // 2
+    return Window(top, left, height, width)
 
 
 def _eroded(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

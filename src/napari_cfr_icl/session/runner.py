@@ -12,7 +12,9 @@ import logging
 import os
 import threading
 import weakref
+from collections import deque
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -130,6 +132,7 @@ class Runner:
         self._predictor: PredictorLike | None = None
         self._changed = threading.Condition()
         self._waiting: tuple[int, Request] | None = None
+        self._chores: deque[Callable[[], None]] = deque()
         self._newest = 0
         self._closed = False
         self._thread: threading.Thread | None = None
@@ -166,6 +169,15 @@ class Runner:
             self._run(number, request)
         return number
 
+    def do_when_idle(self, chore: Callable[[], None]) -> None:
+        """Have something small done in the worker when no request waits; dropped by `close`."""
+        if self._thread is None:
+            chore()
+            return
+        with self._changed:
+            self._chores.append(chore)
+            self._changed.notify()
+
     def stop(self) -> None:
         """Drop what was asked for; a loop under way ends before its next pass."""
         with self._changed:
@@ -190,16 +202,20 @@ class Runner:
 
     def _work(self) -> None:
         while (job := self._next()) is not None:
-            self._run(*job)
+            job()
             # The request holds an image; it must not stay alive until the next one comes.
             del job
         self._predictor = None
 
-    def _next(self) -> tuple[int, Request] | None:
+    def _next(self) -> Callable[[], None] | None:
         with self._changed:
-            self._changed.wait_for(lambda: self._waiting is not None or self._closed)
+            self._changed.wait_for(
+                lambda: self._waiting is not None or self._chores or self._closed
+            )
+            if self._closed:
+                return None
             job, self._waiting = self._waiting, None
-            return None if self._closed else job
+            return self._chores.popleft() if job is None else partial(self._run, *job)
 
     def _run(self, number: int, request: Request) -> None:
         try:

@@ -222,9 +222,9 @@ class Session:
         edit.apply()
         self._history.extend(edit)
 
-    def ask_for(self, scene: Scene, clicks: Clicks, previous: Patch) -> None:
+    def ask_for(self, scene: Scene, clicks: Clicks, previous: Patch, view: Window) -> None:
         """Ask for the mask of an object that is not the current one; `travel` gets the answer."""
-        self._ask(Request(self._engine, scene.source, clicks, previous))
+        self._ask(Request(self._engine, scene.source, clicks, previous, view))
 
     def look(self, engine: Hashable) -> bool:
         """Run the inner loop of the newest click again, as `engine` has it, to be looked at.
@@ -339,6 +339,8 @@ class Session:
             self._history.record(self._state, edit)
         self._waiting_store = None
         self._state = state
+        for kept in self._history.retire(state):
+            self._runner.do_when_idle(kept.shrink)
         # Told before asking: in a synchronous run the answer comes inside `_submit`.
         self.object_changed.emit(state)
         if state.clicks and state.answer is None:

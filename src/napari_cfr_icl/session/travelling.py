@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING
 from psygnal import Signal
 
 from napari_cfr_icl._errors import CfrIclError, MaskError
-from napari_cfr_icl.engine.clicks import Clicks
 from napari_cfr_icl.session.labels import object_around, writing
 from napari_cfr_icl.session.objects import ObjectState
-from napari_cfr_icl.session.propagation import Limits, Reason, Report, Station
+from napari_cfr_icl.session.propagation import Limits, Reason, Report, Station, handed_on
 from napari_cfr_icl.session.runner import Failed, Finished, Message, Stepped
 
 if TYPE_CHECKING:
@@ -192,7 +191,7 @@ class Traveller:
             else:
                 self._end("met")
         else:
-            self._session.ask_for(journey.here.scene, Clicks(), journey.mask)
+            self._session.ask_for(journey.here.scene, *handed_on(journey.mask))
         return journey.has_answered
 
     def _judge(self, journey: _Journey) -> None:
@@ -205,7 +204,7 @@ class Traveller:
         if not mask.values.any():
             self._end("ended")
         elif journey.limits is None or journey.label is None:
-            self._settle(journey, station, answer.probabilities)
+            self._settle(journey, station, mask)
         elif not journey.limits.allow(journey.mask, mask):
             self._end("changed")
         else:

@@ -1,0 +1,137 @@
+"""How long the screen keeps its user waiting while the network works: gaps in a pulse.
+
+A timer of the screen's thread beats every 5 ms. The longest time between two beats is the longest
+that a mouse click would have waited. The bar is 50 ms on a machine that does nothing else.
+
+    scripts/with_display.sh --virtual python benchmarks/heartbeat.py [--clicks 50] [--planes 50]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import napari
+import numpy as np
+from qtpy.QtCore import Qt
+
+from napari_cfr_icl import samples
+from napari_cfr_icl.gui.hand import Hand
+from napari_cfr_icl.gui.pulse import Pulse, percentile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PLUGIN, WIDGET = "napari-cfr-icl", "Segment with clicks"
+BAR = 50
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table; milliseconds."""
+
+    what: str
+    beats: int
+    p50: float
+    p99: float
+    longest: float
+    over: int
+
+
+def main() -> None:
+    """Run both cases and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--clicks", type=int, default=50)
+    parser.add_argument("--planes", type=int, default=50)
+    options = parser.parse_args()
+    rows = [measure("loading the model", load)]
+    rows += [measure(f"{options.clicks} clicks, 512 x 512", lambda: click(options.clicks))]
+    rows += [measure(f"{options.clicks} clicks, 2000 x 2000", lambda: click(options.clicks, 2000))]
+    rows += [measure(f"filling {options.planes} planes", lambda: fill(options.planes))]
+    print("| while | beats | p50 ms | p99 ms | longest ms | over 50 ms |")
+    print("|---|---|---|---|---|---|")
+    for row in rows:
+        print(
+            f"| {row.what} | {row.beats} | {row.p50:.1f} | {row.p99:.1f} | {row.longest:.0f} "
+            f"| {row.over} |"
+        )
+
+
+def measure(what: str, act: Callable[[], Pulse]) -> Row:
+    """The gaps of a case's pulse."""
+    gaps = act().gaps
+    over = sum(gap > BAR for gap in gaps)
+    return Row(what, len(gaps), percentile(gaps, 0.5), percentile(gaps, 0.99), max(gaps), over)
+
+
+def load() -> Pulse:
+    """The dock is open, and the model is loaded and warmed behind it."""
+    hand, pulse = opened(photo(512)), Pulse()
+    pulse.start()
+    hand.wait(lambda: hand.dock.controller.is_prepared)
+    return ended(hand, pulse)
+
+
+def click(count: int, side: int = 512) -> Pulse:
+    """Clicks here and there, every tenth of them followed by W."""
+    hand, pulse = opened(photo(side)), Pulse()
+    hand.wait(lambda: hand.dock.controller.is_prepared)
+    places = np.random.default_rng(0).uniform(0.1 * side, 0.9 * side, (count, 2))
+    pulse.start()
+    for number, (row, col) in enumerate(places, 1):
+        hand.click(row, col, positive=number % 4 != 3)
+        hand.wait_for_answer()
+        if number % 10 == 0:
+            hand.type(Qt.Key.Key_W)
+    return ended(hand, pulse)
+
+
+def fill(planes: int) -> Pulse:
+    """An object is filled through many planes."""
+    sample = samples.load("stack")
+    middle = sample.image[8]
+    stack = np.repeat(middle[np.newaxis], planes + 1, axis=0)
+    hand, pulse = opened(stack, contrast_limits=(140, 900)), Pulse()
+    hand.wait(lambda: hand.dock.controller.is_prepared)
+    hand.viewer.dims.set_current_step(0, 0)
+    label = int(np.bincount(sample.labels[8][sample.labels[8] > 0]).argmax())
+    hand.click(*np.argwhere(sample.labels[8] == label).mean(axis=0))
+    hand.wait_for_answer()
+    pulse.start()
+    hand.dock.stack.fill.click()
+    hand.wait_for_answer()
+    return ended(hand, pulse)
+
+
+def photo(side: int) -> np.ndarray:
+    """A photograph, repeated to fill a square."""
+    picture = samples.load("astronaut").image
+    times = -(-side // picture.shape[0])
+    return np.tile(picture, (times, times, 1))[:side, :side]
+
+
+def opened(image: np.ndarray, **options: object) -> Hand:
+    """A viewer with an image and the dock."""
+    viewer = napari.Viewer()
+    viewer.window.resize(1500, 950)
+    viewer.add_image(image, **options)
+    _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, WIDGET)
+    return Hand(viewer, dock)
+
+
+def ended(hand: Hand, pulse: Pulse) -> Pulse:
+    """Stop the pulse, then close everything."""
+    pulse.stop()
+    print(hand.dock.hint.text())
+    hand.viewer.close()
+    hand.session.close(timeout=60)
+    return pulse
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as choices:
+        os.environ["CFR_ICL_CONFIG"] = choices
+        main()
