@@ -17,6 +17,7 @@ from napari_cfr_icl import __version__
 from napari_cfr_icl.cli.demo import demo
 from napari_cfr_icl.cli.doctor import doctor
 from napari_cfr_icl.cli.models import app as models_app
+from napari_cfr_icl.cli.replay import replay
 from napari_cfr_icl.cli.segment import segment
 from napari_cfr_icl.cli.sentences import SentenceGroup
 from napari_cfr_icl.evaluation.commands import app as evaluation_app
@@ -56,6 +57,7 @@ def root(
 
 
 app.command()(segment)
+app.command()(replay)
 app.add_typer(models_app, name="models")
 app.add_typer(evaluation_app)
 app.add_typer(training_app, name="train")

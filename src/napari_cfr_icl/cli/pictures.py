@@ -92,6 +92,17 @@ def open_image(path: Path, axes: str | None, plane: tuple[int, ...] | None) -> I
     return ImageSource(list(opened.levels), rendering, chosen)
 
 
+def open_arrays(path: Path) -> Opened:
+    """Everything in an image file, in the file's own order.
+
+    Raises
+    ------
+    ImageError
+        When it is missing or unreadable.
+    """
+    return _open(path)
+
+
 def open_mask(path: Path, plane: tuple[int, ...] | None) -> NDArray[Any]:
     """A mask, or a plane of a stack of masks: (rows, columns), the file's own numbers.
 

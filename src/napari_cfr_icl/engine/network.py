@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_cfr_icl.engine.acceleration import Run, quickest
+from napari_cfr_icl.engine.acceleration import Run, accelerated, quickest
 from napari_cfr_icl.engine.device import pick_device, readable_memory_errors
 
 if TYPE_CHECKING:
@@ -42,6 +42,18 @@ class Network:
             self._run: Run = model.forward_maps
             if precision == "fast":
                 self.arithmetic, self._run = quickest(model, self.device)
+
+    def use(self, arithmetic: str) -> None:
+        """Compute in the arithmetic that a trial found before, on a device of this kind.
+
+        Raises
+        ------
+        RuntimeError
+            When this machine lacks it.
+        """
+        plain = arithmetic == "float32" and self.device.type == "cpu"
+        self._run = self._model.forward_maps if plain else accelerated(self._model, arithmetic)
+        self.arithmetic = arithmetic
 
     def nearest_size(self, size: tuple[int, int]) -> tuple[int, int]:
         """Find the input size closest to `size`, (rows, columns), that the network takes."""
