@@ -15,6 +15,7 @@ from copy import deepcopy
 import torch
 from torch import Tensor, nn
 
+from napari_cfr_icl.engine.attention import with_matrix_attention
 from napari_cfr_icl.engine.models import ClickModel, folded
 from napari_cfr_icl.engine.packed import packed
 from napari_cfr_icl.engine.quantised import with_int8_linears
@@ -117,6 +118,8 @@ def accelerated(model: ClickModel, way: str) -> Run:
     if way == "int8":
         copy = with_int8_linears(copy)
     copy = copy.to(dtype).to(memory_format=torch.channels_last)
+    if dtype != torch.float32 and next(model.parameters()).device.type == "cpu":
+        with_matrix_attention(copy)
     if copy.float32_parts:
         dtype = torch.float32
         copy.image_mean, copy.image_std = model.image_mean, model.image_std

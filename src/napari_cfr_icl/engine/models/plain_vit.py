@@ -218,8 +218,10 @@ class Backbone(nn.Module):
     def positions(self, rows: int, cols: int) -> Tensor:
         """Resize the position embedding to a grid: (1, rows, columns, dim)."""
         side = self._grid
-        stored = self.pos_embed[:, 1:].view(1, side, side, -1).permute(0, 3, 1, 2)
-        # Exact at the stored size: there every sample point of the bicubic falls on a token.
+        stored = self.pos_embed[:, 1:].view(1, side, side, -1)
+        if not is_traced() and (rows, cols) == (side, side):
+            return stored
+        stored = stored.permute(0, 3, 1, 2)
         resized = F.interpolate(stored, size=(rows, cols), mode="bicubic", align_corners=False)
         return resized.permute(0, 2, 3, 1)
 
@@ -267,13 +269,13 @@ class Attention(nn.Module):
 
     def __init__(self, dim: int, num_heads: int) -> None:
         super().__init__()
-        self._heads = num_heads
+        self.heads = num_heads
         self.qkv = nn.Linear(dim, 3 * dim)
         self.proj = nn.Linear(dim, dim)
 
     def forward(self, x: Tensor) -> Tensor:
         """Each token gathers from all tokens of its sample."""
-        qkv = self.qkv(x).unflatten(-1, (3, self._heads, -1))
+        qkv = self.qkv(x).unflatten(-1, (3, self.heads, -1))
         query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)  # (B, heads, tokens, dim / heads)
         seen = F.scaled_dot_product_attention(query, key, value)
         out: Tensor = self.proj(seen.transpose(1, 2).flatten(2))
