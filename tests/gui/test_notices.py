@@ -76,20 +76,6 @@ def test_a_labels_layer_that_cannot_be_written(hand, said):
     assert len(hand.session.state.clicks) == 1
 
 
-def test_all_ids_taken(hand, said):
-    labels = np.zeros(SHAPE, np.uint8)
-    labels[0, 0] = 255
-    hand.viewer.add_labels(labels, name="full")
-    hand.dock.labels.setCurrentText("full")
-    hand.dock.labels.activated.emit(hand.dock.labels.currentIndex())
-    hand.click(40, 60)
-    hand.wait_for_answer()
-    hand.type(Qt.Key.Key_W)
-    assert len(said()) == 1
-    assert said()[0].startswith("All ids of 'full' up to 255 are taken; convert it")
-    assert not (labels[30:50, 50:70]).any()
-
-
 def test_a_mask_wholly_on_other_objects(hand, said):
     hand.dock.controller.workspace.labels.data = np.full(SHAPE, 3, np.uint16)
     hand.click(40, 60)

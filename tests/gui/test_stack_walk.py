@@ -19,7 +19,10 @@ ROW, COL = 40, 60
 
 
 class Fading(DiskPredictor):
-    """Hands on a mask from the plane before as it is; from the plane `ends_at` on there is nothing, or twice as much."""
+    """Hands on a mask from the plane before as it is.
+
+    From the plane `ends_at` on there is nothing, from `bursts_at` on far too much.
+    """
 
     def __init__(self, ends_at=None, bursts_at=None, may_step=None):
         super().__init__(passes=1, may_step=may_step)

@@ -22,7 +22,6 @@ from napari_cfr_icl.gui.click_reader import ClickReader
 from napari_cfr_icl.gui.courier import Courier
 from napari_cfr_icl.gui.grabbing import Grabber
 from napari_cfr_icl.gui.label_target import LabelStore
-from napari_cfr_icl.gui.notices import show_error
 from napari_cfr_icl.gui.planes import data_shape
 from napari_cfr_icl.gui.predictors import EngineChoice, PredictorMaker
 from napari_cfr_icl.gui.screen import Screen, plane_of
@@ -181,7 +180,7 @@ class Controller:
         session.object_changed.connect(self._on_object_changed)
         session.busy_changed.connect(dock.show_busy)
         session.preparing_changed.connect(self.screen.show_preparing)
-        session.failed.connect(show_error)
+        session.failed.connect(self.screen.show_trouble)
         self._reader.taking.connect(self._on_prepare)
         self._reader.added.connect(self._on_click_added)
         workspace.clicks_changed.connect(self._reader.read)

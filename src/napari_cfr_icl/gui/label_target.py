@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from napari_cfr_icl._errors import OutputError
 from napari_cfr_icl.engine.windows import Patch, Window
+from napari_cfr_icl.gui.label_mending import check_writable, ids_taken
 from napari_cfr_icl.gui.planes import LayerPlane, on_grid, plane_to_plane, resampled, same_plane
 
 STRIP_PIXELS = 1 << 24
@@ -81,10 +82,7 @@ class LabelTarget:
             self._highest = _highest_label(self.layer.data)
         limit = np.iinfo(self.layer.dtype).max
         if self._highest >= limit:
-            raise OutputError(
-                f"All ids of {self.layer.name!r} up to {limit} are taken; convert it to a wider "
-                "type (right click on it, Convert data type), or choose another labels layer."
-            )
+            raise ids_taken(self.layer)
         return self._highest + 1
 
     def took(self, label: int) -> None:
@@ -167,10 +165,7 @@ class LabelStore:
             When the layer is locked, or its array does not take values.
         """
         layer = self._target.layer
-        if not layer.editable:
-            raise OutputError(
-                f"The labels layer {layer.name!r} cannot be edited; choose another one."
-            )
+        check_writable(layer)
         # Napari keeps the indices for its own undo; half the bytes do as well.
         rows, cols = (places.astype(np.int32) for places in np.nonzero(changed))
         indices = [np.full(rows.shape, i, np.int32) for i in self._plane.index]

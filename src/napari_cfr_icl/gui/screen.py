@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from napari_cfr_icl._errors import CfrIclError
 from napari_cfr_icl.engine.clicks import Clicks
 from napari_cfr_icl.gui import wording
+from napari_cfr_icl.gui.label_mending import Mendable
 from napari_cfr_icl.gui.notices import show_error
 from napari_cfr_icl.gui.planes import LayerPlane
 from napari_cfr_icl.gui.workspace import Workspace
@@ -82,11 +83,28 @@ class Screen:
         self.dock.show_hint(why)
 
     def attempt(self, call: Callable[[], None]) -> None:
-        """Do what the user asked for; a trouble of theirs becomes one sentence."""
+        """Do what the user asked for; a trouble of theirs becomes one sentence, or a question."""
+        self.dock.question.take_back()
         try:
             call()
+        except Mendable as error:
+            self._ask_to_mend(error, call)
         except CfrIclError as error:
             show_error(error)
+
+    def show_trouble(self, error: Exception) -> None:
+        """Say what went wrong with something that nobody waits for any more."""
+        if isinstance(error, Mendable):
+            self._ask_to_mend(error, self.show_hint)
+        else:
+            show_error(error)
+
+    def _ask_to_mend(self, trouble: Mendable, again: Callable[[], None]) -> None:
+        def then() -> None:
+            self.attempt(trouble.mend)
+            self.attempt(again)
+
+        self.dock.question.ask(str(trouble), trouble.cure, then)
 
     def is_on_image(self, state: ObjectState) -> bool:
         """Whether an object lies on the image that is worked on."""

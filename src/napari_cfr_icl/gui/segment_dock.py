@@ -12,6 +12,7 @@ from napari_cfr_icl.gui.click_layer import is_objects
 from napari_cfr_icl.gui.controller import Controller
 from napari_cfr_icl.gui.layer_combo import LayerCombo
 from napari_cfr_icl.gui.panels import EnginePanel, LoopPanel, ObjectPanel
+from napari_cfr_icl.gui.question import QuestionRow
 from napari_cfr_icl.gui.section import Section
 from napari_cfr_icl.gui.stack_panel import StackPanel
 from napari_cfr_icl.gui.work_panel import OfferRow, WorkPanel
@@ -62,6 +63,7 @@ class SegmentDock(QWidget):
         font.setBold(True)
         self.hint.setFont(font)
         self.busy = BusyStrip()
+        self.question = QuestionRow()
 
     def _build_layers(self, viewer: napari.Viewer) -> None:
         self.image = LayerCombo(viewer.layers, _is_image)
@@ -79,6 +81,7 @@ class SegmentDock(QWidget):
         layout.setSpacing(8)
         layout.addWidget(self.hint)
         layout.addWidget(self.busy)
+        layout.addWidget(self.question)
         layout.addWidget(self.offer)
         layout.addLayout(layers)
         layout.addWidget(self.object)
