@@ -1,7 +1,7 @@
 """Make the pictures of the documentation: drives the real dock, so that they never go stale.
 
 Run it with a display, or under a virtual one: scripts/with_display.sh --virtual python
-scripts/screenshots.py [FOLDER]
+scripts/screenshots.py [FOLDER [NAME...]]
 """
 
 from __future__ import annotations
@@ -10,18 +10,27 @@ import os
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import napari
 import numpy as np
+import tifffile
 from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QScrollArea
 
 from napari_cfr_icl import samples
 from napari_cfr_icl.gui.canvas import look_at
-from napari_cfr_icl.gui.demo import open_sample, segment
+from napari_cfr_icl.gui.demo import PLUGIN, open_sample, segment
+from napari_cfr_icl.gui.tuning_look_panel import STEPS_SHOWN
+from napari_cfr_icl.training import recipes
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from napari_cfr_icl.gui.hand import Hand
+
+LONG = 1800.0
+"""Seconds that a search or a run may take on a slow machine."""
 
 FOLDER = Path(__file__).parents[1] / "docs" / "images"
 
@@ -59,17 +68,85 @@ def click(hand: Hand, row: float, col: float, positive: bool = True) -> None:
     hand.wait_for_answer()
 
 
+def tuning_look(hand: Hand) -> None:
+    """The inner loop of a click, and a threshold that was dragged."""
+    dock = add_dock(hand, "Tune refinement")
+    click(hand, 300, 250)
+    hand.wait(lambda: dock.looker.look is not None and dock.looker.look.steps == STEPS_SHOWN)
+    dock.look.steps.setValue(6)
+    dock.look.unit.setCurrentText("px")
+    dock.look.threshold.setValue(0.8 * min(dock.looker.look.changes[:3]))
+    dock.look.scrubber.setValue(2)
+
+
+def tuning_search(hand: Hand) -> None:
+    """A search on some nuclei, when it is over."""
+    truth = samples.load("nuclei").labels
+    hand.viewer.add_labels(truth, name="finished", opacity=0.4)
+    dock = add_dock(hand, "Tune refinement")
+    dock.tabs.setCurrentIndex(1)
+    dock.search.source.labels.setCurrentText("finished")
+    dock.search.objects.setValue(12)
+    dock.search.max_clicks.setValue(8)
+    dock.search.start.click()
+    hand.wait(lambda: not dock.searcher.is_running, LONG)
+
+
+def training(hand: Hand) -> None:
+    """A short run on tiles of the field of nuclei, while it is under way."""
+    place = Path(tempfile.mkdtemp())
+    sample = samples.load("nuclei")
+    for part, values in (("images", sample.image), ("labels", sample.labels)):
+        (place / "nuclei" / part).mkdir(parents=True)
+        rows, cols = (side // 3 for side in values.shape[:2])
+        for number in range(9):
+            top, left = (number // 3) * rows, (number % 3) * cols
+            tile = values[top : top + rows, left : left + cols]
+            tifffile.imwrite(place / "nuclei" / part / f"field-{number}.tif", tile)
+    (place / "nuclei" / "labels" / "field-8.tif").unlink()
+    dock = add_dock(hand, "Train a model")
+    dock.data.source.use_folder.click()
+    dock.data.source.path.setText(str(place / "nuclei"))
+    dock.data.check.click()
+    hand.wait(lambda: dock.settings.suggest.isEnabled() and dock.data.check.isEnabled(), LONG)
+    hand.wait(lambda: bool(dock.settings.suggestion.text()), LONG)
+    hand.wait(lambda: not dock.suggester.is_running, LONG)
+    shorter = ["data.side=160", "schedule.batch=2", "schedule.steps=60", "validation.every=8"]
+    few = ["validation.objects=5", "validation.max_clicks=5", "validation.gate_objects=5"]
+    options = recipes.with_assignments(dock.settings.options(), [*shorter, *few])
+    dock.settings.form.show_options(options)
+    dock.progress.folder.setText(str(place / "runs" / "nuclei"))
+    dock.progress.start.click()
+    hand.wait(lambda: dock.trainer.watch is not None, LONG)
+    hand.wait(lambda: max(dock.trainer.watch.curves.rounds, default=0) >= 40, LONG)
+    dock.data.setMaximumHeight(260)
+    dock.trainer.watch.process.kill()
+    scroll = dock.findChild(QScrollArea)
+    scroll.verticalScrollBar().setValue(scroll.verticalScrollBar().maximum())
+
+
+def add_dock(hand: Hand, name: str) -> Any:
+    """Open another dock of ours in front of the first."""
+    _, dock = hand.viewer.window.add_plugin_dock_widget(PLUGIN, name, tabify=True)
+    dock.parentWidget().raise_()
+    return dock
+
+
 PICTURES = {
     "dock-photo": ("photo", photo),
     "dock-fluorescence": ("fluorescence", fluorescence),
     "inner-loop": ("photo", inner_loop),
+    "tuning-look": ("photo", tuning_look),
+    "tuning-search": ("fluorescence", tuning_search),
+    "training-dock": ("fluorescence", training),
 }
 
 
-def main(folder: Path) -> None:
-    """Make all pictures in `folder`."""
+def main(folder: Path, names: Sequence[str] = ()) -> None:
+    """Make all pictures in `folder`, or those that are named."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name, (key, act) in PICTURES.items():
+    for name in names or PICTURES:
+        key, act = PICTURES[name]
         viewer = napari.Viewer()
         hand = open_sample(viewer, key)
         act(hand)
@@ -81,4 +158,4 @@ if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as choices:
         # Whatever the person at this machine has chosen, the pictures show the defaults.
         os.environ["CFR_ICL_CONFIG"] = choices
-        main(Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER)
+        main(Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER, sys.argv[2:])

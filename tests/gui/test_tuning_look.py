@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 
-from blobs import TINY_MODEL, blobs
+from blobs import blobs
+from chosen import choose_tiny_model
 from napari_cfr_icl.engine.settings import Refinement
 from napari_cfr_icl.gui.hand import LEFT, PLAIN, _move
 from napari_cfr_icl.gui.predictors import EngineChoice
@@ -18,20 +19,13 @@ from napari_cfr_icl.gui.tuning_look import in_words
 from napari_cfr_icl.gui.tuning_look_panel import PIXELS, SHARE, STEPS_SHOWN
 from napari_cfr_icl.gui.tuning_looker import LAYER_NAME
 from napari_cfr_icl.gui.tuning_presets import load_presets
-from napari_cfr_icl.session.preferences import load_preferences, preferences_file
+from napari_cfr_icl.session.preferences import load_preferences
 
 
 @pytest.fixture
-def tiny(own_preferences):
-    """The tiny network is the one that the user chose."""
-    file = preferences_file()
-    file.parent.mkdir(parents=True)
-    file.write_text(json.dumps({"model": str(TINY_MODEL), "device": "cpu"}))
-
-
-@pytest.fixture
-def hand(viewer, open_dock, tiny):
+def hand(viewer, open_dock):
     """The dock on a picture of blobs."""
+    choose_tiny_model()
     picture, _ = blobs(3)
     viewer.add_image(picture, name="blobs", rgb=True)
     hand = open_dock(viewer)
@@ -81,7 +75,7 @@ def ran(hand, policy):
     assert session.look(replace(choice, refinement=policy))
     hand.wait(lambda: None in answers)
     session.looked.disconnect(answers.append)
-    return answers[-2].passes, answers[-2].probabilities.threshold(0.5).full()
+    return answers[-2].passes, answers[-2].mask().full()
 
 
 def test_scrubbing_shows_the_mask_of_each_step(hand, looked):
@@ -94,27 +88,24 @@ def test_scrubbing_shows_the_mask_of_each_step(hand, looked):
         assert np.array_equal(seen[-1], look.mask(step).full())
         assert f"{seen[-1].sum()} px" in looked.look.step_text.text()
         QTest.keyClick(scrubber, Qt.Key.Key_Right)
-    changed = tuple(int((a != b).sum()) for a, b in zip(seen, seen[1:], strict=False))
+    changed = tuple(int((a != b).sum()) for a, b in pairwise(seen))
     assert changed == look.changes
     assert max(changed) > 0
 
 
-@pytest.mark.parametrize(
-    "policy",
-    [
-        pytest.param({"steps": 0}, id="std"),
-        pytest.param({"steps": 3}, id="cfr-3"),
-        pytest.param({"steps": 6, "adaptive": True, "threshold_pixels": 4}, id="pixels"),
-        pytest.param({"steps": 6, "adaptive": True, "threshold_fraction": 0.05}, id="share"),
-        pytest.param({"steps": 4, "first_clicks": 0}, id="unrefined"),
-    ],
-)
-def test_the_dock_says_where_the_program_really_stops(hand, looked, policy):
-    wanted = replace(Refinement(threshold_pixels=0, rezoom=True), **policy)
-    stopping = looked.looker.look.stop(wanted)
-    passes, mask = ran(hand, wanted)
-    assert stopping.steps + 1 == passes
-    assert np.array_equal(looked.looker.look.mask(stopping.kept).full(), mask)
+def test_the_dock_says_where_the_program_really_stops(hand, looked):
+    look = looked.looker.look
+    for policy in (
+        {"steps": 2},
+        {"steps": 6, "adaptive": True, "threshold_pixels": 4},
+        {"steps": 6, "adaptive": True, "threshold_fraction": 0.05},
+        {"steps": 4, "first_clicks": 0},
+    ):
+        wanted = replace(Refinement(threshold_pixels=0, rezoom=True), **policy)
+        stopping = look.stop(wanted)
+        passes, mask = ran(hand, wanted)
+        assert stopping.steps + 1 == passes
+        assert np.array_equal(look.mask(stopping.kept).full(), mask)
 
 
 def test_dragging_the_line_moves_the_stop_and_use_this_makes_it_so(hand, looked):
@@ -143,15 +134,11 @@ def test_dragging_the_line_moves_the_stop_and_use_this_makes_it_so(hand, looked)
     assert hand.session.state.answer.stopped == "converged"
 
 
-def test_a_click_on_a_bar_shows_that_step(looked):
-    plot = looked.look.plot
-    plot.draw()
-    QTest.mouseClick(plot, LEFT, PLAIN, on_canvas(plot, 4, 0.5))
-    assert looked.look.scrubber.value() == 4
-
-
-def test_the_unit_can_be_changed_and_the_stop_stays(looked):
+def test_a_bar_shows_its_step_and_the_unit_can_be_changed(looked):
     panel, look = looked.look, looked.looker.look
+    panel.plot.draw()
+    QTest.mouseClick(panel.plot, LEFT, PLAIN, on_canvas(panel.plot, 4, 0.5))
+    assert panel.scrubber.value() == 4
     panel.steps.setValue(6)
     panel.unit.setCurrentText(PIXELS)
     panel.threshold.setValue(9)
@@ -172,7 +159,7 @@ def test_looking_leaves_the_object_as_it_was_and_ends_with_it(hand, looked):
     assert hand.session.state.answer is state.answer
 
 
-def test_plots_follow_the_theme(hand, looked):
+def test_plots_follow_the_theme_and_closing_either_dock_is_clean(hand, looked):
     def colours():
         return looked.look.plot.figure.get_facecolor(), looked.search.plot.figure.get_facecolor()
 
@@ -182,9 +169,6 @@ def test_plots_follow_the_theme(hand, looked):
     light = colours()
     assert sum(light[0][:3]) > 2 > sum(dark[0][:3])
     assert light[0] == light[1]
-
-
-def test_closing_either_dock_is_clean(hand, looked):
     hand.viewer.window.remove_dock_widget(hand.dock)
     hand.wait(lambda: looked.looker.dock is None)
     assert looked.looker.look is None

@@ -61,7 +61,8 @@ class LineProcess(QObject):
         if self._process is not None:
             raise RuntimeError("a command is under way")
         self._complaint = b""
-        process = QProcess(self)
+        # It has no parent: a process that is deleted while it runs says so on the console.
+        process = QProcess()
         process.setProgram(sys.executable)
         process.setArguments(["-m", "napari_cfr_icl", *arguments])
         process.started.connect(self._on_started)

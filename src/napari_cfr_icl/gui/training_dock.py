@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import napari
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QScrollArea, QVBoxLayout, QWidget
 
 from napari_cfr_icl._errors import CfrIclError, InputError
@@ -27,6 +28,9 @@ from napari_cfr_icl.gui.training_trainer import (
     new_run_folder,
 )
 from napari_cfr_icl.gui.training_watch import RunView
+
+WIDTH = 370
+"""Least width in pixels: nothing is cut off."""
 
 
 class TrainingDock(EndingDock):
@@ -51,8 +55,6 @@ class TrainingDock(EndingDock):
         self._lay_out()
         self._connect()
         self._show_last_run()
-        # With the whole window the dock goes without a ParentChange.
-        self.destroyed.connect(self.end)
 
     def close_work(self) -> None:
         """End what belongs to the dock. A run of training goes on."""
@@ -72,11 +74,12 @@ class TrainingDock(EndingDock):
         scroll = QScrollArea()
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QScrollArea.Shape.NoFrame)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         scroll.setWidget(inside)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(scroll)
-        self.setMinimumWidth(340)
+        self.setMinimumWidth(WIDTH)
 
     def _connect(self) -> None:
         self.data.check_requested.connect(self._on_check)

@@ -149,7 +149,6 @@ class Trainer(QObject):
 
     def close(self) -> None:
         """Look no more; the run goes on."""
-        self._timer.stop()
         self._starter.forget()
         self._collector.forget()
         self.watch = None

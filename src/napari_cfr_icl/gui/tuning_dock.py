@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import napari
-from qtpy.QtCore import QTimer
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QScrollArea, QTabWidget, QVBoxLayout, QWidget
 
 from napari_cfr_icl._errors import CfrIclError
@@ -20,6 +20,9 @@ from napari_cfr_icl.gui.tuning_presets import NamedPreset, save_preset
 from napari_cfr_icl.gui.tuning_search import Standings
 from napari_cfr_icl.gui.tuning_search_panel import SearchPanel
 from napari_cfr_icl.gui.tuning_searcher import Searcher, SearchJob
+
+WIDTH = 350
+"""Least width in pixels: nothing is cut off."""
 
 FINDING_PAUSE = 500
 """Milliseconds between two glances for the dock "Segment with clicks": napari tells nobody."""
@@ -47,8 +50,6 @@ class TuningDock(EndingDock):
         self._connect()
         self._on_glance()
         self._glance.start()
-        # With the whole window the dock goes without a ParentChange.
-        self.destroyed.connect(self.end)
 
     def close_work(self) -> None:
         """End the search, let go of the viewer."""
@@ -65,7 +66,7 @@ class TuningDock(EndingDock):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.tabs)
-        self.setMinimumWidth(320)
+        self.setMinimumWidth(WIDTH)
 
     def _connect(self) -> None:
         self._glance.timeout.connect(self._on_glance)
@@ -140,5 +141,6 @@ def _scrolling(widget: QWidget) -> QScrollArea:
     area = QScrollArea()
     area.setWidgetResizable(True)
     area.setFrameShape(QScrollArea.Shape.NoFrame)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
     area.setWidget(widget)
     return area

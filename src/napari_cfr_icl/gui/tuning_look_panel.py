@@ -29,7 +29,7 @@ from napari_cfr_icl.gui.use_row import UseRow
 STEPS_SHOWN = 8
 """Steps of the inner loop that are run to be looked at."""
 
-PIXELS, SHARE = "px", "% of the object"
+PIXELS, SHARE = "px", "% of it"
 NOTHING = "Click an object with “Segment with clicks”; its inner loop appears here."
 
 
@@ -116,6 +116,7 @@ class LookPanel(QWidget):
         self.threshold.setToolTip("The loop stops when a step changes less than this; 0: never.")
         self.unit = QComboBox()
         self.unit.addItems([PIXELS, SHARE])
+        self.unit.setToolTip("Pixels, or a share of the object's area.")
         self.guard = QCheckBox("Refuse a step that contradicts a click")
 
     def _lay_out(self) -> None:
@@ -128,6 +129,7 @@ class LookPanel(QWidget):
         form.addRow("Stop below", threshold)
         form.addRow(self.guard)
         layout = QVBoxLayout(self)
+        layout.setContentsMargins(6, 6, 6, 6)
         layout.addWidget(self.step_text)
         layout.addWidget(self.scrubber)
         layout.addWidget(self.plot)

@@ -88,6 +88,8 @@ class LoopPlot(ThemedCanvas):
                 fontsize=7,
                 fontweight="bold" if step == drawing.shown else "normal",
                 color=self.colours.text,
+                bbox={"facecolor": self.colours.background, "alpha": 0.7, "pad": 0.5, "lw": 0},
+                zorder=5,
             )
         top = max([*drawing.changes, *(limit or 0 for limit in drawing.limits), 1])
         axes.set(xlim=(0.4, len(drawing.changes) + 0.6), ylim=(0, 3 * top), xticks=list(steps))
