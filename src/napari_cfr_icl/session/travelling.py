@@ -15,7 +15,7 @@ from napari_cfr_icl._errors import CfrIclError, MaskError
 from napari_cfr_icl.session.labels import object_around, writing
 from napari_cfr_icl.session.objects import ObjectState
 from napari_cfr_icl.session.propagation import Limits, Reason, Report, Station, handed_on
-from napari_cfr_icl.session.runner import Failed, Finished, Message, Stepped
+from napari_cfr_icl.session.runner import Failed, Message, Stepped
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -148,10 +148,10 @@ class Traveller:
         if journey is None:
             return
         match message:
-            case Stepped(answer=answer):
-                journey.answer = answer
-            case Finished():
-                journey.has_answered = True
+            case Stepped(answer=answer) if not journey.has_answered:
+                # The first pass is the answer: more of them lean on the mask of the other plane
+                # again, and find less (benchmarks/stack.py).
+                journey.answer, journey.has_answered = answer, True
                 self._go_on()
             case Failed(error=error):
                 self._fail(error)
