@@ -20,6 +20,7 @@ from napari_cfr_icl.gui.bindings import Keys
 from napari_cfr_icl.gui.click_layer import TAG
 from napari_cfr_icl.gui.click_reader import ClickReader
 from napari_cfr_icl.gui.courier import Courier
+from napari_cfr_icl.gui.folder_walk import FolderWalk
 from napari_cfr_icl.gui.grabbing import Grabber
 from napari_cfr_icl.gui.label_target import LabelStore
 from napari_cfr_icl.gui.planes import data_shape
@@ -80,6 +81,7 @@ class Controller:
         self._prepare = _single_shot(dock, PREPARE_PAUSE, self._on_prepare)
         self._connect()
         self.work = WorkDesk(self.screen, maker)
+        self.folder = FolderWalk(self.screen, self.work.recorder, self.write)
         dock.image.choose(dock.image.layer)
         self._use_image(dock.image.layer)
         self._prepare.start()
@@ -99,6 +101,7 @@ class Controller:
             return
         self._closed = True
         self._courier.close()
+        self.folder.close()
         self.work.close()
         self._walk.close()
         self._disconnect()

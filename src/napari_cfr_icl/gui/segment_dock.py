@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QFormLayout, QLabel, QScrollArea, QVBoxLayout, QWidge
 from napari_cfr_icl.gui.busy_strip import BusyStrip
 from napari_cfr_icl.gui.click_layer import is_objects
 from napari_cfr_icl.gui.controller import Controller
+from napari_cfr_icl.gui.folder_panel import FolderPanel
 from napari_cfr_icl.gui.layer_combo import LayerCombo
 from napari_cfr_icl.gui.panels import EnginePanel, LoopPanel, ObjectPanel
 from napari_cfr_icl.gui.question import QuestionRow
@@ -48,6 +49,7 @@ class SegmentDock(QWidget):
         self.loop = LoopPanel()
         self.offer = OfferRow()
         self.work = WorkPanel()
+        self.folder = FolderPanel()
         self.engine = EnginePanel(preferences)
         self._lay_out()
         self.controller = Controller(viewer, self, preferences)
@@ -90,6 +92,7 @@ class SegmentDock(QWidget):
         layout.addWidget(Section("Refinement of the last click", self.loop, opened=True))
         layout.addWidget(Section("Model and method", self.engine, opened=True))
         layout.addWidget(Section("Save and export", self.work, opened=True))
+        layout.addWidget(Section("Folder of images", self.folder, opened=False))
         layout.addWidget(Section("Mouse", _mouse_help(), opened=False))
         layout.addStretch(1)
         scroll = QScrollArea()

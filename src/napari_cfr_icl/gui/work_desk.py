@@ -19,7 +19,7 @@ from napari_cfr_icl.gui.notices import show_error
 from napari_cfr_icl.gui.screen import Screen
 from napari_cfr_icl.gui.work_export import chosen_path, export_layer
 from napari_cfr_icl.gui.work_files import FileWork
-from napari_cfr_icl.gui.work_recorder import KEPT_IN, Recorder
+from napari_cfr_icl.gui.work_recorder import KEPT_IN, Recorder, path_of
 from napari_cfr_icl.gui.work_restorer import Arrays, Restorer, labels_of
 from napari_cfr_icl.session.identity import identify
 from napari_cfr_icl.session.journal import discard, read_journal, unfinished
@@ -283,7 +283,7 @@ class WorkDesk:
     def _folder(self) -> Path:
         """Where the image lies, if it lies anywhere."""
         image = self._workspace.image
-        path = None if image is None else image.source.path
+        path = None if image is None else path_of(image)
         return Path(path).parent if path else Path.cwd()
 
     def _attempt(self, call: Callable[[], None]) -> None:

@@ -10,6 +10,7 @@ from napari.layers import Image, Labels
 from napari_cfr_icl._errors import OutputError
 from napari_cfr_icl.exports.label_image import LabelImage
 from napari_cfr_icl.exports.writing import FORMATS, check_suffix, export
+from napari_cfr_icl.gui.work_recorder import path_of
 
 
 def label_image(layer: Labels, image_name: str) -> LabelImage:
@@ -43,7 +44,7 @@ def export_layer(path: Path, layer: Labels, image: Image | None) -> int:
 
     The file of the image itself is never written over.
     """
-    source = None if image is None else image.source.path
+    source = None if image is None else path_of(image)
     if source is not None and Path(source).resolve() == path.resolve():
         raise OutputError(f"{path} is the image itself: choose another name.")
     name = Path(source).name if source else "image" if image is None else image.name

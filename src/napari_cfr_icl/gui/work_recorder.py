@@ -29,6 +29,9 @@ from napari_cfr_icl.session.work import (
     edit_event,
 )
 
+PATH = "cfr_icl_path"
+"""In an image layer's metadata: its file, where napari has not opened it itself."""
+
 KEPT_IN = "cfr_icl_journal"
 """In a layer's metadata: the journal that has what was done to it, once the dock is closed."""
 
@@ -85,7 +88,7 @@ class Recorder:
         """The keeper of the work on an image; a new one knows the image in a while."""
         if image.unique_id not in self._keepers:
             data = image.data[0] if image.multiscale else image.data
-            path = image.source.path
+            path = path_of(image)
             work = Work(ImageIdentity(image.name, path, tuple(data.shape), "", ""))
             self._keepers[image.unique_id] = Keeper(work, self._files, self._failed)
             self._files.submit(_identify, work, data)
@@ -124,6 +127,16 @@ class Recorder:
             self.watch(layer)
             self._numbers[image.unique_id, layer.unique_id] = number
         self._keepers[image.unique_id].begin_anew()
+
+    def release(self, image: Image, layer: Labels) -> None:
+        """Let go of the work on an image that is kept elsewhere now, and of its labels."""
+        self.settle()
+        keeper = self._keepers.pop(image.unique_id, None)
+        if keeper is not None:
+            keeper.close(keep=False)
+        self._numbers = {key: n for key, n in self._numbers.items() if key[0] != image.unique_id}
+        self._taken_back.clear()
+        self.forget(layer)
 
     def settle(self) -> None:
         """Write down what has changed and belongs to no object: painting, undo, redo."""
@@ -278,6 +291,12 @@ class Recorder:
             return self._workspace.image
         layers = self._workspace.viewer.layers
         return next((lay for lay in layers if lay.unique_id == state.scene.plane[0]), None)
+
+
+def path_of(image: Image) -> str | None:
+    """The file of an image layer, if it has one."""
+    path = image.metadata.get(PATH) or image.source.path
+    return None if path is None else str(path)
 
 
 def _identify(work: Work, data: Any) -> None:

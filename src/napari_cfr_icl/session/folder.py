@@ -1,0 +1,179 @@
+"""A folder of images that are worked through one by one: what there is, and what is done.
+
+Beside the labels lies a small file that says which images are finished, so that the folder can be
+opened again another day. The images themselves are only ever read.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import imageio.v3 as iio
+import numpy as np
+import tifffile
+
+from napari_cfr_icl._errors import ImageError, InputError, OutputError
+from napari_cfr_icl.zoo.writing import explain_write_failure, whole_or_nothing
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp", ".npy")
+"""Endings of the files that are taken for images."""
+
+# What the readers were seen to raise for files with bytes changed or missing.
+_DAMAGE = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    tifffile.TiffFileError,
+)
+
+LABELS_ENDING = "_labels.tif"
+STATE_NAME = "cfr-icl-folder.json"
+
+
+class ImageFolder:
+    """The images of a folder, in the order that people count, and which of them are finished.
+
+    Parameters
+    ----------
+    path : Path
+        The folder; files that end in _labels.tif are labels and not listed.
+    labels : Path, optional
+        Where labels and state are kept; in the folder itself by default.
+
+    Raises
+    ------
+    InputError
+        When the folder cannot be read, or holds no image.
+    """
+
+    def __init__(self, path: Path, labels: Path | None = None) -> None:
+        self.path = path
+        self.labels_folder = labels or path
+        try:
+            found = [file for file in path.iterdir() if _is_image(file)]
+        except OSError as error:
+            raise InputError(f"{path} cannot be read ({error.strerror or error}).") from error
+        if not found:
+            raise InputError(f"There is no image in {path}: {', '.join(SUFFIXES)} are looked for.")
+        self.images = tuple(sorted(found, key=_as_people_count))
+        self.finished: set[str] = set()
+        self.last: str | None = None
+        self._read_state()
+
+    def labels_path(self, image: Path) -> Path:
+        """Where the labels of an image are kept; never an image of the folder."""
+        same_stem = [other for other in self.images if other.stem == image.stem]
+        stem = image.stem if len(same_stem) == 1 else image.name
+        return self.labels_folder / f"{stem}{LABELS_ENDING}"
+
+    def next_index(self, index: int, step: int, *, unfinished: bool = False) -> int | None:
+        """The image before or after one, perhaps only among those not finished; None at the end."""
+        index += step
+        while 0 <= index < len(self.images):
+            if not unfinished or self.images[index].name not in self.finished:
+                return index
+            index += step
+        return None
+
+    @property
+    def first_index(self) -> int:
+        """Where to begin: the image where the work was left, or the first unfinished one."""
+        names = [image.name for image in self.images]
+        if self.last in names:
+            return names.index(self.last)
+        found = self.next_index(-1, 1, unfinished=True)
+        return 0 if found is None else found
+
+    def save_state(self) -> None:
+        """Keep what is finished.
+
+        Raises
+        ------
+        OutputError
+            When it cannot be written.
+        """
+        state = {"finished": sorted(self.finished), "last": self.last}
+        try:
+            self.labels_folder.mkdir(parents=True, exist_ok=True)
+            with whole_or_nothing(self.labels_folder / STATE_NAME) as part:
+                part.write_text(json.dumps(state, indent=1) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise OutputError(explain_write_failure(error, self.labels_folder)) from error
+
+    def _read_state(self) -> None:
+        try:
+            state: Any = json.loads((self.labels_folder / STATE_NAME).read_text(encoding="utf-8"))
+            self.finished = {str(name) for name in state["finished"]}
+            self.last = None if state["last"] is None else str(state["last"])
+        except (OSError, ValueError, LookupError, TypeError):
+            # None yet, or damaged: then nothing is known to be finished, and nothing is lost.
+            return
+
+
+def read_image(path: Path) -> NDArray[Any]:
+    """The pixels of an image as napari reads them.
+
+    Raises
+    ------
+    ImageError
+        When the file is missing, damaged or no image.
+    """
+    try:
+        pixels: NDArray[Any] = np.asarray(_read(path))
+    except _DAMAGE as error:
+        raise ImageError(
+            f"{path.name} cannot be read and is left out: it is damaged or no image."
+        ) from error
+    if pixels.ndim < 2 or 0 in pixels.shape or pixels.dtype.kind not in "buif":
+        raise ImageError(f"{path.name} holds no picture and is left out.")
+    return pixels
+
+
+def read_labels(path: Path) -> NDArray[Any] | None:
+    """Labels that were kept, or None where there are none yet.
+
+    Raises
+    ------
+    ImageError
+        When the file is damaged, or holds no whole numbers.
+    """
+    if not path.exists():
+        return None
+    labels = read_image(path)
+    if labels.dtype.kind not in "ui":
+        raise ImageError(f"{path.name} holds no labels and is left as it is.")
+    return labels
+
+
+def _read(path: Path) -> Any:
+    suffix = path.suffix.lower()
+    if suffix == ".npy":
+        return np.load(path, allow_pickle=False)
+    # The reader by name: the others guess, and warn of what they are.
+    return iio.imread(path, plugin="tifffile" if suffix in (".tif", ".tiff") else "pillow")
+
+
+def _is_image(file: Path) -> bool:
+    name = file.name.lower()
+    kind = name.endswith(SUFFIXES) and not name.endswith(LABELS_ENDING)
+    return kind and not name.startswith(".") and file.is_file()
+
+
+def _as_people_count(file: Path) -> list[tuple[int, str]]:
+    """Image 9 before image 10."""
+    parts = re.split(r"(\d+)", file.name.lower())
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
