@@ -51,7 +51,6 @@ def wait(until):
 @pytest.fixture(autouse=True)
 def own_machine(tmp_path, monkeypatch):
     """No run or model of a test outlasts it."""
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "models"))
     yield
     for path in tmp_path.rglob(training_process.MARK):
@@ -217,7 +216,7 @@ def test_what_ends_a_run_is_one_sentence(dock, tmp_path, spoil, values, sentence
 
 def test_a_full_disk_and_little_memory_are_said(dock, monkeypatch, tmp_path):
     limited = training_process._HELPER.replace(
-        "os.nice(10)",
+        "os.nice(5)",
         "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))",
     )
     monkeypatch.setattr(training_process, "_HELPER", limited)

@@ -14,8 +14,8 @@ from contextlib import suppress
 
 from qtpy.QtCore import QObject, QProcess, Signal
 
-NICENESS = 10
-"""How far the process stands back behind napari, where the system knows such numbers."""
+NICENESS = 5
+"""How far a long command stands back behind napari, where the system knows such numbers."""
 
 _PATIENCE = 5000
 
@@ -30,13 +30,16 @@ class LineProcess(QObject):
     ----------
     parent : QObject, optional
         What it ends with.
+    niceness : int
+        How far the commands stand back behind napari.
     """
 
     said = Signal(object)
     ended = Signal(str)
 
-    def __init__(self, parent: QObject | None = None) -> None:
+    def __init__(self, parent: QObject | None = None, niceness: int = 0) -> None:
         super().__init__(parent)
+        self._niceness = niceness
         self._process: QProcess | None = None
         self._complaint = b""
 
@@ -84,10 +87,10 @@ class LineProcess(QObject):
         process.deleteLater()
 
     def _on_started(self) -> None:
-        if self.pid and hasattr(os, "setpriority"):
+        if self._niceness and self.pid and hasattr(os, "setpriority"):
             # The process may have ended already.
             with suppress(OSError):
-                os.setpriority(os.PRIO_PROCESS, self.pid, NICENESS)
+                os.setpriority(os.PRIO_PROCESS, self.pid, self._niceness)
 
     def _on_output(self) -> None:
         while self._process is not None and self._process.canReadLine():

@@ -15,7 +15,7 @@ from qtpy.QtCore import QObject, Signal
 from napari_cfr_icl._errors import CfrIclError, InputError
 from napari_cfr_icl.gui.errand import Errand
 from napari_cfr_icl.gui.layer_pictures import LayerPictures
-from napari_cfr_icl.gui.line_process import LineProcess
+from napari_cfr_icl.gui.line_process import NICENESS, LineProcess
 from napari_cfr_icl.gui.predictors import EngineChoice
 from napari_cfr_icl.gui.tuning_presets import write_settings
 from napari_cfr_icl.gui.tuning_search import SearchWish, Standings, result_of
@@ -57,7 +57,7 @@ class Searcher(QObject):
         self._errand = Errand(self)
         self._errand.done.connect(self._on_written)
         self._errand.failed.connect(self._on_failed)
-        self._process = LineProcess(self)
+        self._process = LineProcess(self, NICENESS)
         self._process.said.connect(self._on_said)
         self._process.ended.connect(self._on_ended)
         self._job: SearchJob | None = None
