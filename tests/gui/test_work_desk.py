@@ -400,3 +400,51 @@ def test_something_else_as_session_is_one_sentence(start, tmp_path, monkeypatch)
     settle(hand)
     assert len(told()) == 1
     assert "is no session file, or damaged" in told()[0]
+
+
+# ------------------------------------------------------------------------- other ways to change
+
+
+def test_a_walk_through_a_stack_is_in_the_journal(start):
+    hand = start(np.stack([picture(i) for i in range(5)]))
+    hand.click(40, 60)
+    hand.wait_for_answer()
+    hand.type(Qt.Key.Key_K)
+    hand.wait_for_answer()
+    hand.type(Qt.Key.Key_W)
+    hand.wait_for_answer()
+    kept = work_at(hand)
+    assert len(np.unique(np.nonzero(labels(hand).data)[0])) == 2
+    assert np.array_equal(kept.final_labels(0), labels(hand).data)
+    hand.type(Qt.Key.Key_U)
+    hand.wait_for_answer()
+    hand.type(Qt.Key.Key_U)
+    hand.wait_for_answer()
+    assert np.array_equal(work_at(hand).final_labels(0), labels(hand).data)
+
+
+def test_an_object_of_other_labels_is_kept_with_them(start, open_dock, viewer, data):
+    hand = start()
+    write(hand, 20, 20)
+    others = np.zeros(SHAPE, np.uint8)
+    others[60:80, 60:90] = 12
+    viewer.add_labels(others.copy(), name="cellpose")
+    hand.dock.controller.workspace.select_clicks()
+    hand.dock.controller._grab_at((70, 70))
+    assert hand.session.state.label == 12
+    hand.click(90, 100)
+    hand.wait_for_answer()
+    hand.type(Qt.Key.Key_W)
+    changed = viewer.layers["cellpose"].data.copy()
+    ours = labels(hand).data.copy()
+    assert (changed != others).any()
+    work = work_at(hand)
+    assert np.array_equal(work.final_labels(0), ours)
+    assert np.array_equal(work.final_labels(1), changed)
+    crash(hand, data, viewer)
+    hand = start()
+    hand.wait(lambda: not hand.dock.offer.isHidden())
+    hand.dock.offer.restore.click()
+    hand.wait(lambda: bool(hand.dock.work.said.text()))
+    assert np.array_equal(labels(hand).data, ours)
+    assert np.array_equal(viewer.layers["cellpose"].data, changed)

@@ -121,9 +121,11 @@ def report(work: Work, result: Replayed, out: Path | None) -> str:
     where = "" if out is None else f"{out}: "
     same = "the labels are those of the session to the last pixel"
     if result.different_pixels:
-        same = f"{result.different_pixels} pixels differ from the session"
-    copied = f", {result.copied} changes without clicks taken over" if result.copied else ""
-    return f"{where}{work.object_count} objects{copied}; {same}."
+        pixels = _counted(result.different_pixels, "pixel")
+        same = f"the labels differ from those of the session in {pixels}"
+    copied = f", {_counted(result.copied, 'change')} without clicks taken over"
+    objects = _counted(work.object_count, "object")
+    return f"{where}{objects}{copied if result.copied else ''}; {same}."
 
 
 class _Networks:
@@ -238,6 +240,10 @@ class _ArrayStore:
             index[axis] = part
         box: NDArray[Any] = self._labels[tuple(index)]
         return box
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _remembered(work: Work, session: Path) -> Path:
