@@ -67,7 +67,8 @@ class LineProcess(QObject):
         # It has no parent: a process that is deleted while it runs says so on the console.
         process = QProcess()
         process.setProgram(sys.executable)
-        process.setArguments(["-m", "napari_cfr_icl", *arguments])
+        # -P: what happens to lie in the working folder is not imported.
+        process.setArguments(["-P", "-m", "napari_cfr_icl", *arguments])
         process.started.connect(self._on_started)
         process.readyReadStandardOutput.connect(self._on_output)
         process.readyReadStandardError.connect(self._on_complaint)

@@ -75,7 +75,8 @@ def start_run(run: Path, arguments: Sequence[str]) -> ProcessMark:
     OutputError
         When the process cannot be started, or its folder not be written.
     """
-    command = [sys.executable, "-m", "napari_cfr_icl", *arguments]
+    # -P: what happens to lie in the working folder is not imported.
+    command = [sys.executable, "-P", "-m", "napari_cfr_icl", *arguments]
     try:
         run.mkdir(parents=True, exist_ok=True)
         helper = subprocess.run(
