@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import napari
+from napari.utils.notifications import show_info
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QScrollArea, QVBoxLayout, QWidget
 
@@ -27,7 +28,7 @@ from napari_cfr_icl.gui.training_trainer import (
     last_run,
     new_run_folder,
 )
-from napari_cfr_icl.gui.training_watch import RunView
+from napari_cfr_icl.gui.training_watch import RunView, holds_run
 
 WIDTH = 370
 """Least width in pixels: nothing is cut off."""
@@ -187,8 +188,11 @@ class TrainingDock(EndingDock):
             self.trainer.resume(run, self.settings.device.currentText())
 
     def _on_folder_chosen(self, run: Path) -> None:
-        if run.is_dir():
+        if holds_run(run):
             self.trainer.attach(run)
+        else:
+            self.trainer.detach()
+            self.progress.show_nothing()
 
     def _on_viewed(self, view: RunView) -> None:
         if self.trainer.watch is not None:
@@ -204,7 +208,7 @@ class TrainingDock(EndingDock):
             show_error(InputError(sentence))
         else:
             choose_model(self._viewer, self._name)
-            self.progress.use.setText("In the model menu")
+            show_info(f"{self._name} is in the model menu, and chosen.")
 
     def _on_failed(self, error: Exception) -> None:
         self.data.show_idle("")

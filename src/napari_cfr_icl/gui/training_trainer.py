@@ -16,7 +16,7 @@ from napari_cfr_icl._errors import OutputError
 from napari_cfr_icl.gui.errand import Errand
 from napari_cfr_icl.gui.layer_pictures import check_same_size, file_name
 from napari_cfr_icl.gui.training_process import start_run
-from napari_cfr_icl.gui.training_watch import RunView, RunWatch
+from napari_cfr_icl.gui.training_watch import RunView, RunWatch, holds_run
 from napari_cfr_icl.session.preferences import preferences_file
 from napari_cfr_icl.training import recipes
 from napari_cfr_icl.training.layers import save_layers
@@ -26,6 +26,8 @@ GLANCE = 600
 """Milliseconds between two looks into the run's folder."""
 
 RECIPE = "recipe.toml"
+COPY_MARK = "copy-of-layers"
+"""Lies in folders that may be written anew: everything in them is in the viewer."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,7 +60,7 @@ class LayerCollection:
         return cls(file_name(image.name), *finest)
 
     def write(self, place: Path) -> Path:
-        """Write it as a collection, instead of what is there; returns its folder.
+        """Write it as a collection, instead of an earlier copy; returns its folder.
 
         Raises
         ------
@@ -66,9 +68,15 @@ class LayerCollection:
             When it cannot be written.
         """
         folder = place / self.name
-        if folder.exists():
-            shutil.rmtree(folder)
-        save_layers(folder, [(self.name, self.image, self.labels)])
+        try:
+            if (folder / COPY_MARK).exists():
+                shutil.rmtree(folder)
+            elif folder.exists():
+                raise OutputError(f"{folder} is there already; choose another run folder.")
+            save_layers(folder, [(self.name, self.image, self.labels)])
+            (folder / COPY_MARK).touch()
+        except OSError as error:
+            raise OutputError(f"{folder} cannot be written: {error.strerror}.") from error
         return folder
 
 
@@ -147,6 +155,11 @@ class Trainer(QObject):
         self._timer.start()
         self._look()
 
+    def detach(self) -> None:
+        """Follow no run."""
+        self.watch = None
+        self._timer.stop()
+
     def close(self) -> None:
         """Look no more; the run goes on."""
         self._starter.forget()
@@ -188,7 +201,7 @@ def last_run() -> Path | None:
         run = Path(json.loads(_memory().read_text("utf-8"))["run"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return run if run.is_dir() else None
+    return run if holds_run(run) else None
 
 
 def new_run_folder() -> Path:

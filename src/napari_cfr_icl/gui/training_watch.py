@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from napari_cfr_icl.gui.durations import time_left
-from napari_cfr_icl.gui.training_process import ProcessMark, complaint_of, find_run, mark_of
+from napari_cfr_icl.gui.training_process import MARK, ProcessMark, complaint_of, find_run, mark_of
 
 State = Literal["starting", "running", "stopping", "comparing", "stopped", "finished", "failed"]
 
@@ -183,6 +183,11 @@ class RunWatch:
             self._last_words[kind] = str(event["text"])
         elif kind == "begin":
             self._last_words.pop("trouble", None)
+
+
+def holds_run(folder: Path) -> bool:
+    """Whether a run was begun there, or is about to be."""
+    return any((folder / name).is_file() for name in ("config.toml", MARK))
 
 
 def _json(path: Path) -> dict[str, Any]:
