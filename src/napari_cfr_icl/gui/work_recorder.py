@@ -11,6 +11,7 @@ from napari.layers import Image, Labels
 from qtpy.QtCore import QObject, QTimer
 
 from napari_cfr_icl._errors import OutputError
+from napari_cfr_icl.engine.windows import Patch, Window
 from napari_cfr_icl.gui.planes import LayerPlane, data_shape
 from napari_cfr_icl.gui.screen import Screen
 from napari_cfr_icl.gui.work_labels import LabelsWatcher
@@ -318,17 +319,16 @@ def _is_again(change: Operation, before: Operation) -> bool:
     return change.labels == before.labels and change.change.takes_back(before.change.reversed())
 
 
-def _lies_where(mask: Any, plane: LayerPlane, change: PixelChange, label: int) -> bool:
+def _lies_where(mask: Patch, plane: LayerPlane, change: PixelChange, label: int) -> bool:
     """Whether the change's pixels of `label` are pixels of the mask, at the same place."""
-    if len(change.start) != len(plane.index):
-        return False
-    places = np.argwhere(change.pixels) + change.start
-    written = places[np.broadcast_to(np.asarray(change.after) == label, len(places))]
     others = [axis for axis in range(len(plane.index)) if axis not in plane.axes]
-    if (written[:, others] != np.array(plane.index)[others]).any():
+    if len(change.start) != len(plane.index) or any(
+        change.start[axis] != plane.index[axis] or change.pixels.shape[axis] != 1 for axis in others
+    ):
         return False
-    rows, cols = written[:, plane.axes[0]], written[:, plane.axes[1]]
-    rows, cols = rows - mask.window.top, cols - mask.window.left
-    height, width = mask.window.shape
-    inside = (rows >= 0) & (rows < height) & (cols >= 0) & (cols < width)
-    return bool(inside.all() and mask.values[rows, cols].all())
+    (top, left), (height, width) = (
+        [values[axis] for axis in plane.axes] for values in (change.start, change.pixels.shape)
+    )
+    written = change.pixels.copy()
+    written[change.pixels] = np.asarray(change.after) == label
+    return not (written.reshape(height, width) & ~mask.read(Window(top, left, height, width))).any()

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 READ_AS_A_WHOLE = 1 << 26
 """Bytes of an image up to which every pixel counts for its fingerprint."""
 
+COPIED_TOGETHER = 1 << 20
+"""Pixels."""
+
 SAMPLES, SAMPLE_SIDE = 64, 32
 """Of larger ones these many blocks of so many pixels per side."""
 
@@ -81,8 +84,11 @@ def identify(array: Any, name: str, path: str | None) -> ImageIdentity:
     size = int(np.prod(array.shape, dtype=np.int64)) * dtype.itemsize
     parts = [array[...]] if size <= READ_AS_A_WHOLE else _samples(array)
     for part in parts:
-        pixels = np.ascontiguousarray(part).astype(dtype.newbyteorder("<"), copy=False)
-        digest.update(pixels.tobytes())
+        pixels = np.ascontiguousarray(part).reshape(-1)
+        # Bit by bit: a copy of all of it would hold up Python's other threads.
+        for start in range(0, pixels.size, COPIED_TOGETHER):
+            piece = pixels[start : start + COPIED_TOGETHER]
+            digest.update(piece.astype(dtype.newbyteorder("<"), copy=False).tobytes())
     shape = tuple(int(side) for side in array.shape)
     return ImageIdentity(name, path, shape, dtype.name, digest.hexdigest())
 
