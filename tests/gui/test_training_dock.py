@@ -22,7 +22,7 @@ from napari_cfr_icl.zoo.store import FOLDER_VARIABLE, Store
 from training_collections import SHAPE, disks_picture, write_collection
 from training_goldens import GOLDEN
 
-PATIENCE = 240
+PATIENCE = 600
 TINY = (
     f"data.side=48 data.min_area=20 schedule.steps=3 schedule.batch=2 validation.every=3 "
     f"validation.objects=2 validation.max_clicks=1 validation.min_area=20 "

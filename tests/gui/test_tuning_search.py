@@ -21,7 +21,7 @@ from napari_cfr_icl.gui.hand import LEFT
 from napari_cfr_icl.gui.tuning_presets import load_presets, preset_file
 from napari_cfr_icl.session.preferences import load_preferences
 
-PATIENCE = 180
+PATIENCE = 600
 FEW = Grid((1, 2), (5,), (0.02,), (1, None), (False, True))
 
 

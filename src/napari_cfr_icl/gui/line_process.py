@@ -12,7 +12,9 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
-from qtpy.QtCore import QObject, QProcess, Signal
+from qtpy.QtCore import QObject, QProcess, QProcessEnvironment, Signal
+
+from napari_cfr_icl.gui.child_environment import child_environment
 
 NICENESS = 5
 """How far a long command stands back behind napari, where the system knows such numbers."""
@@ -69,6 +71,10 @@ class LineProcess(QObject):
         process.setProgram(sys.executable)
         # -P: what happens to lie in the working folder is not imported.
         process.setArguments(["-P", "-m", "napari_cfr_icl", *arguments])
+        environment = QProcessEnvironment()
+        for name, value in child_environment().items():
+            environment.insert(name, value)
+        process.setProcessEnvironment(environment)
         process.started.connect(self._on_started)
         process.readyReadStandardOutput.connect(self._on_output)
         process.readyReadStandardError.connect(self._on_complaint)

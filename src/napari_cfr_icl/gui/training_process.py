@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 
 from napari_cfr_icl._errors import OutputError
+from napari_cfr_icl.gui.child_environment import child_environment
 
 MARK, OUTPUT, COMPLAINTS = "process.json", "output.txt", "complaints.txt"
 _TOLERANCE = 2.0
@@ -84,6 +85,7 @@ def start_run(run: Path, arguments: Sequence[str]) -> ProcessMark:
             capture_output=True,
             text=True,
             check=True,
+            env=child_environment(),
         )
         pid = int(helper.stdout)
         mark = ProcessMark(pid, psutil.Process(pid).create_time())
