@@ -21,7 +21,9 @@ from qtpy.QtWidgets import QScrollArea
 from napari_cfr_icl import samples
 from napari_cfr_icl.gui.canvas import look_at
 from napari_cfr_icl.gui.demo import PLUGIN, open_sample, segment
+from napari_cfr_icl.gui.section import Section
 from napari_cfr_icl.gui.tuning_look_panel import STEPS_SHOWN
+from napari_cfr_icl.session.journal import journals_folder
 from napari_cfr_icl.training import recipes
 
 if TYPE_CHECKING:
@@ -125,6 +127,56 @@ def training(hand: Hand) -> None:
     scroll.verticalScrollBar().setValue(scroll.verticalScrollBar().maximum())
 
 
+def unfinished(hand: Hand) -> None:
+    """What is offered after napari was killed in the middle of an object."""
+    truth = samples.load("nuclei").labels
+    for number in (1, 8, 11):
+        segment(hand, truth == number)
+    click(hand, *np.argwhere(truth == 16).mean(axis=0))
+    left = journals_folder() / "20260101.jsonl"
+    hand.wait(lambda: "clicks" in journal_of_this_run().splitlines()[-1])
+    content = journal_of_this_run()
+    hand.viewer.window.remove_dock_widget(hand.dock)
+    hand.wait(lambda: not list(left.parent.glob("*.lock")))
+    for path in left.parent.iterdir():
+        path.unlink()
+    left.write_text(content, encoding="utf-8")
+    hand.viewer.layers.clear()
+    hand.viewer.open_sample(PLUGIN, "fluorescence")
+    dock = add_dock(hand, "Segment with clicks")
+    hand.wait(lambda: not dock.offer.isHidden())
+    hand.wait(lambda: dock.controller.is_prepared)
+
+
+def journal_of_this_run() -> str:
+    """What is in the journal of the only dock that is open."""
+    return next(journals_folder().glob("*.jsonl")).read_text(encoding="utf-8")
+
+
+def image_folder(hand: Hand) -> None:
+    """The second of a folder of images, the first being finished."""
+    place = Path(tempfile.mkdtemp()) / "plate 3"
+    place.mkdir()
+    image = samples.load("nuclei").image
+    for number in range(4):
+        top, left = 180 * (number // 2), 240 * (number % 2)
+        tifffile.imwrite(
+            place / f"well {number + 7}.tif", image[top : top + 260, left : left + 340]
+        )
+    hand.viewer.layers.clear()
+    walk, panel = hand.dock.controller.folder, hand.dock.folder
+    walk.open(place)
+    hand.wait(lambda: panel.where.text().startswith("1 of") and not walk.is_going)
+    panel.finished.click()
+    panel.next.click()
+    hand.wait(lambda: panel.where.text().startswith("2 of") and not walk.is_going)
+    for section in hand.dock.findChildren(Section):
+        section.set_open(section.isAncestorOf(panel) or section.isAncestorOf(hand.dock.work))
+    scroll = hand.dock.findChild(QScrollArea)
+    hand.wait(lambda: scroll.verticalScrollBar().value() == 0)
+    scroll.ensureWidgetVisible(panel)
+
+
 def add_dock(hand: Hand, name: str) -> Any:
     """Open another dock of ours in front of the first."""
     _, dock = hand.viewer.window.add_plugin_dock_widget(PLUGIN, name, tabify=True)
@@ -138,6 +190,8 @@ PICTURES = {
     "inner-loop": ("photo", inner_loop),
     "tuning-look": ("photo", tuning_look),
     "tuning-search": ("fluorescence", tuning_search),
+    "unfinished-work": ("fluorescence", unfinished),
+    "image-folder": ("fluorescence", image_folder),
     "training-dock": ("fluorescence", training),
 }
 
@@ -158,4 +212,5 @@ if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as choices:
         # Whatever the person at this machine has chosen, the pictures show the defaults.
         os.environ["CFR_ICL_CONFIG"] = choices
+        os.environ["CFR_ICL_DATA"] = choices
         main(Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER, sys.argv[2:])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from concurrent.futures import TimeoutError as TooLate
 from contextlib import suppress
@@ -278,7 +277,6 @@ class _ReadAhead:
     def __init__(self) -> None:
         self._path: Path | None = None
         self._read: Read | None = None
-        self.threads: set[str] = set()
 
     def prepare(self, path: Path, labels: Path) -> None:
         """Read an image; what is wrong with it is said once it is wanted."""
@@ -296,7 +294,6 @@ class _ReadAhead:
         return read
 
     def _fresh(self, path: Path, labels: Path) -> Read:
-        self.threads.add(threading.current_thread().name)
         pixels, kept = read_image(path), read_labels(labels)
         if kept is not None and kept.shape not in (pixels.shape, pixels.shape[:-1]):
             raise ImageError(f"{labels.name} does not fit {path.name}; both are left out.")

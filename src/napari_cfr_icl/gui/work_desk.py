@@ -128,7 +128,7 @@ class WorkDesk:
 
     def _on_keeping_failed(self, error: OutputError) -> None:
         self.files.tell(
-            lambda: show_error(OutputError(f"{error} Until then your work is not kept."))
+            lambda: show_error(OutputError(f"{error} A crash would lose what you do from now on."))
         )
 
     # ------------------------------------------------------------------------------------- offers

@@ -37,7 +37,7 @@ class PixelChange:
     @classmethod
     def at(cls, indices: Sequence[NDArray[Any]], before: Any, after: Any) -> PixelChange:
         """The change at these indices, one array for each axis; values fit them, or are single."""
-        places = [np.ravel(index).astype(np.intp) for index in indices]
+        places = [np.ravel(index).astype(np.intp, copy=False) for index in indices]
         start = tuple(int(place.min()) for place in places)
         shape = tuple(int(place.max()) - low + 1 for place, low in zip(places, start, strict=True))
         inside = tuple(place - low for place, low in zip(places, start, strict=True))
