@@ -23,6 +23,9 @@ from napari_cfr_icl.gui.training_plot import TrainingPlot
 from napari_cfr_icl.gui.training_watch import RunView, RunWatch
 
 SAMPLES_TIP = "Samples of this step: green the truth, orange the answer to the first clicks."
+NOT_COMPARED = (
+    "It was not compared with its base. The command train use --anyway takes it nevertheless."
+)
 
 
 class RunPanel(QWidget):
@@ -156,7 +159,7 @@ class RunPanel(QWidget):
         if view is None:
             return
         self.use.setEnabled(view.passed is True)
-        why_not = view.sentence if view.passed is False else "It was not compared with its base."
+        why_not = view.sentence if view.passed is False else NOT_COMPARED
         self.use.setToolTip("Into the model menu." if view.passed else why_not)
         self.name.setPlaceholderText(self.run.name if self.run is not None else "")
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from napari.layers import Image, Labels
 from qtpy.QtCore import QObject, QTimer, Signal
 
@@ -26,6 +27,7 @@ GLANCE = 600
 """Milliseconds between two looks into the run's folder."""
 
 RECIPE = "recipe.toml"
+_HELD_OUT, _LEAST_PLANES = 0.2, 4
 COPY_MARK = "copy-of-layers"
 """Lies in folders that may be written anew: everything in them is in the viewer."""
 
@@ -73,11 +75,21 @@ class LayerCollection:
                 shutil.rmtree(folder)
             elif folder.exists():
                 raise OutputError(f"{folder} is there already; choose another run folder.")
-            save_layers(folder, [(self.name, self.image, self.labels)])
+            for part, planes in self._parts().items():
+                pair = self.image[planes], self.labels[planes]
+                save_layers(folder / part, [(self.name, *pair)])
             (folder / COPY_MARK).touch()
         except OSError as error:
             raise OutputError(f"{folder} cannot be written: {error.strerror}.") from error
         return folder
+
+    def _parts(self) -> dict[str, slice]:
+        """Which planes train, and which are held out: the last, for neighbours are much alike."""
+        planes = [index for index, ids in enumerate(self.labels) if np.any(np.asarray(ids))]
+        if self.labels.ndim < 3 or len(planes) < _LEAST_PLANES:
+            return {"": slice(None)}
+        first = planes[-max(1, round(_HELD_OUT * len(planes)))]
+        return {"train": slice(0, first), "val": slice(first, None)}
 
 
 Source = Path | LayerCollection
