@@ -18,12 +18,15 @@ class Pulse(QObject):
     ----------
     gaps : list of float
         Milliseconds between beats; about `INTERVAL` where nothing is in the way.
+    work : list of float
+        Milliseconds of them that the screen's thread itself has worked, however busy the machine.
     """
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.gaps: list[float] = []
-        self._last = 0.0
+        self.work: list[float] = []
+        self._last = self._worked = 0.0
         self._timer = QTimer(self)
         self._timer.setTimerType(Qt.TimerType.PreciseTimer)
         self._timer.setInterval(INTERVAL)
@@ -32,7 +35,8 @@ class Pulse(QObject):
     def start(self) -> None:
         """Begin to beat."""
         self.gaps.clear()
-        self._last = time.perf_counter()
+        self.work.clear()
+        self._last, self._worked = time.perf_counter(), time.thread_time()
         self._timer.start()
 
     def stop(self) -> None:
@@ -41,9 +45,10 @@ class Pulse(QObject):
         self._on_beat()
 
     def _on_beat(self) -> None:
-        now = time.perf_counter()
+        now, worked = time.perf_counter(), time.thread_time()
         self.gaps.append(1000 * (now - self._last))
-        self._last = now
+        self.work.append(1000 * (worked - self._worked))
+        self._last, self._worked = now, worked
 
 
 def percentile(values: Sequence[float], share: float) -> float:
