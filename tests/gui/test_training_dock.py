@@ -173,7 +173,7 @@ def test_check_names_the_file_and_suggests_settings(dock, tmp_path):
     wait(lambda: "take about" in dock.settings.suggestion.text())
     options = dock.settings.options()
     assert options.schedule.steps == 200
-    assert ": 200 steps of 2 samples take about" in dock.settings.suggestion.text()
+    assert ": 200 steps of 8 samples take about" in dock.settings.suggestion.text()
 
 
 def test_layers_become_a_collection(viewer, dock, tmp_path):

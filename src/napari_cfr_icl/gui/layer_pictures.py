@@ -70,7 +70,12 @@ class LayerPictures:
             count = 0
             for name, pixels, ids in self._pages():
                 tifffile.imwrite(folder / "images" / f"{name}.tif", pixels, photometric="rgb")
-                tifffile.imwrite(folder / "labels" / f"{name}.tif", ids, compression="zlib")
+                tifffile.imwrite(
+                    folder / "labels" / f"{name}.tif",
+                    ids,
+                    compression="zlib",
+                    photometric="minisblack",
+                )
                 count += 1
         except OSError as error:
             raise OutputError(f"{folder} cannot be written: {error.strerror}.") from error

@@ -48,8 +48,17 @@ def save_layers(place: Path, pairs: Iterable[tuple[str, NDArray[Any], NDArray[An
             if labels.dtype.kind not in "ui":
                 raise MaskError(f"The labels {name} are {labels.dtype}, no whole numbers.")
             narrow = labels.astype(np.uint16 if labels.max(initial=0) < 2**16 else np.int32)
-            tifffile.imwrite(place / "images" / f"{name}.tif", np.asarray(image))
-            tifffile.imwrite(place / "labels" / f"{name}.tif", narrow, compression="zlib")
+            pixels = np.asarray(image)
+            coloured = pixels.ndim > labels.ndim and pixels.shape[-1] in (3, 4)
+            # Said, not guessed: three planes of a stack are not red, green and blue.
+            drawn = "rgb" if coloured else "minisblack"
+            tifffile.imwrite(place / "images" / f"{name}.tif", pixels, photometric=drawn)
+            tifffile.imwrite(
+                place / "labels" / f"{name}.tif",
+                narrow,
+                compression="zlib",
+                photometric="minisblack",
+            )
     except OSError as error:
         raise OutputError(explain_write_failure(error, place)) from error
     return open_collection(place)
