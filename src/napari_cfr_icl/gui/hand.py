@@ -62,12 +62,7 @@ class Hand:
 
     def hover(self, row: float, col: float) -> None:
         """Move the mouse to a place, no button down."""
-        canvas, there = canvas_widget(self.viewer), self.place(row, col)
-        where = QPointF(there)
-        event = QMouseEvent(QEvent.Type.MouseMove, where, where, NO_BUTTON, NO_BUTTON, PLAIN)
-        QApplication.sendEvent(canvas, event)
-        # Napari delays moves in quick succession.
-        self.wait(lambda: self._cursor() == there)
+        self.wait(lambda: self._hovers(row, col))
 
     def drag(self, start: tuple[float, float], end: tuple[float, float], steps: int = 4) -> None:
         """Press the left button at one place, move in steps and release it at another."""
@@ -103,8 +98,17 @@ class Hand:
             raise RuntimeError("no plane of an image is on the screen")
         return canvas_position(self.viewer, image.data_to_world(plane.coordinates(row, col)))
 
-    def _cursor(self) -> QPoint:
-        return canvas_position(self.viewer, self.viewer.cursor.position)
+    def _hovers(self, row: float, col: float) -> bool:
+        """Whether napari knows the mouse there; tells it once more if not."""
+        there = self.place(row, col)
+        here = canvas_position(self.viewer, self.viewer.cursor.position)
+        if (here - there).manhattanLength() <= 1:
+            return True
+        # Napari delays moves in quick succession, and a delayed drag may move the picture.
+        canvas, where = canvas_widget(self.viewer), QPointF(there)
+        event = QMouseEvent(QEvent.Type.MouseMove, where, where, NO_BUTTON, NO_BUTTON, PLAIN)
+        QApplication.sendEvent(canvas, event)
+        return False
 
     def wait(self, until: Callable[[], bool], patience: float = PATIENCE) -> None:
         """Let the event loop run until something is true.
