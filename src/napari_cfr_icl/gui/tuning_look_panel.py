@@ -51,6 +51,8 @@ class LookPanel(QWidget):
         self._build_policy()
         self.outcome = QLabel()
         self.outcome.setWordWrap(True)
+        # Without it a third line is cut off until the dock is laid out anew.
+        self.outcome.setMinimumHeight(3 * self.outcome.fontMetrics().lineSpacing() + 6)
         self.use = UseRow()
         self._lay_out()
         self._connect()
