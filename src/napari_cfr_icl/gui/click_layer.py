@@ -127,9 +127,11 @@ class ClickLayer:
             return
         # Setting `symbol` for all points, not `current_symbol`: that one changes selected points.
         self.points.symbol = ["disc" if sign else "cross" for sign in signs]
-        # Napari draws borders for the size before `canvas_size_limits`: thick ones when zoomed in.
-        self.points.border_width = 0
-        self.points.face_color = [GREEN if sign else RED for sign in signs]
+        colours = [GREEN if sign else RED for sign in signs]
+        self.points.face_color = colours
+        # Napari draws borders for the size before `canvas_size_limits`: when zoomed in they cover
+        # small points altogether, so they have to be of the same colour.
+        self.points.border_color = colours
 
     def _on_points_data(self, event: Any) -> None:
         # Napari tells before and after every change: ADDING and ADDED, and so on.
