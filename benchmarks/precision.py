@@ -39,7 +39,7 @@ def main() -> None:
     parser.add_argument("--clicks", type=int, default=10, help="most clicks for the mirror image")
     parser.add_argument("--min-area", type=int, default=150, help="pixels of the smallest object")
     options = parser.parse_args()
-    model = zoo.load("hrnet18-cocolvis")
+    model = zoo.load(zoo.DEFAULT_MODEL)
     fast = Settings.interactive(model)
     plain = Predictor(model, replace(fast, precision="float32"), "cpu")
     quick = Predictor(model, fast, "cpu")

@@ -44,7 +44,7 @@ def main() -> None:
 
 def ways(stack: np.ndarray) -> dict[str, Way]:
     """What may be done with the mask of the plane before."""
-    model = load("hrnet18-cocolvis")
+    model = load("cfr-icl-hrnet18")
     settings = Settings.interactive(model)
     predictor = Predictor(model, settings)
     planes = [ImageSource(plane, Rendering.grey(140.0, 900.0, 1.0)) for plane in stack]

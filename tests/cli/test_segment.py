@@ -39,7 +39,7 @@ def test_the_model_that_ships_gives_the_mask_that_the_engine_gives(run, tmp_path
     words = ["--click", "109,328,+", "--click", "93,210,-", "--device", "cpu"]
     result = run("segment", NUCLEI, *words, "--out", out)
 
-    model = zoo.load("hrnet18-cocolvis")
+    model = zoo.load(zoo.DEFAULT_MODEL)
     settings = replace(Settings.interactive(model), precision="float32")
     clicks = [Click(109, 328), Click(93, 210, positive=False)]
     *_, expected = answers(model, settings, samples.load("nuclei").image, clicks)

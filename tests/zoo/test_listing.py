@@ -14,11 +14,12 @@ def by_name(store):
     return {status.name: status for status in available(store)}
 
 
-def test_a_fresh_machine_has_the_shipped_model_and_knows_the_others(store):
+def test_a_fresh_machine_has_the_shipped_models_and_knows_the_others(store):
     listed = by_name(store)
     assert list(listed) == list(CATALOGUE)
     assert {name: status.state for name, status in listed.items() if status.path} == {
-        "hrnet18-cocolvis": ModelState.BUILT_IN
+        "cfr-icl-hrnet18": ModelState.BUILT_IN,
+        "hrnet18-cocolvis": ModelState.BUILT_IN,
     }
     assert listed["ritm-hrnet32-cocolvis"].state is ModelState.DOWNLOADABLE
     assert listed["ritm-hrnet32-cocolvis"].size == 119_000_000

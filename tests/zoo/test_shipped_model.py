@@ -1,4 +1,4 @@
-"""The model that ships, against logits that PaddlePaddle computed from the published weights."""
+"""The converted model that ships, against logits that PaddlePaddle computed from the published weights."""
 
 from pathlib import Path
 
@@ -7,11 +7,12 @@ import pytest
 import torch
 from skimage.data import astronaut
 
-from napari_cfr_icl.zoo import CATALOGUE, DEFAULT_MODEL, Store, load, read_info
+from napari_cfr_icl.zoo import CATALOGUE, Store, load, read_info
 from napari_cfr_icl.zoo.file_kinds import file_sha256
 
+MODEL = "hrnet18-cocolvis"
 REFERENCE = Path(__file__).parents[1] / "data" / "hrnet18_cocolvis_reference.npz"
-PATH = CATALOGUE[DEFAULT_MODEL].embedded_path
+PATH = CATALOGUE[MODEL].embedded_path
 
 
 @pytest.fixture(scope="module")
@@ -27,16 +28,16 @@ def logits():
     image = picture.permute(2, 0, 1).unsqueeze(0) / 255
     points = torch.tensor([[[120.0, 220.0, 0.0], [-1.0, -1.0, -1.0]]])
     with torch.inference_mode():
-        return load(DEFAULT_MODEL)(image, torch.zeros(1, 1, 400, 400), points)[0, 0].numpy()
+        return load(MODEL)(image, torch.zeros(1, 1, 400, 400), points)[0, 0].numpy()
 
 
 def test_it_is_the_file_that_was_converted():
-    assert file_sha256(PATH) == CATALOGUE[DEFAULT_MODEL].sha256
+    assert file_sha256(PATH) == CATALOGUE[MODEL].sha256
 
 
 def test_it_says_where_it_comes_from_and_on_which_terms(tmp_path):
-    info = read_info(Store(tmp_path).path_of(DEFAULT_MODEL))
-    assert info.name == DEFAULT_MODEL
+    info = read_info(Store(tmp_path).path_of(MODEL))
+    assert info.name == MODEL
     assert info.licence == "Apache-2.0"
     assert "EISeg" in info.attribution
     assert info.training["converted_from"].startswith("paddlelabel-ml==1.0.0:")

@@ -201,7 +201,7 @@ class ValidationOptions(Section):
 class TrainOptions:
     """All options of a run. `sections` of a recipe file are the fields here."""
 
-    base: str = option("hrnet18-cocolvis", "model to start from: a name, or a file")
+    base: str = option("cfr-icl-hrnet18", "model to start from: a name, or a file")
     seed: int = option(0, "decides everything that is left to chance")
     checkpoint_every: int = option(100, "steps between two checkpoints")
     data: DataOptions = field(default_factory=DataOptions)

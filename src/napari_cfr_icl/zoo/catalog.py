@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CATALOGUE", "DEFAULT_MODEL", "ModelEntry", "require", "unknown_model"]
 
-DEFAULT_MODEL = "hrnet18-cocolvis"
+DEFAULT_MODEL = "cfr-icl-hrnet18"
 EMBEDDED_FOLDER = Path(__file__).parent / "weights"
 
 
@@ -28,7 +28,7 @@ class ModelEntry:
     Attributes
     ----------
     name : str
-        The name to load it by, as in `load("hrnet18-cocolvis")`.
+        The name to load it by, as in `load("cfr-icl-hrnet18")`.
     title : str
         The name that people read.
     architecture : str
@@ -136,7 +136,20 @@ def _simpleclick(size: str, trained_on: str | None, file_name: str | None) -> Mo
 _ENTRIES = (
     ModelEntry(
         name=DEFAULT_MODEL,
-        title="HRNet-18 (COCO + LVIS), built in",
+        title="HRNet-18 for microscopy and photos, built in",
+        architecture="hrnet18",
+        licence="Apache-2.0",
+        source="This project, from hrnet18-cocolvis (EISeg); after RITM and CFR-ICL, arXiv 2303.05620",
+        page="https://pypi.org/project/napari-cfr-icl/",
+        trained_on=f"{_COCO_LVIS}; then DSB 2018 nuclei, EMPS, Usiigaci, COCO photos",
+        sha256="d594b9ed1b0ad2034e31ce618f809348879140ff13ed0a97bc4dacdef57490f7",
+        size=20_367_134,
+        embedded="cfr-icl-hrnet18.safetensors",
+        notes="Ships with the plugin. Knows nuclei, cells, particles and everyday photos.",
+    ),
+    ModelEntry(
+        name="hrnet18-cocolvis",
+        title="HRNet-18 for photos (COCO + LVIS), built in",
         architecture="hrnet18",
         licence="Apache-2.0",
         source="EISeg, in the package paddlelabel-ml 1.0.0; after RITM, arXiv 2102.06583",
@@ -145,7 +158,7 @@ _ENTRIES = (
         sha256="10491057dcf5438aa51b82bf1c3e269cafb4f49e8d9082ebe7dc3a282e8bef36",
         size=20_365_126,
         embedded="hrnet18-cocolvis.safetensors",
-        notes="Ships with the plugin. Good on everyday photos, weaker on small nuclei.",
+        notes="Ships with the plugin. Has seen photos only; weak on small nuclei.",
     ),
     _ritm("hrnet18s", _COCO_LVIS, "coco_lvis_h18s_itermask.pth", 16_500_000),
     _ritm("hrnet18", _COCO_LVIS, "coco_lvis_h18_itermask.pth", 38_800_000),
