@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import sys
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path  # noqa: TC003, Typer reads the annotations
 from typing import Annotated
 
 import torch

@@ -1,4 +1,4 @@
-"""The converted model that ships, against logits that PaddlePaddle computed from the published weights."""
+"""The converted model, against logits that PaddlePaddle computed from the published weights."""
 
 from pathlib import Path
 
