@@ -32,8 +32,9 @@ def ship(
     """Mix, round, write, and say the checksum."""
     path = run / "model.safetensors"
     info, tuned = read_info(path), zoo.load(path)
-    base = zoo.load(info.training["base"])
-    tuned.load_state_dict(mixed(base.state_dict(), tuned.state_dict(), share))
+    if share < 1:
+        base = zoo.load(info.training["options"]["base"])
+        tuned.load_state_dict(mixed(base.state_dict(), tuned.state_dict(), share))
     training = {**info.training, "share_of_tuned_weights": share}
     save(tuned, output, replace(info, name=name, dtype="float16", training=training))
     digest = hashlib.sha256(output.read_bytes()).hexdigest()

@@ -203,7 +203,7 @@ class Settings:
             target=400 if model is None else model.input_size,
             growth=2.0,
             min_side=128,
-            first_side=400,
+            first_side=512,
             follow_mask=True,
             max_side=4096,
             shift=True,
