@@ -57,6 +57,8 @@ class Person:
         self.open_dock = open_dock
         self.random = random.Random(seed)
         self.start = {}
+        # Other tests have caused trouble on purpose.
+        self.told = len(notification_manager.records)
         self.add_image()
         self.add_cells()
         self.open()
@@ -104,7 +106,8 @@ class Person:
             self.start.setdefault(key, np.zeros_like(data))
 
     def check(self, name, before, label, pending):
-        assert not [r.message for r in notification_manager.records if "failed (" in r.message]
+        told = [record.message for record in notification_manager.records[self.told :]]
+        assert not [message for message in told if "failed (" in message]
         after = self.labels()
         for key in set(before) & set(after):
             changed = before[key] != after[key]
