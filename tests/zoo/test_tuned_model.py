@@ -1,15 +1,16 @@
-"""The default model: what it says of itself, and that it knows what its base did not."""
+"""The model for microscopy: what it says of itself, and that it knows what its base did not."""
 
 import numpy as np
 import pytest
 
 from napari_cfr_icl import samples
 from napari_cfr_icl.engine import Click, Predictor, Settings
-from napari_cfr_icl.zoo import CATALOGUE, DEFAULT_MODEL, load, read_info
+from napari_cfr_icl.zoo import CATALOGUE, load, read_info
 from napari_cfr_icl.zoo.file_kinds import file_sha256
 
 BASE = "hrnet18-cocolvis"
-ENTRY = CATALOGUE[DEFAULT_MODEL]
+NAME = "cfr-icl-hrnet18"
+ENTRY = CATALOGUE[NAME]
 
 
 def test_it_is_the_file_that_was_trained():
@@ -18,7 +19,7 @@ def test_it_is_the_file_that_was_trained():
 
 def test_it_says_how_it_was_made():
     info = read_info(ENTRY.embedded_path)
-    assert (info.name, info.licence, info.dtype) == (DEFAULT_MODEL, "Apache-2.0", "float16")
+    assert (info.name, info.licence, info.dtype) == (NAME, "Apache-2.0", "float16")
     assert "EISeg" in info.attribution
     assert {part["name"] for part in info.training["collections"]} == {
         "dsb2018", "emps", "usiigaci", "coco",
@@ -45,4 +46,4 @@ def mean_iou(name, image, objects):
 
 def test_one_click_is_enough_for_a_nucleus_and_was_not_for_the_base(nuclei):
     image, objects = nuclei
-    assert mean_iou(DEFAULT_MODEL, image, objects) > mean_iou(BASE, image, objects) + 0.2
+    assert mean_iou(NAME, image, objects) > mean_iou(BASE, image, objects) + 0.2
