@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
 
 from napari_cfr_icl.gui.click_layer import GREEN, RED
-from napari_cfr_icl.gui.hand import CONTROL, SHIFT
+from napari_cfr_icl.gui.hand import CONTROL, LEFT, SHIFT
 from napari_cfr_icl.gui.segment_dock import SegmentDock
+from napari_cfr_icl.gui.wording import OTHER_TOOL
 
 SHAPE = (120, 160)
 
@@ -164,6 +166,29 @@ def test_a_click_outside_the_image_is_refused_and_said(hand):
     assert clicked(hand) == []
     assert len(points(hand).data) == 0
     assert hand.dock.hint.text() == "That was outside the image."
+
+
+def choose_image_layer(hand):
+    hand.viewer.layers.selection.active = hand.viewer.layers["grey"]
+
+
+def choose_pan_tool(hand):
+    points(hand).mode = "pan_zoom"
+
+
+@pytest.mark.parametrize("wander", [choose_image_layer, choose_pan_tool])
+def test_when_clicks_would_do_nothing_the_dock_says_so_and_has_a_way_back(hand, wander):
+    assert hand.dock.resume.isHidden()
+    wander(hand)
+    hand.click(40, 60)
+    assert clicked(hand) == []
+    assert hand.dock.hint.text() == OTHER_TOOL
+    QTest.mouseClick(hand.dock.resume, LEFT)
+    assert hand.dock.resume.isHidden()
+    assert hand.dock.hint.text() == "Click the object."
+    hand.click(40, 60)
+    hand.wait_for_answer()
+    assert clicked(hand) == [(40, 60, True)]
 
 
 def test_writing_puts_the_object_into_the_labels_and_starts_the_next(hand):

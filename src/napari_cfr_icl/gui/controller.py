@@ -188,6 +188,8 @@ class Controller:
         self._reader.added.connect(self._on_click_added)
         workspace.clicks_changed.connect(self._reader.read)
         workspace.image_changed.connect(self._on_image_changed)
+        workspace.tool_changed.connect(self.screen.show_hint)
+        dock.resume.clicked.connect(workspace.select_clicks)
         self.viewer.layers.events.removed.connect(self._on_layer_removed)
         self.viewer.dims.events.point.connect(self._on_dims_changed)
         self.viewer.dims.events.ndisplay.connect(self._on_dims_changed)
@@ -203,6 +205,7 @@ class Controller:
             self.session.failed,
             self.workspace.clicks_changed,
             self.workspace.image_changed,
+            self.workspace.tool_changed,
         ):
             signal.disconnect()
         self.dock.image.close_events()

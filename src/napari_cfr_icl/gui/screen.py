@@ -58,15 +58,18 @@ class Screen:
 
     def show_hint(self) -> None:
         """Say what to do now."""
-        state = self.session.state
-        if self.workspace.image is None:
+        state, workspace = self.session.state, self.workspace
+        self.dock.resume.setVisible(workspace.plane is not None and not workspace.takes_clicks)
+        if workspace.image is None:
             self.dock.show_hint(wording.NO_IMAGE)
         elif state.scene is not None and not self.is_on_image(state):
             self.dock.show_hint(wording.GONE_IMAGE)
         elif self.session.travel.is_filling:
             self.dock.show_hint(wording.FILLING)
-        elif self.workspace.plane is None:
+        elif workspace.plane is None:
             self.dock.show_hint(wording.NO_PLANE)
+        elif not workspace.takes_clicks:
+            self.dock.show_hint(wording.OTHER_TOOL)
         else:
             mask = self.session.mask
             found = mask is not None and bool(mask.values.any())

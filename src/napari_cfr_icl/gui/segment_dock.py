@@ -11,6 +11,7 @@ from napari_cfr_icl.gui.busy_strip import BusyStrip
 from napari_cfr_icl.gui.click_layer import is_objects
 from napari_cfr_icl.gui.controller import Controller
 from napari_cfr_icl.gui.folder_panel import FolderPanel
+from napari_cfr_icl.gui.key_button import key_button
 from napari_cfr_icl.gui.layer_combo import LayerCombo
 from napari_cfr_icl.gui.panels import EnginePanel, LoopPanel, ObjectPanel
 from napari_cfr_icl.gui.question import QuestionRow
@@ -64,6 +65,10 @@ class SegmentDock(QWidget):
         font = self.hint.font()
         font.setBold(True)
         self.hint.setFont(font)
+        self.resume = key_button(
+            "Back to clicking", "", "Choose the clicks layer again, and its tool for new points."
+        )
+        self.resume.hide()
         self.busy = BusyStrip()
         self.question = QuestionRow()
 
@@ -82,6 +87,7 @@ class SegmentDock(QWidget):
         layout = QVBoxLayout(inside)
         layout.setSpacing(8)
         layout.addWidget(self.hint)
+        layout.addWidget(self.resume)
         layout.addWidget(self.busy)
         layout.addWidget(self.question)
         layout.addWidget(self.offer)

@@ -9,6 +9,7 @@ from napari_cfr_icl.session.propagation import Report
 
 NO_IMAGE = "Open an image to begin."
 NO_PLANE = "Switch to 2D and to a plane of the image to click on it."
+OTHER_TOOL = "Another layer or tool is chosen: clicks mark nothing now."
 OUTSIDE = "That was outside the image."
 ELSEWHERE = "This object is on another plane: write it (W) or drop it (Q) first."
 GONE_IMAGE = "The image of this object is no longer there; drop it (Q)."

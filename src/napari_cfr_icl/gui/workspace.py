@@ -36,7 +36,7 @@ class Workspace:
     """The layers of one dock. Makes what is missing, and lets go of everything at `close`.
 
     `clicks_changed` is emitted when the user changed the points, `image_changed` when the image is
-    drawn differently or has other pixels.
+    drawn differently or has other pixels, `tool_changed` when another layer or tool was chosen.
 
     Parameters
     ----------
@@ -59,6 +59,7 @@ class Workspace:
 
     clicks_changed = Signal()
     image_changed = Signal()
+    tool_changed = Signal()
 
     def __init__(
         self,
@@ -77,11 +78,20 @@ class Workspace:
         self._clicks: ClickLayer | None = None
         self._mouse: ClickMouse | None = None
         self._targets: dict[str, LabelTarget] = {}
+        viewer.layers.selection.events.active.connect(self._on_tool_changed)
 
     @property
     def clicks(self) -> ClickLayer | None:
         """The clicks, while there is an image."""
         return self._clicks
+
+    @property
+    def takes_clicks(self) -> bool:
+        """Whether a press on the picture is a click: the clicks layer and its tool are chosen."""
+        if self._clicks is None:
+            return False
+        points = self._clicks.points
+        return points.mode == "add" and self.viewer.layers.selection.active is points
 
     @property
     def plane(self) -> LayerPlane | None:
@@ -210,6 +220,7 @@ class Workspace:
 
     def close(self) -> None:
         """Let go of all layers; the preview goes, the user's work stays."""
+        self.viewer.layers.selection.events.active.disconnect(self._on_tool_changed)
         self.preview.remove()
         if self.image is not None:
             self._listen(self.image, connect=False)
@@ -244,6 +255,7 @@ class Workspace:
             layers.move(layers.index(found), len(layers))
         self._clicks = ClickLayer(found)
         self._clicks.changed.connect(self._on_clicks_changed)
+        found.events.mode.connect(self._on_tool_changed)
         self._mouse = ClickMouse(self._clicks, self._left_is_positive, self._catches)
         self._keys.bind([found])
         self.select_clicks()
@@ -251,6 +263,7 @@ class Workspace:
     def _let_go_of_clicks(self) -> None:
         if self._clicks is not None and self._mouse is not None:
             self._keys.release([self._clicks.points])
+            self._clicks.points.events.mode.disconnect(self._on_tool_changed)
             self._mouse.close()
             self._clicks.changed.disconnect(self._on_clicks_changed)
             self._clicks.close()
@@ -270,6 +283,9 @@ class Workspace:
 
     def _on_clicks_changed(self) -> None:
         self.clicks_changed.emit()
+
+    def _on_tool_changed(self) -> None:
+        self.tool_changed.emit()
 
     def _on_image_changed(self, event: Any = None) -> None:
         self.image_changed.emit()
