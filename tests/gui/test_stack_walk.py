@@ -12,6 +12,7 @@ from qtpy.QtCore import Qt
 from disk_predictor import DiskPredictor
 from napari_cfr_icl.engine.windows import Window
 from napari_cfr_icl.gui import controller
+from napari_cfr_icl.gui.wording import AWAY
 from napari_cfr_icl.session.propagation import SMALLEST_VIEW
 
 PLANES, SHAPE = 8, (90, 120)
@@ -186,6 +187,14 @@ def test_filling_up_to_a_plane(work, last, expected):
     assert all(np.array_equal(labels(hand)[z] == 1, mask) for z in expected)
     assert hand.dock.hint.text().endswith("the last plane was reached.")
     assert hand.session.state.is_empty
+
+
+def test_an_object_on_a_plane_that_is_not_shown_is_spoken_of(work):
+    hand = work()
+    hand.viewer.dims.set_current_step(0, 5)
+    assert hand.dock.hint.text() == AWAY
+    hand.viewer.dims.set_current_step(0, 3)
+    assert hand.dock.hint.text() != AWAY
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,8 @@ class Screen:
             self.dock.show_hint(wording.NO_PLANE)
         elif not workspace.takes_clicks:
             self.dock.show_hint(wording.OTHER_TOOL)
+        elif state.scene is not None and not self.is_on_screen(state):
+            self.dock.show_hint(wording.AWAY)
         else:
             mask = self.session.mask
             found = mask is not None and bool(mask.values.any())
