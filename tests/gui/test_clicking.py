@@ -218,6 +218,25 @@ def test_without_protection_the_new_object_wins(hand):
     assert np.array_equal(labels(hand).data == 2, mask)
 
 
+def test_the_next_picture_gets_labels_of_its_own_and_hides_none_in_use(hand):
+    hand.click(40, 60)
+    hand.wait_for_answer()
+    hand.type(Qt.Key.Key_W)
+    before, written = labels(hand), labels(hand).data.copy()
+    hand.viewer.layers.remove("grey")
+    hand.viewer.add_image(np.zeros(SHAPE, np.uint8), name="next")
+    hand.wait(lambda: hand.dock.image.currentText() == "next")
+    hand.wait(lambda: hand.dock.controller.workspace.image is not None)
+    hand.click(40, 60)
+    hand.wait_for_answer()
+    hand.type(Qt.Key.Key_W)
+    assert labels(hand).data[40, 60] == 1
+    assert np.array_equal(before.data, written)
+    layers = list(hand.viewer.layers)
+    assert layers.index(before) < layers.index(hand.viewer.layers["next"])
+    assert layers.index(hand.viewer.layers["next"]) < layers.index(labels(hand))
+
+
 def test_undo_and_redo_to_the_ends_bit_by_bit(hand):
     def seen():
         return clicked(hand), preview(hand), labels(hand).data.copy()

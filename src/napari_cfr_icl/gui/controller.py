@@ -276,9 +276,14 @@ class Controller:
         self._show_state()
 
     def _labels_fit(self, image: Image) -> bool:
-        """Whether there is a labels layer of ours, or one that was chosen, of the image's shape."""
-        for layer in (self.workspace.labels, *reversed(self.viewer.layers)):
-            if not isinstance(layer, Labels) or layer.multiscale:
+        """Whether there is a labels layer of ours, or one that was chosen, of the image's shape.
+
+        Below the image it would not be seen, and most likely belongs to a picture before.
+        """
+        layers = self.viewer.layers
+        above = layers[layers.index(image) + 1 :] if image in layers else []
+        for layer in (self.workspace.labels, *reversed(above)):
+            if layer not in above or not isinstance(layer, Labels) or layer.multiscale:
                 continue
             ours = layer is self.workspace.labels or layer.metadata.get(TAG) == "objects"
             if ours and data_shape(layer) == data_shape(image):
