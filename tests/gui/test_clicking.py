@@ -10,7 +10,7 @@ from qtpy.QtTest import QTest
 from napari_cfr_icl.gui.click_layer import GREEN, RED
 from napari_cfr_icl.gui.hand import CONTROL, LEFT, SHIFT
 from napari_cfr_icl.gui.segment_dock import SegmentDock
-from napari_cfr_icl.gui.wording import OTHER_TOOL
+from napari_cfr_icl.gui.wording import ONLY_BACKGROUND, OTHER_TOOL
 
 SHAPE = (120, 160)
 
@@ -101,6 +101,23 @@ def test_the_next_sign_can_be_flipped_once(hand):
     hand.click(80, 60)
     hand.wait_for_answer()
     assert [sign for *_, sign in clicked(hand)] == [True, False, True]
+
+
+def test_a_flipped_sign_does_not_outlast_its_object(hand):
+    hand.click(40, 60)
+    hand.wait_for_answer()
+    hand.type(Qt.Key.Key_N)
+    hand.type(Qt.Key.Key_W)
+    assert not hand.dock.object.sign.isChecked()
+    hand.click(80, 60)
+    hand.wait_for_answer()
+    assert clicked(hand) == [(80, 60, True)]
+
+
+def test_an_object_of_background_alone_asks_for_a_click_on_it(hand):
+    hand.click(40, 60, positive=False)
+    hand.wait_for_answer()
+    assert hand.dock.hint.text() == ONLY_BACKGROUND
 
 
 def test_dragging_a_click_moves_the_mask_once(hand, disks):

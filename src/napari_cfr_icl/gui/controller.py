@@ -352,6 +352,9 @@ class Controller:
         self.screen.show_hint()
 
     def _on_object_changed(self, state: ObjectState) -> None:
+        if state.is_empty:
+            # An object begins with a click on it; a sign that was left over would spoil that.
+            self._set_sign(True)
         self._show_state()
 
     def _show_state(self) -> None:

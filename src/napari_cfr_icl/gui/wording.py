@@ -71,6 +71,8 @@ def hint(state: ObjectState, *, preparing: bool, found: bool) -> str:
         return "Click the object."
     if not state.clicks:
         return "Correct it with clicks, then W writes it."
+    if not found and state.base is None and not any(click.positive for click in state.clicks):
+        return ONLY_BACKGROUND
     if state.answer is not None and not found:
         return "Nothing was found there: click it once more, or zoom in and try again (Q)."
     return "Correct it with more clicks, or press W to write it."
