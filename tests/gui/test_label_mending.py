@@ -10,6 +10,8 @@ import zarr
 from napari.utils.notifications import notification_manager
 from qtpy.QtCore import Qt
 
+from napari_cfr_icl.gui.wording import OTHER_PIXELS
+
 SHAPE = (90, 120)
 
 
@@ -29,8 +31,8 @@ def no_dask_threads():
         yield
 
 
-def choose(hand, data):
-    layer = hand.viewer.add_labels(data, name="mine")
+def choose(hand, data, **options):
+    layer = hand.viewer.add_labels(data, name="mine", **options)
     hand.dock.labels.setCurrentText("mine")
     hand.dock.labels.activated.emit(hand.dock.labels.currentIndex())
     return layer
@@ -132,9 +134,20 @@ def test_a_zarr_array_that_is_read_only(hand, tmp_path):
 
 def test_a_pyramid_of_labels_is_one_sentence(hand):
     choose(hand, [np.zeros(SHAPE, np.uint16), np.zeros((45, 60), np.uint16)])
+    assert "is a pyramid, which napari cannot edit" in notification_manager.records[-1].message
+    said = len(notification_manager.records)
     click_and_write(hand)
+    assert len(notification_manager.records) == said + 1
     assert "is a pyramid, which napari cannot edit" in notification_manager.records[-1].message
     assert len(hand.session.state.clicks) == 1
+
+
+@pytest.mark.parametrize("scale", [1, 2])
+def test_labels_of_another_shape_are_taken_and_spoken_of(hand, scale):
+    layer = choose(hand, np.zeros((45, 60), np.uint16), scale=(scale, scale))
+    assert hand.dock.hint.text() == OTHER_PIXELS
+    click_and_write(hand)
+    assert layer.data[40 // scale, 59 // scale] == 1
 
 
 def test_a_fill_into_a_full_layer_asks_before_it_begins(viewer, open_dock, disks):

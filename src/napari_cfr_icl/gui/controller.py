@@ -296,6 +296,16 @@ class Controller:
     def _on_labels_chosen(self, layer: Labels | None) -> None:
         self.workspace.use_labels(layer)
         self.workspace.select_clicks()
+        self.screen.attempt(self._look_at_labels)
+
+    def _look_at_labels(self) -> None:
+        """Say at once, not first at W, what is odd about the chosen labels."""
+        plane = self.workspace.plane
+        if plane is None or self.workspace.labels is None:
+            return
+        store = self.workspace.store(plane)
+        if not store.shares_pixels or store.shape != plane.shape:
+            self.dock.show_hint(wording.OTHER_PIXELS)
 
     def _set_sign(self, positive: bool) -> None:
         self._next_is_positive = positive

@@ -11,6 +11,10 @@ NO_IMAGE = "Open an image to begin."
 NO_PLANE = "Switch to 2D and to a plane of the image to click on it."
 OTHER_TOOL = "Another layer or tool is chosen: clicks mark nothing now."
 OUTSIDE = "That was outside the image."
+OTHER_PIXELS = (
+    "These labels have other pixels than the image: masks are fitted to them, "
+    "and cut off where they end."
+)
 ELSEWHERE = "This object is on another plane: write it (W) or drop it (Q) first."
 AWAY = "The object under way is on another plane: W writes it, Q drops it."
 ONLY_BACKGROUND = "So far only background is marked: left click the object."
