@@ -61,7 +61,8 @@ class StackPanel(QWidget):
             "(intersection over union)."
         )
         self.growth = QDoubleSpinBox()
-        self.growth.setRange(1, 100)
+        self.growth.setRange(1, 99)
+        self.growth.setDecimals(1)
         self.growth.setSingleStep(0.5)
         self.growth.setValue(defaults.most_growth)
         self.growth.setPrefix("x ")
