@@ -104,6 +104,10 @@ def test_without_settings_it_is_taken_as_published(path, content):
     assert same_weights(load(write(path, content)), MODEL)
 
 
+def test_a_list_of_one_network_is_that_network(path):
+    assert same_weights(load(write(path, [hrnet()])), MODEL)
+
+
 def test_half_precision_is_widened(path):
     half = {key: weight.half() for key, weight in WEIGHTS.items()}
     loaded = load(write(path, {"state_dict": half})).state_dict()

@@ -123,6 +123,8 @@ def _explain_refusal(path: Path, refused: list[str]) -> str:
 
 def _sort_out(content: object, path: Path) -> Checkpoint:
     """Find the weights and the settings in what was read."""
+    if isinstance(content, list | tuple) and len(content) == 1:
+        content = content[0]
     if isinstance(content, list | tuple):
         raise ModelFileError(
             f"{path} holds {len(content)} networks, one for each stage of clicking. "
