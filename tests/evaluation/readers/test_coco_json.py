@@ -57,6 +57,13 @@ def test_masks_of_every_kind_are_decoded(tmp_path, segmentation):
     np.testing.assert_array_equal(picture.image(), MASK * 100)
 
 
+@pytest.mark.parametrize("nothing", [[1, 1], [1, 1, 3, 9]], ids=["point", "line"])
+def test_polygons_that_enclose_nothing_change_nothing(tmp_path, nothing):
+    (picture,) = coco_json(write(tmp_path, [nothing, *as_polygon()])).pictures
+
+    np.testing.assert_array_equal(picture.objects()[0].truth(), MASK)
+
+
 @pytest.mark.parametrize("folder", ["images", "val2017", "images/val2017", "annotations/images"])
 def test_images_are_found_beside_the_json(tmp_path, folder):
     path = write(tmp_path, as_polygon(), folder="elsewhere")
@@ -96,11 +103,15 @@ def test_crowds_are_left_out(tmp_path):
     [
         (None, "no usable mask"),
         ([], "no usable mask"),
+        ([[5, 4]], "no usable mask"),
+        ([[5, 4, 15, 10]], "no usable mask"),
+        ([[5, 4, 15, 4, 15, 10, 5]], "no usable mask"),
+        ([["a"] * 6], "no usable mask"),
         ({"size": [20, 30]}, "no usable mask"),
         ({"size": [5, 5], "counts": [25]}, "does not fit"),
         ({"size": [20, 30], "counts": [700, -100]}, "does not fit"),
     ],
-    ids=["none", "empty", "no counts", "other size", "backwards"],
+    ids=["none", "empty", "point", "line", "odd", "words", "no counts", "other size", "backwards"],
 )
 def test_unusable_mask_is_named(tmp_path, segmentation, complaint):
     (picture,) = coco_json(write(tmp_path, segmentation)).pictures

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+_TRIANGLE = 6
+"""Numbers in the smallest polygon: x and y of three corners."""
+
 
 def coco_json(path: Path, images: Path | None = None) -> Dataset:
     """Images and objects listed in a COCO json file; crowds are left out.
@@ -119,7 +122,7 @@ def run_lengths(annotation: dict[str, Any], size: tuple[int, int]) -> list[int]:
     try:
         if isinstance(segmentation, list):
             # the rule by which polygons become pixels is COCO's own
-            merged: Any = coco_masks.merge(coco_masks.frPyObjects(segmentation, *size))
+            merged: Any = coco_masks.merge(coco_masks.frPyObjects(_polygons(segmentation), *size))
             runs = _unpacked(merged["counts"])
         elif isinstance(segmentation["counts"], list):
             runs = [int(count) for count in segmentation["counts"]]
@@ -130,6 +133,18 @@ def run_lengths(annotation: dict[str, Any], size: tuple[int, int]) -> list[int]:
     if sum(runs) != size[0] * size[1] or min(runs) < 0:
         raise InputError(f"The mask of annotation {annotation.get('id')} does not fit its image.")
     return runs
+
+
+def _polygons(segmentation: Sequence[Any]) -> list[list[float]]:
+    """The polygons that enclose something.
+
+    COCO's own code takes four numbers for the sides of a box, and fewer for no input at all.
+    """
+    polygons = [[float(number) for number in polygon] for polygon in segmentation]
+    enclosing = [polygon for polygon in polygons if len(polygon) >= _TRIANGLE]
+    if not enclosing or any(len(polygon) % 2 for polygon in enclosing):
+        raise ValueError("no polygon of at least three corners")
+    return enclosing
 
 
 def _unpacked(packed: bytes) -> list[int]:
