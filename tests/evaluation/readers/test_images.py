@@ -97,6 +97,9 @@ def test_unreadable_files_are_named(tmp_path):
                 read(tmp_path / name)
             with pytest.raises(ImageError, match="no file"):
                 read(tmp_path / f"no_{name}")
+    (tmp_path / "a.tif").write_bytes(b"II*\0junk")
+    with pytest.raises(ImageError, match=r"a\.tif cannot be read: there are no pixels in it"):
+        read_pixels(tmp_path / "a.tif")
     with pytest.raises(ImageError, match="of no kind that can be read"):
         read_pixels(tmp_path / "a.docx")
 

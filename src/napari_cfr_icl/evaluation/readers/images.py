@@ -166,7 +166,10 @@ def _opened(path: Path) -> Image.Image:
 
 def _read_tiff(path: Path) -> NDArray[Any]:
     try:
-        return np.asarray(tifffile.imread(path))
+        pixels = np.asarray(tifffile.imread(path))
+        if not pixels.size:  # what is left of a file whose first page cannot be found
+            raise ValueError("there are no pixels in it")
+        return pixels
     except FileNotFoundError:
         raise ImageError(f"There is no file {path}.") from None
     except (tifffile.TiffFileError, OSError, ValueError, KeyError, RuntimeError) as error:
