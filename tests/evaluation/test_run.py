@@ -15,7 +15,7 @@ import pytest
 
 from blobs import TINY_MODEL, blobs, write_blobs, write_settings
 from napari_cfr_icl import zoo
-from napari_cfr_icl._errors import MaskError, OutputError, SettingsError
+from napari_cfr_icl._errors import InputError, MaskError, OutputError, SettingsError
 from napari_cfr_icl.engine import Predictor
 from napari_cfr_icl.engine.source import ImageSource
 from napari_cfr_icl.evaluation.clicking import click_through
@@ -26,6 +26,7 @@ from napari_cfr_icl.evaluation.options import (
     Protocol,
     Sample,
 )
+from napari_cfr_icl.evaluation.readers import ReaderOptions
 from napari_cfr_icl.evaluation.robot import RobotUser
 from napari_cfr_icl.evaluation.run import evaluate
 from napari_cfr_icl.evaluation.settings_file import load_settings
@@ -260,6 +261,13 @@ def test_labels_of_another_size_are_named(preset, tmp_path, monkeypatch):
 
     with pytest.raises(MaskError, match=r"a\.png of made up is 72 x 96 .* object 1 71 x 96"):
         evaluate(options_for(tmp_path, preset, tmp_path / "out"))
+
+
+def test_data_without_objects_are_no_result(data, preset, tmp_path):
+    options = options_for(data, preset, tmp_path / "out", reader=ReaderOptions(min_area=10**6))
+
+    with pytest.raises(InputError, match="no object to click"):
+        evaluate(options)
 
 
 def test_two_data_sets_of_one_name_are_refused(data, preset, tmp_path):

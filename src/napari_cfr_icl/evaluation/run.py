@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from napari_cfr_icl._errors import InputError
 from napari_cfr_icl.engine.clicks import Click, Clicks
 from napari_cfr_icl.engine.source import ImageSource
 from napari_cfr_icl.evaluation.clicking import click_through
@@ -79,7 +80,12 @@ def evaluate(
             for number, model in enumerate(options.models):
                 worker.run_model(model, number, journal)
         records = in_order(_gathered(options, share), methods_of(options))
-    if records:
+    if share.rank == 0:
+        if not records:
+            raise InputError(
+                "There is no object to click in these data sets: look at the labels, and at the "
+                "smallest area."
+            )
         results = write_report(options, records)
         write_worst_cases(options, datasets, results, records)
     return records
