@@ -115,6 +115,16 @@ def test_the_mirror_image_gets_mirrored_clicks_and_its_answer_is_turned_back():
     assert np.argwhere(mask.values > 0.5).tolist() == [[0, 0], [3, 7], [11, 29]]
 
 
+def test_a_read_only_mask_is_fed_back():
+    mask = np.zeros((20, 30), np.float32)
+    mask[4:9, 5:9] = 0.75
+    mask.flags.writeable = False
+    network = Recorder()
+    image = ImageSource(np.zeros((20, 30), np.uint8))
+    Passes(network, Settings(zoom=None), image, Clicks()).run(Patch.from_full(mask))
+    np.testing.assert_array_equal(network.previous[0, 0], mask)
+
+
 def test_the_same_window_is_read_once():
     reads = []
 
