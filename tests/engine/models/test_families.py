@@ -4,7 +4,7 @@ import re
 import pytest
 import torch
 
-from golden_models import TOY_HEADS, public_shapes, public_weights
+from golden_models import TOY_HEADS, public_shapes, public_weights, randomised
 from napari_cfr_icl.engine import models
 from napari_cfr_icl.engine.models import build, infer_architecture
 
@@ -80,6 +80,24 @@ def test_a_network_is_built_again_from_its_description_as_json(name):
     assert not again.training
     shapes = {key: weight.shape for key, weight in model.state_dict().items()}
     assert {key: weight.shape for key, weight in again.state_dict().items()} == shapes
+
+
+@pytest.mark.parametrize("with_previous", [True, False])
+def test_no_previous_mask_is_an_empty_one(with_previous):
+    model = randomised(
+        {
+            "family": "hrnet_ocr",
+            "width": 3,
+            "ocr_width": 4,
+            "small": True,
+            "with_previous": with_previous,
+        }
+    )
+    points = torch.tensor([[[20.0, 30.0, 0.0], [-1.0, -1.0, -1.0]]])
+    with torch.inference_mode():
+        image = torch.rand(1, 3, 40, 64)
+        expected = model(image, torch.zeros(1, 1, 40, 64), points)
+        assert torch.equal(model(image, None, points), expected)
 
 
 @pytest.mark.parametrize(

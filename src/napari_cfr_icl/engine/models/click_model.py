@@ -63,15 +63,15 @@ class ClickModel(nn.Module):
         self.register_buffer("image_mean", mean.view(3, 1, 1), persistent=False)
         self.register_buffer("image_std", std.view(3, 1, 1), persistent=False)
 
-    def forward(self, image: Tensor, previous: Tensor, points: Tensor) -> Tensor:
+    def forward(self, image: Tensor, previous: Tensor | None, points: Tensor) -> Tensor:
         """Logits of the mask.
 
         Parameters
         ----------
         image : Tensor
             (B, 3, H, W), red, green, blue in 0..1.
-        previous : Tensor
-            (B, 1, H, W), the last probabilities, 0..1; zeros at first.
+        previous : Tensor or None
+            (B, 1, H, W), the last probabilities, 0..1; zeros or None at first.
         points : Tensor
             (B, 2N, 3) rows of (row, column, order), positives first, -1 where there is no click.
 
@@ -80,6 +80,8 @@ class ClickModel(nn.Module):
         Tensor
             (B, 1, H, W).
         """
+        if previous is None:
+            previous = torch.zeros_like(image[:, :1])
         return self.forward_maps(image, self.draw_maps(previous, points))
 
     def draw_maps(self, previous: Tensor, points: Tensor) -> Tensor:
