@@ -155,6 +155,21 @@ def test_every_trouble_is_reported_with_its_file(tmp_path):
     } <= kinds
 
 
+@pytest.mark.parametrize(
+    ("pixels", "kind"),
+    [
+        (np.full(SHAPE, np.nan, np.float32), ("warning", "constant", "0.tif")),
+        (np.where(np.eye(*SHAPE), np.nan, 3.0), ("warning", "constant", "0.tif")),
+        (np.eye(*SHAPE, dtype=np.complex64), ("error", "unusable", "0.tif")),
+    ],
+    ids=["nan", "nan and one value", "complex"],
+)
+def test_pixels_with_nothing_to_see_are_reported(tmp_path, pixels, kind):
+    write_collection(tmp_path, 2)
+    tifffile.imwrite(tmp_path / "images" / "0.tif", pixels)
+    assert _kinds(survey(open_collection(tmp_path), min_area=1)) >= {kind}
+
+
 def test_objects_of_enormous_ids_are_found(tmp_path):
     labels = np.zeros((9, 9), np.int32)
     labels[1:4, 2:7] = 2_000_000_000
@@ -163,6 +178,17 @@ def test_objects_of_enormous_ids_are_found(tmp_path):
     assert objects.ids.tolist() == [7, 2_000_000_000]
     assert objects.areas.tolist() == [1, 15]
     assert objects.boxes.tolist() == [[5, 5, 6, 6], [1, 2, 4, 7]]
+
+
+def test_ids_too_large_for_training_are_numbered_anew(tmp_path):
+    write_collection(tmp_path, 1)
+    labels = np.zeros(SHAPE, np.uint64)
+    labels[2:12, 2:12], labels[20:30, 2:12], labels[40:50, 2:12] = 2**60 + 1, 2, 2**60
+    tifffile.imwrite(tmp_path / "labels" / "0.tif", labels)
+    (example,) = open_collection(tmp_path).examples
+    found = example.labels()
+    assert found.dtype == np.int32
+    assert [found[r, 5] for r in (0, 5, 25, 45)] == [0, 3, 2, 1]
 
 
 def test_the_fingerprint_notices_a_single_pixel(tmp_path):
@@ -218,6 +244,8 @@ def test_a_group_on_both_sides_of_a_given_split_is_refused(tmp_path):
         ("missing", None, "no collection at"),
         ("a.txt", "x", "is no collection"),
         ("a.csv", "picture,mask\n", "needs the columns image and labels"),
+        ("empty.csv", "", "it has none"),
+        ("short.csv", "image,labels\na.tif\n", "Line 2 of .* must name an image and its labels"),
         ("b.csv", "image,labels,split\na,b,test\n", "split is train or val"),
         ("a.json", "{}", "no COCO json"),
     ],

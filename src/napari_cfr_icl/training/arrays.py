@@ -44,6 +44,8 @@ def planes(path: Path) -> Iterator[tuple[int, ...]]:
 def label_plane(path: Path, index: tuple[int, ...]) -> NDArray[np.int32]:
     """One plane of a label image or stack: int32 of shape (rows, columns).
 
+    Ids too large for that get the lowest numbers that are free.
+
     Raises
     ------
     MaskError
@@ -53,9 +55,22 @@ def label_plane(path: Path, index: tuple[int, ...]) -> NDArray[np.int32]:
     if _is_zarr(path) and labels.dtype.kind not in "ui":
         raise MaskError(f"{path} must hold one whole number for each pixel, not {labels.dtype}.")
     plane = np.asarray(labels[_full_index(tuple(labels.shape), index)])
-    if plane.size and (plane.min() < 0 or plane.max() > np.iinfo(np.int32).max):
+    if plane.size and plane.min() < 0:
         raise MaskError(f"{path} must hold whole numbers from 0 up, not {plane.min()}.")
-    return plane.astype(np.int32)
+    return _narrowed(plane)
+
+
+def _narrowed(labels: NDArray[Any]) -> NDArray[np.int32]:
+    """Ids as int32; programs that make them of a hash or a time have larger ones."""
+    large = labels > np.iinfo(np.int32).max
+    if not large.any():
+        return labels.astype(np.int32)
+    narrow = np.where(large, 0, labels).astype(np.int32)
+    ids, numbers = np.unique(labels[large], return_inverse=True)
+    taken = np.unique(narrow)
+    free = np.setdiff1d(np.arange(1, len(ids) + len(taken) + 1), taken)
+    narrow[large] = free[numbers]
+    return narrow
 
 
 def image_plane(path: Path, shape: tuple[int, ...], index: tuple[int, ...]) -> NDArray[Any]:

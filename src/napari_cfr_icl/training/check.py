@@ -182,12 +182,15 @@ def _look_at(
         text = f"the image is {_size(pixels)} pixels, its labels are {_size(labels)}"
         yield Finding(key, "error", "sizes", text)
         return
+    if pixels.dtype.kind not in "buif":
+        yield Finding(key, "error", "unusable", f"{pixels.dtype} are no numbers that can be drawn")
+        return
     objects = Objects.of(labels)
     if not len(objects):
         yield Finding(key, "error", "empty", "nothing is labelled")
         return
-    if pixels.min() == pixels.max():
-        yield Finding(key, "warning", "constant", f"every pixel is {pixels.min()}")
+    if (value := _only_value(pixels)) is not None:
+        yield Finding(key, "warning", "constant", f"every pixel is {value}")
     if large := int((objects.areas > _LARGE_SHARE * labels.size).sum()):
         text = f"{_objects(large)} cover nearly the whole picture: is background labelled?"
         yield Finding(key, "warning", "large", text)
@@ -201,6 +204,14 @@ def _look_at(
         yield Finding(
             key, "note", "touching", f"{_objects(touching)} of {len(objects)} touch another"
         )
+
+
+def _only_value(pixels: NDArray[Any]) -> Any:
+    """The value that all pixels have, NaN and infinities left out; None if they differ."""
+    seen = pixels[np.isfinite(pixels)] if pixels.dtype.kind == "f" else pixels
+    if not seen.size:
+        return "nan or infinite"
+    return seen.min() if seen.min() == seen.max() else None
 
 
 def _repeated(pages: Sequence[Page]) -> Iterator[Finding]:

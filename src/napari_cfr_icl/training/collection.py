@@ -177,13 +177,16 @@ def _from_list(path: Path) -> Collection:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} cannot be read: {error}") from error
     if not {"image", "labels"} <= set(columns):
-        raise InputError(f"{path} needs the columns image and labels; it has {', '.join(columns)}.")
+        found = ", ".join(columns) or "none"
+        raise InputError(f"{path} needs the columns image and labels; it has {found}.")
     pairs = []
     for number, row in enumerate(rows, start=2):
         split = (row.get("split") or "").strip().lower()
         if split and split not in SPLIT_FOLDERS:
             raise InputError(f"Line {number} of {path}: split is train or val, not {split!r}.")
-        image, labels = (path.parent / (row[name] or "") for name in ("image", "labels"))
+        if not (row["image"] and row["labels"]):
+            raise InputError(f"Line {number} of {path} must name an image and its labels.")
+        image, labels = (path.parent / row[name] for name in ("image", "labels"))
         group = (row.get("group") or "").strip() or row["image"]
         pairs.append(_Pair(image, labels, group, SPLIT_FOLDERS.get(split)))
     return _collected(path.parent, pairs, [])
