@@ -24,7 +24,7 @@ from napari_cfr_icl.training.options import (
     ValidationOptions,
 )
 from napari_cfr_icl.training.run_folder import read_events
-from napari_cfr_icl.training.world import World
+from napari_cfr_icl.training.world import World, threads
 from napari_cfr_icl.zoo.format import read_info
 from training_collections import write_collection
 from training_goldens import GOLDEN
@@ -149,15 +149,17 @@ def test_a_stopped_run_resumes_to_the_same_weights(cells, whole, tmp_path):
     ).read_bytes()[-5000:]
 
 
-def test_a_killed_run_resumes_to_the_same_weights(cells, whole, tmp_path):
-    out = tmp_path / "run"
-    killed = subprocess.run(
-        [sys.executable, __file__, str(cells), str(out), "3"], check=False, env=_environment()
-    )
+def test_a_killed_run_resumes_to_the_same_weights(cells, tmp_path):
+    """Killed with one thread and resumed where there are more: as if nothing had happened."""
+    out, undisturbed = tmp_path / "run", tmp_path / "undisturbed"
+    killed = _in_other_process(cells, out, "3")
     assert killed.returncode == -signal.SIGKILL
     assert [event["step"] for event in _events(out, "step")] == [1, 2, 3]
-    _, weights = _run(cells, out, None)
-    assert _same(weights, _last(whole))
+    assert _in_other_process(cells, undisturbed, "never").returncode == 0
+    with threads(os.cpu_count()):
+        _, weights = _run(cells, out, None)
+        assert torch.get_num_threads() == os.cpu_count()
+    assert _same(weights, _last(undisturbed))
 
 
 def test_two_processes_give_what_one_gives(cells, tmp_path):
@@ -261,8 +263,13 @@ def _environment():
     return {**os.environ, "PYTHONPATH": tests, "OMP_NUM_THREADS": "1"}
 
 
+def _in_other_process(cells, out, how):
+    command = [sys.executable, __file__, str(cells), str(out), how]
+    return subprocess.run(command, check=False, env=_environment())
+
+
 def _other_process(cells, out, how):
-    """Run in a process of its own: one that kills itself, or one of two."""
+    """Run in a process of its own: one that kills itself after a step, or never; or one of two."""
     if how == "together":
         plain = replace(TINY.optimizer, dropout=False)
         options = replace(TINY, optimizer=plain, schedule=replace(TINY.schedule, steps=2))
@@ -270,7 +277,7 @@ def _other_process(cells, out, how):
         return
 
     def kill(event):
-        if event["event"] == "step" and event["step"] == int(how):
+        if event["event"] == "step" and str(event["step"]) == how:
             os.kill(os.getpid(), signal.SIGKILL)
 
     loop.main(replace(TINY, validation=CLICKED), [Path(cells)], Path(out), "cpu", kill)

@@ -23,13 +23,14 @@ from napari_cfr_icl.training.result import save_model
 from napari_cfr_icl.training.run_folder import Listener, RunFolder
 from napari_cfr_icl.training.setup import Run, machine, read_data, set_up
 from napari_cfr_icl.training.state import out_of_memory
-from napari_cfr_icl.training.world import joined
+from napari_cfr_icl.training.world import joined, threads
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from napari_cfr_icl.training.options import TrainOptions
     from napari_cfr_icl.training.step import StepResult
+    from napari_cfr_icl.training.world import World
 
 _MOST_SKIPPED = 10
 _BEST = "best.pt"
@@ -83,26 +84,43 @@ def main(
     """
     with joined(device) as world:
         folder = RunFolder(out, listener if world.leads else None)
-        resumed = options is None
-        if options is None:
-            options = folder.options()
-            collections = [Path(part["path"]) for part in folder.data()["collections"]]
-        tell = folder.tell if world.leads else _say_nothing
-        data = read_data(collections, options, world.device, tell)
-        run = set_up(options, data, folder, world)
-        if resumed:
-            _check_same_data(run)
-            _resume(run)
-        elif world.leads:
-            folder.begin(options, data.description, machine(world))
-        try:
-            return fit(run)
-        except (Exception, KeyboardInterrupt) as error:
-            if world.leads and folder.has_run:
-                why = str(error) or "interrupted"
-                folder.event("failed", text=why)
-                folder.status("failed", step=run.state.step, text=why)
-            raise
+        if options is not None:
+            return _fit_or_say_why(_begun(options, collections, folder, world))
+        options = folder.options()
+        with threads(folder.machine()["threads"]):
+            return _fit_or_say_why(_resumed(options, folder, world))
+
+
+def _begun(
+    options: TrainOptions, collections: Sequence[Path], folder: RunFolder, world: World
+) -> Run:
+    """A new run, before its first step."""
+    data = read_data(collections, options, world.device, _teller(folder, world))
+    run = set_up(options, data, folder, world)
+    if world.leads:
+        folder.begin(options, data.description, machine(world))
+    return run
+
+
+def _resumed(options: TrainOptions, folder: RunFolder, world: World) -> Run:
+    """The run in the folder, as its newest checkpoint has it."""
+    collections = [Path(part["path"]) for part in folder.data()["collections"]]
+    data = read_data(collections, options, world.device, _teller(folder, world))
+    run = set_up(options, data, folder, world)
+    _check_same_data(run)
+    _restore(run)
+    return run
+
+
+def _fit_or_say_why(run: Run) -> Outcome:
+    try:
+        return fit(run)
+    except (Exception, KeyboardInterrupt) as error:
+        if run.world.leads and run.folder.has_run:
+            why = str(error) or "interrupted"
+            run.folder.event("failed", text=why)
+            run.folder.status("failed", step=run.state.step, text=why)
+        raise
 
 
 def fit(run: Run) -> Outcome:
@@ -216,7 +234,7 @@ def _stopped(run: Run) -> Outcome:
     return Outcome(False)
 
 
-def _resume(run: Run) -> None:
+def _restore(run: Run) -> None:
     saved = run.folder.newest_checkpoint()
     if saved is None and run.folder.checkpoints():
         raise OutputError(f"No checkpoint in {run.folder.path} can be read; begin a new run.")
@@ -269,6 +287,10 @@ def _out_of_patience(run: Run) -> bool:
 
 def _due(step: int, every: int, steps: int) -> bool:
     return every > 0 and (step % every == 0 or step == steps)
+
+
+def _teller(folder: RunFolder, world: World) -> Callable[[str], None]:
+    return folder.tell if world.leads else _say_nothing
 
 
 def _say_nothing(text: str) -> None:

@@ -89,6 +89,10 @@ class RunFolder:
         """The collections, as `begin` wrote them."""
         return self._read_json("data.json")
 
+    def machine(self) -> dict[str, Any]:
+        """Versions and hardware that the run began with, as `begin` wrote them."""
+        return self._read_json("environment.json")
+
     def event(self, kind: str, **facts: Any) -> None:
         """Write down that something happened; on a full disk, as soon as there is room."""
         event = {"event": kind, "time": round(time.time(), 3), **facts}

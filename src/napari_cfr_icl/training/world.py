@@ -104,3 +104,19 @@ def joined(device: str = "auto") -> Iterator[World]:
         yield World(rank, size, chosen)
     finally:
         distributed.destroy_process_group()
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Compute with `count` threads for a while, unless the machine has fewer processors.
+
+    The last bits of a sum depend on into how many parts it was cut, so a run that is resumed
+    needs as many threads as it began with.
+    """
+    before = torch.get_num_threads()
+    if count <= (os.cpu_count() or 1):
+        torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
