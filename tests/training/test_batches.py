@@ -139,11 +139,17 @@ def test_windows_hold_the_object_and_lie_in_the_picture(field):
         assert 130 < max(sizes) <= 150
 
 
-def test_an_object_too_large_for_the_window_fills_it():
+def test_a_window_as_large_as_the_picture_shows_all_of_it():
+    options = DataOptions(zoom=(1.2, 2.0), field=0.0)
+    window = choose_window(np.array([5, 0, 50, 90]), (60, 100), options, np.random.default_rng(1))
+    assert window == Window(0, 0, 60, 100)
+
+
+def test_a_window_is_at_most_twice_as_long_as_wide():
     options = DataOptions(zoom=(1.2, 2.0), field=0.0)
     window = choose_window(np.array([10, 0, 50, 300]), (60, 300), options, np.random.default_rng(1))
-    assert (window.top, window.height, window.width) == (0, 60, 60)
-    assert 0 <= window.left <= 240
+    assert (window.top, window.height, window.width) == (0, 60, 120)
+    assert 0 <= window.left <= 180
 
 
 def test_picture_and_labels_are_cut_at_the_same_place():

@@ -166,7 +166,7 @@ class Batches:
             visible = int(page.objects.areas[number])
             if not _holds(window, box):  # to count on a GPU would mean to wait for it
                 visible = int((labels[window.slices] == label).sum())
-            if visible * (options.side / window.height) ** 2 >= _LEAST_VISIBLE:
+            if visible * options.side**2 / (window.height * window.width) >= _LEAST_VISIBLE:
                 break
         return window
 

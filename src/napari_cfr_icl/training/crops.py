@@ -13,6 +13,8 @@ from napari_cfr_icl.engine.windows import Window
 REST = -1
 """Stands for all labels that are not named."""
 
+_LONGEST = 2  # how many times longer than wide a window may be: more would distort what it shows
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -25,7 +27,10 @@ if TYPE_CHECKING:
 def choose_window(
     box: NDArray[np.int64], shape: tuple[int, int], options: DataOptions, rng: np.random.Generator
 ) -> Window:
-    """A square window with the object in it, as large as chance and the picture allow.
+    """A window with the object in it, as large as chance and the picture allow.
+
+    It is square where the picture has room for that. Where not, it is longer than wide, for in use
+    the network sees large objects whole as well.
 
     Parameters
     ----------
@@ -43,18 +48,19 @@ def choose_window(
     wanted = max(side * low * (high / low) ** rng.random(), options.min_side)
     if rng.random() < options.field:
         wanted = min(options.field_side, max(shape))
-    size = max(1, min(round(wanted), *shape))
+    sides = [max(1, min(round(wanted), length)) for length in shape]
+    sides = [min(side, _LONGEST * min(sides)) for side in sides]
     starts = []
     for axis in range(2):
         # Anywhere where it holds all of the object, or, of an object too large for it, all window.
-        ends = sorted((int(box[axis]), int(box[axis + 2]) - size))
+        ends = sorted((int(box[axis]), int(box[axis + 2]) - sides[axis]))
         start = rng.integers(ends[0], ends[1], endpoint=True)
-        starts.append(min(max(int(start), 0), shape[axis] - size))
-    return Window(starts[0], starts[1], size, size)
+        starts.append(min(max(int(start), 0), shape[axis] - sides[axis]))
+    return Window(starts[0], starts[1], sides[0], sides[1])
 
 
 def cut_image(image: Tensor, window: Window, side: int) -> Tensor:
-    """The picture (3, H, W) uint8 in a window, resized to (3, side, side) uint8."""
+    """The picture (3, H, W) uint8 in a window, stretched to (3, side, side) uint8."""
     rows, cols = window.slices
     part = image[:, rows, cols]
     if window.shape == (side, side):
