@@ -101,6 +101,7 @@ class Controller:
             return
         self._closed = True
         self._courier.close()
+        self.dock.engine.fetch.close_work()
         self.folder.close()
         self.work.close()
         self._walk.close()

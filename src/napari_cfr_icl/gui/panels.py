@@ -22,13 +22,13 @@ from superqt.utils import signals_blocked
 
 from napari_cfr_icl.engine.settings import PRESETS
 from napari_cfr_icl.gui.key_button import key_button
+from napari_cfr_icl.gui.model_fetch import ModelFetch
 from napari_cfr_icl.gui.trace_view import TraceView
 from napari_cfr_icl.gui.tuning_presets import load_presets
 from napari_cfr_icl.gui.wording import last_change, outcome
 from napari_cfr_icl.session.objects import Answer
 from napari_cfr_icl.session.preferences import Preferences
-from napari_cfr_icl.zoo.catalog import CATALOGUE
-from napari_cfr_icl.zoo.store import Store
+from napari_cfr_icl.zoo.listing import available
 
 INFERENCES = {
     "": "as the preset says",
@@ -208,10 +208,12 @@ class EnginePanel(QWidget):
         self.device = _menu({name: name for name in DEVICES})
         self.about = QLabel()
         self.about.setWordWrap(True)
+        self.fetch = ModelFetch()
         form = QFormLayout(self)
         form.setContentsMargins(0, 0, 0, 0)
         form.addRow(self.model)
         form.addRow(self.about)
+        form.addRow(self.fetch)
         form.addRow("Refinement", self.inference)
         form.addRow("", self.every_click)
         form.addRow("Preset", self.preset)
@@ -219,6 +221,7 @@ class EnginePanel(QWidget):
 
     def _connect(self) -> None:
         self.model.activated.connect(self._on_model_activated)
+        self.fetch.fetched.connect(self._on_fetched)
         self.inference.activated.connect(self._on_menu_activated)
         self.preset.activated.connect(self._on_menu_activated)
         self.device.activated.connect(self._on_menu_activated)
@@ -236,15 +239,7 @@ class EnginePanel(QWidget):
 
     def _show(self) -> None:
         chosen = self._preferences
-        self.model.clear()
-        for name, entry in CATALOGUE.items():
-            self.model.addItem(entry.title, name)
-        own = [name for name in Store().own_names() if name not in CATALOGUE]
-        for name in own:
-            self.model.addItem(name, name)
-        if chosen.model not in (*CATALOGUE, *own):
-            self.model.addItem(chosen.model.replace("\\", "/").rsplit("/", 1)[-1], chosen.model)
-        self.model.addItem(OTHER_FILE, None)
+        self._show_models()
         self.preset.clear()
         for name in (*PRESETS, *load_presets()):
             self.preset.addItem(name, name)
@@ -258,16 +253,47 @@ class EnginePanel(QWidget):
         self.every_click.setChecked(chosen.every_click)
         self._describe()
 
+    def _show_models(self) -> None:
+        """Fill the menu: what is on this machine first, what would have to be fetched last."""
+        self._models = {status.name: status for status in available()}
+        here = [status for status in self._models.values() if status.path is not None]
+        chosen = self._preferences.model
+        self.model.clear()
+        for status in here:
+            self.model.addItem(status.title, status.name)
+        if chosen not in self._models:
+            self.model.addItem(chosen.replace("\\", "/").rsplit("/", 1)[-1], chosen)
+        self.model.addItem(OTHER_FILE, None)
+        self.model.insertSeparator(self.model.count())
+        for status in self._models.values():
+            if status.path is None:
+                self.model.addItem(f"{status.title}, {status.state.value}", status.name)
+
     def _describe(self) -> None:
-        entry = CATALOGUE.get(self._preferences.model)
-        if entry is None:
-            self.about.setText(self._preferences.model)
+        status = self._models.get(self._preferences.model)
+        self.fetch.offer(None if status is None or status.path is not None else status)
+        if status is None:
+            # A path may be longer than the dock is wide.
+            self.about.setText("A model from a file.")
+            self.about.setToolTip(self._preferences.model)
             return
-        trained_on = f"Trained on {entry.trained_on}. " if entry.trained_on else ""
-        self.about.setText(f"{trained_on}Licence: {entry.licence or 'unknown'}.")
-        self.about.setToolTip(f"{entry.notes}\n{entry.source}".strip())
+        trained_on = f"Trained on {status.trained_on}. " if status.trained_on else ""
+        size = f" {status.size / 1e6:.0f} MB." if status.size else ""
+        self.about.setText(f"{trained_on}Licence: {status.licence or 'unknown'}.{size}")
+        self.about.setToolTip(f"{status.notes}\n{status.source}".strip())
+
+    def _on_fetched(self, name: str) -> None:
+        self._preferences = replace(self._preferences, model=name)
+        self._show()
+        self.chosen.emit(self._preferences)
 
     def _on_model_activated(self) -> None:
+        status = self._models.get(self.model.currentData() or "")
+        if status is not None and status.path is None:
+            # The model in use stays in use until this one is here.
+            self._show()
+            self.fetch.offer(status)
+            return
         if self.model.currentData() is None:
             file, _ = QFileDialog.getOpenFileName(
                 self, "Choose a model", "", "Checkpoints (*.safetensors *.pth *.pt);;All files (*)"

@@ -1,0 +1,105 @@
+"""The menu of models: what is here is used, what is not is offered to be fetched."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
+
+from checkpoints import HRNET
+from file_server import serving
+from napari_cfr_icl.gui.hand import LEFT
+from napari_cfr_icl.zoo import CATALOGUE, ModelEntry, Store
+
+NAME = "published"
+
+
+@pytest.fixture
+def site(monkeypatch, tmp_path):
+    """A server that has the model NAME."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("NAPARI_CFR_ICL_MODELS", str(tmp_path / "models"))
+    with serving() as running:
+        entry = ModelEntry(
+            name=NAME,
+            title="Published",
+            architecture="hrnet18s",
+            licence="MIT",
+            source="us",
+            page="https://example.org",
+            file_name="published.pth",
+            urls=(running.put("/published.pth", HRNET.read_bytes()),),
+        )
+        monkeypatch.setitem(CATALOGUE, NAME, entry)
+        yield running
+
+
+@pytest.fixture
+def hand(viewer, open_dock, disks, site):
+    viewer.add_image(np.zeros((120, 160), np.uint8), name="grey")
+    hand = open_dock(viewer)
+    hand.wait_for_answer()
+    return hand
+
+
+def choose(hand, name):
+    menu = hand.dock.engine.model
+    menu.setCurrentIndex(menu.findData(name))
+    menu.activated.emit(menu.currentIndex())
+
+
+def press(hand, button):
+    hand.wait(button.isVisible)
+    QTest.mouseClick(button, LEFT)
+
+
+def test_a_model_that_is_not_here_is_offered_and_changes_nothing(hand):
+    engine = hand.dock.engine
+    used = engine.preferences.model
+    choose(hand, NAME)
+    assert engine.fetch.text.text() == "Published is not on this machine (licence MIT)."
+    assert engine.preferences.model == engine.model.currentData() == used
+    hand.click(40, 60)
+    hand.wait_for_answer()
+    assert hand.session.mask is not None
+
+
+def test_a_model_is_fetched_and_used(hand):
+    engine, chosen = hand.dock.engine, []
+    engine.chosen.connect(chosen.append)
+    choose(hand, NAME)
+    press(hand, engine.fetch.start)
+    hand.wait(lambda: bool(chosen))
+    assert Store().path_of(NAME).read_bytes() == HRNET.read_bytes()
+    assert chosen[0].model == engine.model.currentData() == NAME
+    assert engine.fetch.isHidden()
+
+
+def test_a_download_that_fails_is_one_sentence_and_can_be_tried_again(hand, site):
+    site.files["/published.pth"].status = 404
+    engine = hand.dock.engine
+    choose(hand, NAME)
+    press(hand, engine.fetch.start)
+    hand.wait(lambda: not engine.fetch.is_running)
+    assert Store().path_of(NAME) is None
+    site.files["/published.pth"].status = 200
+    press(hand, engine.fetch.start)
+    hand.wait(lambda: Store().path_of(NAME) is not None)
+    hand.wait(lambda: not engine.fetch.is_running)
+
+
+def test_a_model_that_only_people_can_fetch_is_told_how(hand):
+    engine = hand.dock.engine
+    choose(hand, "simpleclick-vit-b-sbd")
+    assert "only be fetched by hand" in engine.fetch.text.text()
+    assert engine.fetch.minimumSizeHint().width() < hand.dock.minimumWidth()
+    assert engine.fetch.start.isHidden()
+
+
+def test_the_menu_begins_with_what_is_here(hand):
+    menu = hand.dock.engine.model
+    here = [menu.itemData(i) for i in range(menu.findText("From a file…"))]
+    assert here
+    assert all(Store().path_of(name) is not None for name in here)
+    assert menu.itemData(menu.findText("Published", Qt.MatchFlag.MatchStartsWith)) == NAME
