@@ -135,7 +135,7 @@ def run_lengths(annotation: dict[str, Any], size: tuple[int, int]) -> list[int]:
     return runs
 
 
-def _polygons(segmentation: Sequence[Any]) -> list[list[float]]:
+def _polygons(segmentation: Sequence[Any]) -> list[Any]:
     """The polygons that enclose something.
 
     COCO's own code takes four numbers for the sides of a box, and fewer for no input at all.
