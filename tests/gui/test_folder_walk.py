@@ -246,3 +246,10 @@ def test_the_screen_lives_while_an_image_is_read(walk, monkeypatch):
     assert ticks.count(2) > 20
     assert threading.main_thread() not in threads
     assert where(hand_made[0]) == "1 of 4: a1.tif"
+
+
+def test_a_long_name_without_spaces_does_not_widen_the_dock(walk, folder):
+    (folder / "a1.tif").rename(folder / f"a0_{'_plate-03_well-B07' * 4}.ome.tif")
+    hand = walk()
+    assert where(hand).endswith(".ome.tif")
+    assert hand.dock.folder.minimumSizeHint().width() < hand.dock.minimumWidth()

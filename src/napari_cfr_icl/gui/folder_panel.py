@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QCheckBox, QGridLayout, QLabel, QProgressBar, QWidget
+from qtpy.QtWidgets import QCheckBox, QGridLayout, QProgressBar, QWidget
 from superqt.utils import signals_blocked
 
 from napari_cfr_icl.gui.key_button import key_button
+from napari_cfr_icl.gui.name_label import NameLabel
 
 
 class FolderPanel(QWidget):
@@ -32,8 +33,7 @@ class FolderPanel(QWidget):
         )
         self.unfinished = key_button("Next unfinished", "", "Skip what is finished.")
         self.finished = QCheckBox("This image is finished")
-        self.where = QLabel()
-        self.where.setWordWrap(True)
+        self.where = NameLabel()
         self.progress = QProgressBar()
         self.progress.setFormat("%v of %m finished")
         self._lay_out()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from napari_cfr_icl.gui.key_button import key_button
+from napari_cfr_icl.gui.name_label import NameLabel
 
 
 class QuestionRow(QWidget):
@@ -15,8 +16,7 @@ class QuestionRow(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._then: Callable[[], None] | None = None
-        self.text = QLabel()
-        self.text.setWordWrap(True)
+        self.text = NameLabel()
         self.yes = key_button("Yes", "", "Do it.")
         self.no = key_button("No", "", "Leave everything as it is.")
         buttons = QHBoxLayout()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QGridLayout, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+
+from napari_cfr_icl.gui.name_label import NameLabel
 
 
 class WorkPanel(QWidget):
@@ -23,8 +25,7 @@ class WorkPanel(QWidget):
             "Save session…", "Write every click and object into one file, to go on or to repeat."
         )
         self.open = _button("Open session…", "Go on with a session that was saved.")
-        self.said = QLabel()
-        self.said.setWordWrap(True)
+        self.said = NameLabel()
         self.said.hide()
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)
@@ -53,8 +54,7 @@ class OfferRow(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.text = QLabel()
-        self.text.setWordWrap(True)
+        self.text = NameLabel()
         self.restore = _button("Restore", "Bring back its labels and the object under way.")
         self.discard = _button("Discard", "Throw it away for good.")
         buttons = QHBoxLayout()

@@ -1,0 +1,27 @@
+"""A line of text with names of files or layers in it."""
+
+from __future__ import annotations
+
+import re
+
+from qtpy.QtWidgets import QLabel, QWidget
+
+_JOINT = re.compile(r"([-_./\\])(?=.)")
+_GAP = "\u200b"
+"""A space of no width: Qt begins a new line only at spaces."""
+
+
+class NameLabel(QLabel):
+    """Wraps inside names, too: one that is longer than the dock is wide would widen everything."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWordWrap(True)
+
+    def setText(self, text: str | None) -> None:
+        """Show a text."""
+        super().setText(_JOINT.sub(rf"\1{_GAP}", text or ""))
+
+    def text(self) -> str:
+        """The text as it was given."""
+        return super().text().replace(_GAP, "")
