@@ -115,10 +115,12 @@ def test_the_mirror_image_gets_mirrored_clicks_and_its_answer_is_turned_back():
     assert np.argwhere(mask.values > 0.5).tolist() == [[0, 0], [3, 7], [11, 29]]
 
 
-def test_a_read_only_mask_is_fed_back():
+@pytest.mark.parametrize("turned", [1, -1], ids=["as it is", "turned over"])
+def test_a_read_only_mask_is_fed_back(turned):
     mask = np.zeros((20, 30), np.float32)
     mask[4:9, 5:9] = 0.75
     mask.flags.writeable = False
+    mask = mask[::turned]
     network = Recorder()
     image = ImageSource(np.zeros((20, 30), np.uint8))
     Passes(network, Settings(zoom=None), image, Clicks()).run(Patch.from_full(mask))
