@@ -44,6 +44,9 @@ def test_missing_settings_take_their_defaults():
         ({"zoom": {"targets": 3}}, "targets: no such setting"),
         ({"refinement": {"steps": 1000}}, "refinement steps"),
         ({"refinement": {"steps": "two"}}, "wrong kind"),
+        ({"refinement": {"steps": 1.5}}, "refinement steps must be a whole number"),
+        ({"zoom": {"target": [448, 448.5]}}, "target size of the window must be a whole number"),
+        ({"zoom": {"first_side": 512.5}}, "first window must be a whole number"),
         ({"refinement": 3}, "names with values, not 3"),
     ],
 )

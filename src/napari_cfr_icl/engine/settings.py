@@ -65,7 +65,7 @@ class Refinement:
     guard: bool = False
 
     def __post_init__(self) -> None:
-        _check("refinement steps", self.steps, 0, 100)
+        _check("refinement steps", self.steps, 0, 100, whole=True)
         _check("threshold in pixels", self.threshold_pixels, 0, 10**9)
         _check("threshold as a share of the object", self.threshold_fraction, 0, 1)
         if self.first_clicks is not None:
@@ -123,13 +123,13 @@ class Zoom:
 
     def __post_init__(self) -> None:
         for side in (self.target,) if isinstance(self.target, int) else self.target:
-            _check("target size of the window", side, 32, 4096)
+            _check("target size of the window", side, 32, 4096, whole=True)
         _check("expansion of the window", self.expansion, 1, 10)
         _check("growth of the window", self.growth, 1, 10)
         _check("smallest side of a window", self.min_side, 1, 10**6)
         _check("overlap at which a window stays", self.keep_iou, 0, 1)
         if self.first_side is not None:
-            _check("side of the first window", self.first_side, 32, 10**6)
+            _check("side of the first window", self.first_side, 32, 10**6, whole=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +253,8 @@ class Settings:
         return replace(self, refinement=replace(self.refinement, steps=steps, adaptive=adaptive))
 
 
-def _check(what: str, value: float, low: float, high: float) -> None:
+def _check(what: str, value: float, low: float, high: float, *, whole: bool = False) -> None:
     if not low <= value <= high:
         raise SettingsError(f"The {what} must be from {low:g} to {high:g}, not {value}.")
+    if whole and isinstance(value, float):
+        raise SettingsError(f"The {what} must be a whole number, not {value}.")
