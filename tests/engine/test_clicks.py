@@ -30,3 +30,8 @@ def test_a_slice_of_clicks_is_clicks():
 def test_a_click_at_no_place_is_refused(bad):
     with pytest.raises(_errors.ClickError, match="finite"):
         Click(bad, 3)
+
+
+def test_pairs_of_numbers_are_no_clicks():
+    with pytest.raises(TypeError, match=r"Click\(row, column\), not of \(3, 4\)"):
+        Clicks([A, (3, 4)])

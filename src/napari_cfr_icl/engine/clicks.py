@@ -43,12 +43,20 @@ class Clicks(Sequence[Click]):
     ----------
     clicks : iterable of Click, optional
         The clicks, oldest first.
+
+    Raises
+    ------
+    TypeError
+        When one of them is no Click, but, say, a pair of numbers.
     """
 
     __slots__ = ("_items",)
 
     def __init__(self, clicks: Iterable[Click] = ()) -> None:
         self._items = tuple(clicks)
+        for item in self._items:
+            if not isinstance(item, Click):
+                raise TypeError(f"Clicks are made of Click(row, column), not of {item!r}.")
 
     @property
     def positives(self) -> tuple[Click, ...]:
