@@ -1,11 +1,11 @@
 """Make the file of a shipped model from a training run.
 
-    python training/ship_tuned.py RUN --name cfr-icl-hrnet18 --share 1.0 --output FILE
+    python training/ship_tuned.py RUN --name cfr-icl-hrnet18 --share 0.7 --output FILE
 
-`RUN` is the folder of a run of training/recipes. The weights of base and result can be mixed:
-`--share 0.7` takes 0.7 of the result and 0.3 of its base, which keeps more of what the base knows
-(Wortsman et al. 2022, arXiv 2109.01903). They are rounded to float16. The same run always gives the
-same bytes.
+`RUN` is the folder of a run of training/recipes. The weights of the result can be mixed with those
+of another model of the same network: `--share 0.7` takes 0.7 of the result and 0.3 of its base, or
+of the model that `--other` names, which keeps more of what that one knows (Wortsman et al. 2022,
+arXiv 2109.01903). They are rounded to float16. The same run always gives the same bytes.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import torch
 import typer
 
 from napari_cfr_icl import zoo
+from napari_cfr_icl.engine.models import build
 from napari_cfr_icl.zoo import read_info, save
 
 
@@ -28,15 +29,22 @@ def ship(
     name: Annotated[str, typer.Option(help="what the model is called")],
     output: Annotated[Path, typer.Option(help="the file to write")],
     share: Annotated[float, typer.Option(help="of the tuned weights", min=0, max=1)] = 1.0,
+    other: Annotated[str | None, typer.Option(help="what is mixed in; else the base")] = None,
+    side: Annotated[
+        int | None, typer.Option(help="longest side of a window; else as the base's")
+    ] = None,
 ) -> None:
     """Mix, round, write, and say the checksum."""
     path = run / "model.safetensors"
-    info, tuned = read_info(path), zoo.load(path)
-    if share < 1:
-        base = zoo.load(info.training["options"]["base"])
-        tuned.load_state_dict(mixed(base.state_dict(), tuned.state_dict(), share))
-    training = {**info.training, "share_of_tuned_weights": share}
-    save(tuned, output, replace(info, name=name, dtype="float16", training=training))
+    info = read_info(path)
+    other = other or info.training["options"]["base"]
+    weights = mixed(zoo.load(other).state_dict(), zoo.load(path).state_dict(), share)
+    architecture = info.architecture | ({} if side is None else {"image_size": side})
+    model = build(architecture)
+    model.load_state_dict(weights)
+    training = {**info.training, "share_of_tuned_weights": share, "mixed_with": other}
+    described = {"name": name, "architecture": model.architecture, "training": training}
+    save(model, output, replace(info, dtype="float16", **described))
     digest = hashlib.sha256(output.read_bytes()).hexdigest()
     sys.stdout.write(f"{output}: {output.stat().st_size} bytes\nsha256 {digest}\n")
 
