@@ -96,7 +96,10 @@ BAD_IMAGES = {
         "--axes CYX",
     ),
     "4-D stack": (lambda f: tiff(f / "x.tif", (5, 9, 64, 80)), "--plane 0..4,0..8"),
-    "6-D array": (lambda f: npy(f / "x.npy", np.ones((2,) * 6)), "no picture of rows and columns"),
+    "6-D array": (
+        lambda f: npy(f / "x.npy", np.ones((2,) * 6)),
+        "has 6 axes, 2 x 2 x 2 x 2 x 2 x 2: say",
+    ),
     "broken Zarr": (
         lambda f: made(f / "zarr.json", '{"zarr_format": 3').parent,
         "cannot be read as a Zarr image",

@@ -104,6 +104,14 @@ def test_a_plane_of_a_hyperstack(tmp_path, options):
     np.testing.assert_array_equal(picture(path, plane=(1, 7)), seen(STACK[1, 7]))
 
 
+def test_more_axes_than_can_be_guessed(tmp_path):
+    np.save(tmp_path / "x.npy", STACK[np.newaxis, np.newaxis])
+    with pytest.raises(ImageError, match=r"has 6 axes, 1 x 1 x 2 x 9 x 30 x 40: say with --axes"):
+        open_image(tmp_path / "x.npy", None, None)
+    found = picture(tmp_path / "x.npy", axes="ABTZYX", plane=(1, 7))
+    np.testing.assert_array_equal(found, seen(STACK[1, 7]))
+
+
 def test_axes_of_length_1_need_no_number(tmp_path):
     np.save(tmp_path / "x.npy", WIDE[np.newaxis, np.newaxis])
     np.testing.assert_array_equal(picture(tmp_path / "x.npy"), seen(WIDE))
@@ -184,6 +192,15 @@ def test_ome_zarr_is_a_pyramid(tmp_path, version):
     assert [level.shape[-1] for level in source._levels] == [40, 20]
     expected = ImageSource(fine[1].transpose(1, 2, 0), source.rendering)
     np.testing.assert_array_equal(source.read(WHOLE), expected.read(WHOLE))
+
+
+@pytest.mark.parametrize("described", ["a", ["a"], [3], [{"datasets": "a"}]])
+def test_a_pyramid_that_is_described_otherwise(tmp_path, described):
+    group = zarr.open_group(tmp_path / "x.zarr", mode="w")
+    group.create_array("0", data=GREY)
+    group.attrs["multiscales"] = described
+    with pytest.raises(ImageError, match=r"x\.zarr cannot be read as a Zarr image"):
+        open_image(tmp_path / "x.zarr", None, None)
 
 
 def test_zarr_is_not_needed_for_anything_else(tmp_path, monkeypatch):

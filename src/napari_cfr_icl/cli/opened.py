@@ -66,6 +66,11 @@ class Opened:
             letters = self.axes
         else:
             letters = _guessed(self.shape)
+        if not letters and len(self.shape) > 1:
+            raise ImageError(
+                f"{self.path} has {len(self.shape)} axes, {_by(self.shape)}: say with --axes which "
+                "they are, a letter for each, among them Y and X."
+            )
         if not {"Y", "X"} <= set(letters):
             raise ImageError(
                 f"{self.path} holds no picture of rows and columns, but {_by(self.shape)} numbers."

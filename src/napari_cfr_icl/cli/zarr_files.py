@@ -10,7 +10,7 @@ from napari_cfr_icl.cli.opened import Opened
 if TYPE_CHECKING:
     from pathlib import Path
 
-_DAMAGE = (OSError, LookupError, RuntimeError, TypeError, ValueError)
+_DAMAGE = (AttributeError, OSError, LookupError, RuntimeError, TypeError, ValueError)
 _MARKS = ("zarr.json", ".zarray", ".zgroup")
 
 
