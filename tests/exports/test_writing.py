@@ -204,6 +204,15 @@ def test_an_unknown_ending_is_refused(tmp_path):
         export(tmp_path / "labels.docx", IMAGES["flat"])
 
 
+@pytest.mark.parametrize("suffix", [".tif", ".geojson", ".zip"])
+def test_more_axes_than_a_format_has(suffix, tmp_path):
+    image = LabelImage(flat()[np.newaxis, np.newaxis, np.newaxis, np.newaxis])
+    with pytest.raises(OutputError, match="Labels of 6 axes cannot be written"):
+        export(tmp_path / f"l{suffix}", image)
+    assert not list(tmp_path.iterdir())
+    assert export(tmp_path / "l.json", image) == 4
+
+
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_a_folder_that_is_missing(suffix, tmp_path):
     with pytest.raises(OutputError, match="Nothing can be written into"):

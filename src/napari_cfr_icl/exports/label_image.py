@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import ndimage
 
+from napari_cfr_icl._errors import OutputError
 from napari_cfr_icl.engine.windows import Patch, Window
 
 if TYPE_CHECKING:
@@ -54,10 +55,19 @@ class LabelImage:
 
     @property
     def axes(self) -> str:
-        """One letter for each axis: Y and X, before them Z, T and Q."""
+        """One letter for each axis: Y and X, before them Z, T and Q.
+
+        Raises
+        ------
+        OutputError
+            When there are more axes than that.
+        """
         leading = self.labels.ndim - 2
         if leading > len(LEADING_AXES):
-            raise ValueError(f"more than {len(LEADING_AXES)} axes of planes")
+            raise OutputError(
+                f"Labels of {self.labels.ndim} axes cannot be written in this format: choose COCO "
+                "(.json), or export some of the planes."
+            )
         return LEADING_AXES[len(LEADING_AXES) - leading :] + "YX"
 
     @property
