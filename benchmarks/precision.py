@@ -46,10 +46,13 @@ def main() -> None:
     flipped = Predictor(model, replace(fast, flip=True), "cpu")
     sys.stdout.write(f"quickest arithmetic here: {quick.network.arithmetic}\n")
     for folder in options.folders:
-        objects = list(_objects(folder, options.objects, options.min_area))
+        objects = list(spread_objects(folder, options.objects, options.min_area))
         same = [value for case in objects for value in _agreement(plain, quick, *case)]
         noc = np.array(
-            [[_noc(p, *case, options.clicks) for p in (quick, flipped)] for case in objects]
+            [
+                [clicks_needed(p, *case, options.clicks) for p in (quick, flipped)]
+                for case in objects
+            ]
         )
         sys.stdout.write(
             f"{folder}: {len(objects)} objects; {quick.network.arithmetic} against float32: "
@@ -60,7 +63,7 @@ def main() -> None:
         sys.stdout.flush()
 
 
-def _objects(folder: Path, count: int, min_area: int) -> Iterator[tuple[ImageSource, Any]]:
+def spread_objects(folder: Path, count: int, min_area: int) -> Iterator[tuple[ImageSource, Any]]:
     """`count` objects spread evenly over all of a folder: the image and the object's truth."""
     pictures = open_dataset(folder, "folder", ReaderOptions(min_area=min_area)).pictures
     every = [(picture, found) for picture in pictures for found in picture.objects()]
@@ -84,10 +87,12 @@ def _agreement(
         yield np.count_nonzero(mask & second) / union if union else 1.0
 
 
-def _noc(predictor: Predictor, source: ImageSource, truth: Any, most: int) -> int:
-    """Clicks that the robot needs to pass `TARGET`; `most` if it never does."""
-    clicks, last = Clicks(), None
-    mask = np.zeros(truth.shape, bool)
+def clicks_needed(
+    predictor: Predictor, source: ImageSource, truth: Any, most: int, begun: Any = None
+) -> int:
+    """Clicks that the robot needs to pass `TARGET`, from nothing or from a mask; or else `most`."""
+    clicks, last = Clicks(), begun
+    mask = np.zeros(truth.shape, bool) if begun is None else begun
     for number in range(1, most + 1):
         clicks = clicks.added(RobotUser().next_click(truth, mask, clicks))
         last = predictor.predict(source, clicks, last)
