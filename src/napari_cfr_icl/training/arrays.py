@@ -9,6 +9,7 @@ import numpy as np
 
 from napari_cfr_icl._errors import ImageError, MaskError
 from napari_cfr_icl.evaluation.readers.images import SUFFIXES, read_labels, read_pixels, shape_of
+from napari_cfr_icl.evaluation.readers.zarr_folders import is_zarr, open_zarr
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,12 +17,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-ZARR_SUFFIX = ".zarr"
-
 
 def is_readable(path: Path) -> bool:
     """Whether a file or folder has an ending that can be read as an image."""
-    return path.suffix.lower() in (*SUFFIXES, ZARR_SUFFIX)
+    return path.suffix.lower() in SUFFIXES or is_zarr(path)
 
 
 def label_shape(path: Path) -> tuple[int, ...]:
@@ -32,7 +31,7 @@ def label_shape(path: Path) -> tuple[int, ...]:
     ImageError
         When the file is missing or unreadable.
     """
-    shape = _open_zarr(path).shape if _is_zarr(path) else shape_of(path)
+    shape = open_zarr(path).shape if is_zarr(path) else shape_of(path)
     return _squeezed(tuple(shape))
 
 
@@ -51,8 +50,8 @@ def label_plane(path: Path, index: tuple[int, ...]) -> NDArray[np.int32]:
     MaskError
         When the pixels are no whole numbers from 0 up.
     """
-    labels: Any = _open_zarr(path) if _is_zarr(path) else _labels_once(path, _stamp(path))
-    if _is_zarr(path) and labels.dtype.kind not in "ui":
+    labels: Any = open_zarr(path) if is_zarr(path) else _labels_once(path, _stamp(path))
+    if is_zarr(path) and labels.dtype.kind not in "ui":
         raise MaskError(f"{path} must hold one whole number for each pixel, not {labels.dtype}.")
     plane = np.asarray(labels[_full_index(tuple(labels.shape), index)])
     if plane.size and plane.min() < 0:
@@ -90,7 +89,7 @@ def image_plane(path: Path, shape: tuple[int, ...], index: tuple[int, ...]) -> N
     MaskError
         When image and labels do not have the same size.
     """
-    pixels: Any = _open_zarr(path) if _is_zarr(path) else _pixels_once(path, _stamp(path))
+    pixels: Any = open_zarr(path) if is_zarr(path) else _pixels_once(path, _stamp(path))
     found = tuple(pixels.shape)
     if _squeezed(found) == shape:
         return np.asarray(pixels[_full_index(found, index)])
@@ -119,23 +118,6 @@ def _squeezed(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 def _by(shape: tuple[int, ...]) -> str:
     return " x ".join(str(length) for length in shape)
-
-
-def _is_zarr(path: Path) -> bool:
-    return path.suffix.lower() == ZARR_SUFFIX
-
-
-def _open_zarr(path: Path) -> Any:
-    """The array in a zarr folder; of a group, such as OME-Zarr, its finest level."""
-    try:
-        import zarr
-    except ImportError as error:
-        raise ImageError(f"Reading {path} needs the package zarr: pip install zarr.") from error
-    try:
-        opened = zarr.open(str(path), mode="r")
-        return opened["0"] if isinstance(opened, zarr.Group) else opened
-    except (OSError, KeyError, ValueError) as error:
-        raise ImageError(f"{path} cannot be read as zarr: {error!r}") from error
 
 
 def _stamp(path: Path) -> int:

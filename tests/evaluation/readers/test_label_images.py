@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_cfr_icl._errors import InputError, MaskError
+from napari_cfr_icl._errors import ImageError, InputError, MaskError
 from napari_cfr_icl.evaluation.readers.label_images import label_images
 
 LABELS = np.zeros((20, 30), np.uint16)
@@ -58,6 +58,41 @@ def test_every_plane_of_a_stack_is_a_picture(tmp_path):
     assert [picture.key for picture in pictures] == ["a.tif[0]", "a.tif[1]", "a.tif[2]"]
     assert [len(picture.objects()) for picture in pictures] == [2, 0, 2]
     np.testing.assert_array_equal(pictures[2].image(), IMAGE + 2)
+
+
+def test_zarr_is_read_like_any_other(tmp_path):
+    zarr = pytest.importorskip("zarr")
+    pair(tmp_path, names=("images/b.tif", "labels/b.tif"))
+    for name, values in (("images", IMAGE), ("labels", LABELS)):
+        zarr.save_array(tmp_path / name / "a.zarr", np.stack([values, values]))
+    pictures = label_images(tmp_path).pictures
+
+    assert [picture.key for picture in pictures] == ["a.zarr[0]", "a.zarr[1]", "b.tif"]
+    np.testing.assert_array_equal(pictures[1].image(), IMAGE)
+    assert [item.area for item in pictures[1].objects()] == [24, 16]
+
+
+def test_a_damaged_zarr_is_named(tmp_path):
+    zarr = pytest.importorskip("zarr")
+    for name, values in (("images", IMAGE), ("labels", LABELS)):
+        zarr.save_array(tmp_path / name / "a.zarr", values)
+        for chunk in (tmp_path / name / "a.zarr" / "c").rglob("0"):
+            if chunk.is_file():
+                chunk.write_bytes(b"nothing of the kind")
+    (picture,) = label_images(tmp_path).pictures
+
+    for read in (picture.image, picture.objects):
+        with pytest.raises(ImageError, match=r"a\.zarr cannot be read"):
+            read()
+
+
+def test_folders_without_images_are_no_data(tmp_path):
+    for name in ("images", "labels"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "README.txt").write_text("soon")
+
+    with pytest.raises(InputError, match="There are no images in"):
+        label_images(tmp_path)
 
 
 def test_ignored_id_counts_neither_way(tmp_path):

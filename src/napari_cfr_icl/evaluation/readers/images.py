@@ -9,6 +9,7 @@ import tifffile
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from napari_cfr_icl._errors import ImageError, MaskError
+from napari_cfr_icl.evaluation.readers.zarr_folders import ZARR_SUFFIX, is_zarr, open_zarr
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,6 +62,8 @@ def read_pixels(path: Path) -> NDArray[Any]:
         When the file is missing, unreadable or of another kind than `SUFFIXES`.
     """
     suffix = path.suffix.lower()
+    if is_zarr(path):
+        return _read_zarr(path)
     if suffix in TIFF_SUFFIXES:
         return _read_tiff(path)
     if suffix == ".npy":
@@ -86,7 +89,7 @@ def read_labels(path: Path) -> NDArray[Any]:
     ImageError
         When the file is missing or unreadable.
     """
-    if path.suffix.lower() in (*TIFF_SUFFIXES, ".npy"):
+    if path.suffix.lower() in (*TIFF_SUFFIXES, ".npy", ZARR_SUFFIX):
         labels = read_pixels(path)
     else:
         with _opened(path) as picture:
@@ -118,6 +121,8 @@ def shape_of(path: Path) -> tuple[int, ...]:
         When the file is missing or unreadable.
     """
     suffix = path.suffix.lower()
+    if is_zarr(path):
+        return tuple(open_zarr(path).shape)
     try:
         if suffix in TIFF_SUFFIXES:
             with tifffile.TiffFile(path) as tiff:
@@ -173,6 +178,14 @@ def _read_tiff(path: Path) -> NDArray[Any]:
     except FileNotFoundError:
         raise ImageError(f"There is no file {path}.") from None
     except (tifffile.TiffFileError, OSError, ValueError, KeyError, RuntimeError) as error:
+        raise ImageError(f"{path} cannot be read: {error}") from error
+
+
+def _read_zarr(path: Path) -> NDArray[Any]:
+    array = open_zarr(path)
+    try:
+        return np.asarray(array[...])
+    except (OSError, ValueError, TypeError, RuntimeError) as error:
         raise ImageError(f"{path} cannot be read: {error}") from error
 
 

@@ -9,8 +9,9 @@ import numpy as np
 
 from napari_cfr_icl._errors import InputError, MaskError
 from napari_cfr_icl.evaluation.dataset import Dataset, Picture, TrueObject, objects_of_labels
-from napari_cfr_icl.evaluation.readers.files import files_in, title_of
+from napari_cfr_icl.evaluation.readers.files import title_of
 from napari_cfr_icl.evaluation.readers.images import SUFFIXES, read_labels, read_pixels, shape_of
+from napari_cfr_icl.evaluation.readers.zarr_folders import is_zarr
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,6 +69,8 @@ def _pairs(root: Path) -> list[tuple[Path, Path]]:
         if not found:
             raise InputError(f"There is no label image for {image.name!r} in {labels}.")
         pairs.append((image, found[0]))
+    if not pairs:
+        raise InputError(f"There are no images in {images}.")
     return pairs
 
 
@@ -92,7 +95,11 @@ def _first(root: Path, names: tuple[str, ...]) -> Path | None:
 
 
 def _readable(place: Path) -> list[Path]:
-    return [path for path in files_in(place) if path.suffix.lower() in SUFFIXES]
+    return [
+        path
+        for path in sorted(place.iterdir())
+        if not path.name.startswith(".") and (path.suffix.lower() in SUFFIXES or is_zarr(path))
+    ]
 
 
 def _label_names(image: Path) -> list[str]:
