@@ -188,6 +188,7 @@ class Controller:
         self._reader.taking.connect(self._on_prepare)
         self._reader.added.connect(self._on_click_added)
         workspace.clicks_changed.connect(self._reader.read)
+        workspace.image_changed.connect(self.screen.show_channels)
         workspace.image_changed.connect(self._on_image_changed)
         workspace.tool_changed.connect(self.screen.show_hint)
         dock.resume.clicked.connect(workspace.select_clicks)

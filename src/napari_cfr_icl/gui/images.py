@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,12 +10,27 @@ from napari.layers import Image
 
 from napari_cfr_icl.engine.rendering import Rendering
 from napari_cfr_icl.engine.source import ImageSource, Plane
+from napari_cfr_icl.gui.channels import ChannelSource
 from napari_cfr_icl.gui.planes import LayerPlane, data_shape
 from napari_cfr_icl.session.objects import Scene
 
 
-def scene_of(layer: Image, plane: LayerPlane) -> Scene:
-    """What the session needs of an image layer's plane; holds the array, never the layer."""
+def scene_of(layer: Image, plane: LayerPlane, together: Sequence[Image] = ()) -> Scene:
+    """What the session needs of an image layer's plane; holds the arrays, never the layers.
+
+    Parameters
+    ----------
+    layer : napari.layers.Image
+        The image.
+    plane : LayerPlane
+        One of its planes.
+    together : sequence of napari.layers.Image
+        The layers that make the picture, as `channels_of` finds them; by default it stands alone.
+    """
+    if len(together) > 1:
+        levels = zip(*(_levels(channel, plane) for channel in together), strict=True)
+        mixed = ChannelSource(together, plane, [list(level) for level in levels])
+        return Scene((layer.unique_id, plane), mixed, plane.shape)
     position = plane.index + ((0,) if layer.rgb else ())
     channels = layer.ndim if layer.rgb else None
     where = Plane(*plane.axes, channels, position)
@@ -33,10 +49,10 @@ def rendering_of(layer: Image) -> Rendering:
     return Rendering.grey(low, high, float(layer.gamma))
 
 
-def _levels(layer: Image, plane: LayerPlane) -> Any:
+def _levels(layer: Image, plane: LayerPlane) -> list[Any]:
     """The array, or the levels of a pyramid that hold the plane at the same index."""
     if not layer.multiscale:
-        return layer.data
+        return [layer.data]
     full = data_shape(layer)
     kept = [
         level

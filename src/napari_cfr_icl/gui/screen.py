@@ -46,7 +46,14 @@ class Screen:
             undo=session.can_undo, redo=session.can_redo, current=not session.state.is_empty
         )
         self.dock.loop.show_answer(session.state.answer)
+        self.show_channels()
         self.show_hint()
+
+    def show_channels(self) -> None:
+        """Say which layers the model sees, where they are more than the image."""
+        names = [layer.name for layer in reversed(self.workspace.channels)]
+        self.dock.seen.setVisible(len(names) > 1)
+        self.dock.seen.setText(wording.seen_together(names))
 
     def show_object(self) -> None:
         """Show clicks and mask of the current object."""

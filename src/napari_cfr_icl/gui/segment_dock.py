@@ -13,6 +13,7 @@ from napari_cfr_icl.gui.controller import Controller
 from napari_cfr_icl.gui.folder_panel import FolderPanel
 from napari_cfr_icl.gui.key_button import key_button
 from napari_cfr_icl.gui.layer_combo import LayerCombo
+from napari_cfr_icl.gui.name_label import NameLabel
 from napari_cfr_icl.gui.panels import EnginePanel, LoopPanel, ObjectPanel
 from napari_cfr_icl.gui.question import QuestionRow
 from napari_cfr_icl.gui.section import Section
@@ -77,12 +78,15 @@ class SegmentDock(QWidget):
         self.image.setToolTip("The image to segment.")
         self.labels = LayerCombo(viewer.layers, is_objects)
         self.labels.setToolTip("Where finished objects are written.")
+        self.seen = NameLabel()
+        self.seen.setToolTip("Hide a layer, or change its colour and contrast, to mix otherwise.")
 
     def _lay_out(self) -> None:
         layers = QFormLayout()
         layers.setContentsMargins(0, 0, 0, 0)
         layers.addRow("Image", self.image)
         layers.addRow("Labels", self.labels)
+        layers.addRow(self.seen)
         inside = QWidget()
         layout = QVBoxLayout(inside)
         layout.setSpacing(8)

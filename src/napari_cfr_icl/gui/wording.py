@@ -82,6 +82,11 @@ def hint(state: ObjectState, *, preparing: bool, found: bool) -> str:
     return "Correct it with more clicks, or press W to write it."
 
 
+def seen_together(names: Sequence[str]) -> str:
+    """Which layers the model sees at once."""
+    return f"The model sees {', '.join(names[:-1])} and {names[-1]}." if len(names) > 1 else ""
+
+
 def outcome(answer: Answer) -> str:
     """How the inner loop went: passes, time, why it stopped."""
     milliseconds = round(1000 * sum(step.seconds for step in answer.trace))

@@ -10,6 +10,7 @@ from typing import Any
 from napari_cfr_icl.engine.clicks import Clicks
 from napari_cfr_icl.engine.rendering import Rendering
 from napari_cfr_icl.engine.windows import Patch, Window
+from napari_cfr_icl.gui.channels import ChannelSource
 from napari_cfr_icl.session.objects import Answer, ObjectState, Scene
 from napari_cfr_icl.session.records import (
     BASE,
@@ -114,6 +115,8 @@ class RecipeBook:
 def picture_of(scene: Scene | None) -> PictureRecord | None:
     """How a scene's plane is drawn; None where its source does not tell."""
     source: Any = None if scene is None else scene.source
+    if isinstance(source, ChannelSource):
+        return None
     rendering, plane = getattr(source, "rendering", None), getattr(source, "plane", None)
     if not isinstance(rendering, Rendering) or plane is None:
         return None

@@ -15,6 +15,7 @@ from napari_cfr_icl._errors import OutputError
 from napari_cfr_icl.engine.clicks import Clicks
 from napari_cfr_icl.engine.windows import Patch, Window
 from napari_cfr_icl.gui.bindings import ClickMouse, Keys
+from napari_cfr_icl.gui.channels import ChannelWatch, channels_of
 from napari_cfr_icl.gui.click_layer import TAG, ClickLayer, make_click_layer, transform_of
 from napari_cfr_icl.gui.images import scene_of
 from napari_cfr_icl.gui.label_target import LabelStore, LabelTarget
@@ -78,6 +79,8 @@ class Workspace:
         self._clicks: ClickLayer | None = None
         self._mouse: ClickMouse | None = None
         self._targets: dict[str, LabelTarget] = {}
+        self._picture = ChannelWatch(viewer.layers)
+        self._picture.changed.connect(self._on_image_changed)
         viewer.layers.selection.events.active.connect(self._on_tool_changed)
 
     @property
@@ -115,7 +118,12 @@ class Workspace:
         """The image's plane as the session takes it."""
         if self.image is None:
             raise ValueError("there is no image")
-        return scene_of(self.image, plane)
+        return scene_of(self.image, plane, self.channels)
+
+    @property
+    def channels(self) -> list[Image]:
+        """The layers that make the picture on the screen, the image among them."""
+        return [] if self.image is None else channels_of(self.image, self.viewer.layers)
 
     def store(self, plane: LayerPlane, layer: Labels | None = None) -> LabelStore:
         """Where an object on `plane` of the image is written.
@@ -139,14 +147,12 @@ class Workspace:
 
     def use_image(self, image: Image | None) -> None:
         """Work on another image; the clicks layer moves to its place."""
-        if self.image is not None:
-            self._listen(self.image, connect=False)
         self.image = image
+        self._picture.watch(image)
         self.preview.remove()
         if image is None:
             self._let_go_of_clicks()
             return
-        self._listen(image, connect=True)
         self._place_clicks(image)
 
     def use_labels(self, layer: Labels | None, highest: int | None = None) -> None:
@@ -214,17 +220,16 @@ class Workspace:
         if self._clicks is not None and self._clicks.points is layer:
             self._let_go_of_clicks()
         if self.image is layer:
-            self._listen(layer, connect=False)
             self.image = None
+            self._picture.watch(None)
             self.preview.clear()
 
     def close(self) -> None:
         """Let go of all layers; the preview goes, the user's work stays."""
         self.viewer.layers.selection.events.active.disconnect(self._on_tool_changed)
         self.preview.remove()
-        if self.image is not None:
-            self._listen(self.image, connect=False)
-            self.image = None
+        self.image = None
+        self._picture.close()
         self._let_go_of_clicks()
         self.use_labels(None)
         for target in self._targets.values():
@@ -273,21 +278,13 @@ class Workspace:
         if self.preview.layer is not None:
             self._keys.bind([self.preview.layer])
 
-    def _listen(self, image: Image, *, connect: bool) -> None:
-        events = image.events
-        for emitter in (events.contrast_limits, events.gamma, events.data):
-            if connect:
-                emitter.connect(self._on_image_changed)
-            else:
-                emitter.disconnect(self._on_image_changed)
-
     def _on_clicks_changed(self) -> None:
         self.clicks_changed.emit()
 
     def _on_tool_changed(self) -> None:
         self.tool_changed.emit()
 
-    def _on_image_changed(self, event: Any = None) -> None:
+    def _on_image_changed(self) -> None:
         self.image_changed.emit()
 
 
