@@ -187,3 +187,8 @@ def test_in_a_process_of_its_own(image, small_model, tmp_path):
     ended = subprocess.run([program, *words], capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.stdout.startswith(f"{out}: {tifffile.imread(out).sum()} pixels, from 3 clicks")
+
+
+def test_one_is_not_many(run, image, small_model, tmp_path):
+    words = ["--click", "30,40,+", "--inference", "std", "--out", tmp_path / "mask.tif"]
+    assert "from 1 click and 1 pass in" in run("segment", image, *small_model, *words).stdout

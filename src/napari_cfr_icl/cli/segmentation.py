@@ -51,9 +51,16 @@ def run(request: Request) -> str:
     passes = sum(prediction.passes for prediction in predictions)
     seconds = sum(step.seconds for prediction in predictions for step in prediction.trace)
     return (
-        f"{request.out}: {int(mask.values.sum())} pixels, from {len(request.clicks)} clicks and "
-        f"{passes} passes in {1000 * seconds:.0f} ms."
+        f"{request.out}: {counted(int(mask.values.sum()), 'pixel')}, from "
+        f"{counted(len(request.clicks), 'click')} and {counted(passes, 'pass')} in "
+        f"{1000 * seconds:.0f} ms."
     )
+
+
+def counted(number: int, thing: str) -> str:
+    """A number of things in words: 1 click, 2 clicks, 2 passes."""
+    ending = "" if number == 1 else "es" if thing.endswith("s") else "s"
+    return f"{number} {thing}{ending}"
 
 
 def click_by_click(
