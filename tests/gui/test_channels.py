@@ -85,6 +85,20 @@ def test_mixing_otherwise_predicts_anew(hand, disks, change, there):
     assert list(seen(hand, PLACES[3])) == there
 
 
+def test_the_chosen_image_is_left_out_where_it_is_hidden(hand):
+    assert hand.dock.image.currentText() == "blue"
+    for name, text, there in (
+        ("blue", "The model sees green and red.", [76, 128, 0]),
+        ("green", "The model sees red.", [76, 76, 76]),
+    ):
+        hand.viewer.layers[name].visible = False
+        hand.click(60, 80)
+        hand.wait_for_answer()
+        assert hand.dock.seen.text() == text
+        assert list(seen(hand, PLACES[3])) == there
+        hand.type(Qt.Key.Key_Q)
+
+
 def test_a_layer_that_covers_the_others_stands_alone_in_grey(hand, disks):
     click(hand)
     asked = len(disks.asked)

@@ -48,7 +48,10 @@ class ChannelSource(ImageSource):
 
     def __init__(self, channels: Sequence[Image], plane: LayerPlane, levels: list[list[Any]]):
         where = Plane(*plane.axes, channels[0].ndim, (*plane.index, 0))
-        rendering = Rendering(tuple(_channel(i, layer) for i, layer in enumerate(channels)))
+        alone = len(channels) == 1
+        rendering = Rendering(
+            tuple(_channel(i, layer, grey=alone) for i, layer in enumerate(channels))
+        )
         super().__init__([ChannelArray(level) for level in levels], rendering, where)
 
 
@@ -126,8 +129,8 @@ class ChannelWatch:
 def channels_of(image: Image, layers: Iterable[Layer]) -> list[Image]:
     """The layers that are seen together with `image`, the lowest first.
 
-    They have its pixels in its place, and every one but the lowest is added to those below. Where
-    `image` is not among them it stands alone.
+    They have its pixels in its place, and every one but the lowest is added to those below. An
+    `image` that is covered by others stands alone; one that is hidden is not among them.
     """
     seen: list[Image] = []
     for layer in reversed(list(layers)):
@@ -135,7 +138,7 @@ def channels_of(image: Image, layers: Iterable[Layer]) -> list[Image]:
             seen.insert(0, layer)
             if layer.blending != "additive":
                 break
-    return seen if image in seen else [image]
+    return seen if image in seen or (seen and not image.visible) else [image]
 
 
 def _coincide(layer: Image, image: Image) -> bool:

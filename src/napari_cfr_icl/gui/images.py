@@ -27,7 +27,7 @@ def scene_of(layer: Image, plane: LayerPlane, together: Sequence[Image] = ()) ->
     together : sequence of napari.layers.Image
         The layers that make the picture, as `channels_of` finds them; by default it stands alone.
     """
-    if len(together) > 1:
+    if together and list(together) != [layer]:
         levels = zip(*(_levels(channel, plane) for channel in together), strict=True)
         mixed = ChannelSource(together, plane, [list(level) for level in levels])
         return Scene((layer.unique_id, plane), mixed, plane.shape)

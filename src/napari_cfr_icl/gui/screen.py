@@ -50,10 +50,10 @@ class Screen:
         self.show_hint()
 
     def show_channels(self) -> None:
-        """Say which layers the model sees, where they are more than the image."""
-        names = [layer.name for layer in reversed(self.workspace.channels)]
-        self.dock.seen.setVisible(len(names) > 1)
-        self.dock.seen.setText(wording.seen_together(names))
+        """Say which layers the model sees, where that is not the image alone."""
+        channels, image = self.workspace.channels, self.workspace.image
+        self.dock.seen.setVisible(channels not in ([], [image]))
+        self.dock.seen.setText(wording.seen([layer.name for layer in reversed(channels)]))
 
     def show_object(self) -> None:
         """Show clicks and mask of the current object."""

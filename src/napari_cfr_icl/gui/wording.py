@@ -82,9 +82,10 @@ def hint(state: ObjectState, *, preparing: bool, found: bool) -> str:
     return "Correct it with more clicks, or press W to write it."
 
 
-def seen_together(names: Sequence[str]) -> str:
+def seen(names: Sequence[str]) -> str:
     """Which layers the model sees at once."""
-    return f"The model sees {', '.join(names[:-1])} and {names[-1]}." if len(names) > 1 else ""
+    *most, last = names or [""]
+    return f"The model sees {', '.join(most)} and {last}." if most else f"The model sees {last}."
 
 
 def outcome(answer: Answer) -> str:
