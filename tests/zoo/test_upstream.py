@@ -1,6 +1,8 @@
 import pickle
 import random
+import sys
 from collections import OrderedDict
+from types import ModuleType
 
 import pytest
 import torch
@@ -18,7 +20,7 @@ from checkpoints import (
 )
 from golden_models import arrays, made_up_weights, public_shapes
 from napari_cfr_icl._errors import ModelFileError
-from napari_cfr_icl.zoo import load
+from napari_cfr_icl.zoo import load, upstream
 
 MODEL = tiny()
 WEIGHTS = MODEL.state_dict()
@@ -179,6 +181,18 @@ def test_a_malicious_bare_pickle_runs_nothing(path, tmp_path):
     with pytest.raises(ModelFileError, match="wants to run code"):
         load(plain_pickle(path, Malicious(trace)))
     assert not trace.exists()
+
+
+def test_a_loss_in_the_old_format_is_told_from_damage(path, monkeypatch):
+    home = upstream._LOSS
+    loss = type("CrossEntropyLoss", (torch.nn.Module,), {"__module__": home})
+    for name in ("isegm", home):
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    sys.modules[home].CrossEntropyLoss = loss
+    with pytest.warns(UserWarning, match="source code"):
+        write(path, {"state_dict": WEIGHTS, "config": {"loss": loss()}}, legacy=True)
+    with pytest.raises(ModelFileError, match=r"before 1\.6 and holds .* Save it anew"):
+        load(path)
 
 
 def test_the_stand_ins_are_not_left_behind(path):

@@ -56,6 +56,7 @@ _SUPPORTED: Final[dict[str, Callable[[Any], bool]]] = {
 """Settings that change what a network computes but not the shape of its weights."""
 
 _GLOBAL_IN_MESSAGE: Final = re.compile(r"GLOBAL (\S+)")
+_MODULE_IN_OLD_FORMAT: Final = "Only persistent_load of storage"
 
 # What torch.load was seen to raise for files with bytes changed, missing or made up.
 _UNREADABLE: Final = (
@@ -107,6 +108,11 @@ def _read_pickle(path: Path) -> object:
     except _UNREADABLE as error:
         if refused := _GLOBAL_IN_MESSAGE.findall(str(error)):
             raise ModelFileError(_explain_refusal(path, refused[:1])) from None
+        if _MODULE_IN_OLD_FORMAT in str(error):
+            raise ModelFileError(
+                f"{path} is in PyTorch's format before 1.6 and holds a part of the program that "
+                "trained it, which cannot be read safely. Save it anew with a PyTorch since 1.6."
+            ) from None
         raise ModelFileError(
             f"{path} is no PyTorch checkpoint, or a damaged one: fetch or copy it again. "
             f"({type(error).__name__} while reading it)"
