@@ -130,8 +130,10 @@ def test_the_network_learns(cells, tmp_path):
     assert sum(losses[-6:]) < 0.6 * sum(losses[:6])
 
 
-def test_a_stopped_run_resumes_to_the_same_weights(cells, whole, tmp_path):
-    out = tmp_path / "run"
+def test_a_stopped_run_resumes_to_the_same_weights(cells, whole, tmp_path, monkeypatch):
+    """In a folder that is named from where one stands, as people do."""
+    monkeypatch.chdir(tmp_path)
+    out = Path("run")
 
     def stop_after_one(event):
         if event["event"] == "step" and event["step"] == 1:

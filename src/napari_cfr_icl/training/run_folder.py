@@ -172,7 +172,7 @@ class RunFolder:
         finally:
             part.unlink(missing_ok=True)
 
-    def read_tensors(self, name: str | Path) -> dict[str, Any]:
+    def read_tensors(self, name: str) -> dict[str, Any]:
         """Read such a file; nothing in it is executed."""
         content: dict[str, Any] = torch.load(
             self.path / name, map_location="cpu", weights_only=True
@@ -183,7 +183,7 @@ class RunFolder:
         """The last checkpoint that can be read, or None."""
         for path in reversed(self.checkpoints()):
             try:
-                return self.read_tensors(path)
+                return self.read_tensors(f"checkpoints/{path.name}")
             except (OSError, RuntimeError, EOFError, UnpicklingError) as error:
                 why = str(error).partition("\n")[0]
                 self.event("trouble", text=f"{path.name} cannot be read: {why}")
