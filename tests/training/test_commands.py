@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 
 import numpy as np
@@ -54,6 +55,16 @@ def test_one_command_trains_measures_and_compares(trained):
     verdict = json.loads((out / "gate" / "verdict.json").read_text())
     assert verdict["sentence"] in report
     assert list((out / "tensorboard").iterdir())
+
+
+def test_memory_is_asked_for_in_large_pages_unless_somebody_chose(monkeypatch, tmp_path):
+    monkeypatch.setenv("THP_MEM_ALLOC_ENABLE", "0")
+    for chosen in ("0", None):
+        if chosen is None:
+            monkeypatch.delenv("THP_MEM_ALLOC_ENABLE")
+        with pytest.raises(CfrIclError):
+            _invoke(tmp_path / "nothing", "--out", tmp_path / "run")
+        assert os.environ["THP_MEM_ALLOC_ENABLE"] == (chosen or "1")
 
 
 def test_a_finished_run_can_be_resumed_and_says_the_same(trained):
