@@ -6,26 +6,24 @@ becomes what is on the screen.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import napari
-from napari.layers import Image, Labels
-from qtpy.QtCore import QObject, QTimer
 
 from napari_cfr_icl._errors import OutputError
 from napari_cfr_icl.gui import wording
 from napari_cfr_icl.gui.bindings import Keys
-from napari_cfr_icl.gui.click_layer import TAG
 from napari_cfr_icl.gui.click_reader import ClickReader
 from napari_cfr_icl.gui.courier import Courier
 from napari_cfr_icl.gui.folder_walk import FolderWalk
 from napari_cfr_icl.gui.grabbing import Grabber
 from napari_cfr_icl.gui.label_target import LabelStore
-from napari_cfr_icl.gui.planes import data_shape
+from napari_cfr_icl.gui.layer_choice import LayerChoice
 from napari_cfr_icl.gui.predictors import EngineChoice, PredictorMaker
 from napari_cfr_icl.gui.screen import Screen, plane_of
+from napari_cfr_icl.gui.single_shot import single_shot
 from napari_cfr_icl.gui.stack_walk import StackWalk
 from napari_cfr_icl.gui.work_desk import WorkDesk
 from napari_cfr_icl.gui.workspace import Workspace
@@ -74,16 +72,16 @@ class Controller:
         )
         self.screen = Screen(dock, self.session, self.workspace)
         self._reader = ClickReader(self.screen, self.write)
+        self._layers = LayerChoice(self.screen, self._reader.read, self._show_state)
         self._grabber = Grabber(viewer, self.screen, self.write)
-        self._walk = StackWalk(self.screen, self._home, self._reveal)
-        self._redraw = _single_shot(dock, REDRAW_PAUSE, self._on_image_settled)
-        self._repair = _single_shot(dock, 0, self._on_repair)
-        self._prepare = _single_shot(dock, PREPARE_PAUSE, self._on_prepare)
+        self._walk = StackWalk(self.screen, self._home, self._layers.reveal)
+        self._redraw = single_shot(dock, REDRAW_PAUSE, self._on_image_settled)
+        self._prepare = single_shot(dock, PREPARE_PAUSE, self._on_prepare)
         self._connect()
         self.work = WorkDesk(self.screen, maker)
         self.folder = FolderWalk(self.screen, self.work.recorder, self.write)
         dock.image.choose(dock.image.layer)
-        self._use_image(dock.image.layer)
+        self._layers.use_image(dock.image.layer)
         self._prepare.start()
         self.work.look_for_offer()
 
@@ -112,12 +110,12 @@ class Controller:
     def undo(self) -> None:
         """Take the last step back, and go to where that was."""
         self.screen.attempt(self.session.undo)
-        self._reveal()
+        self._layers.reveal()
 
     def redo(self) -> None:
         """Do the undone step again, and go to where that was."""
         self.screen.attempt(self.session.redo)
-        self._reveal()
+        self._layers.reveal()
 
     def write(self) -> None:
         """Write the current object and begin the next one."""
@@ -166,8 +164,6 @@ class Controller:
 
     def _connect(self) -> None:
         dock, session, workspace = self.dock, self.session, self.workspace
-        dock.image.layer_chosen.connect(self._on_image_chosen)
-        dock.labels.layer_chosen.connect(self._on_labels_chosen)
         dock.object.write_requested.connect(self.write)
         dock.object.undo_requested.connect(self.undo)
         dock.object.redo_requested.connect(self.redo)
@@ -192,12 +188,11 @@ class Controller:
         workspace.image_changed.connect(self._on_image_changed)
         workspace.tool_changed.connect(self.screen.show_hint)
         dock.resume.clicked.connect(workspace.select_clicks)
-        self.viewer.layers.events.removed.connect(self._on_layer_removed)
         self.viewer.dims.events.point.connect(self._on_dims_changed)
         self.viewer.dims.events.ndisplay.connect(self._on_dims_changed)
 
     def _disconnect(self) -> None:
-        self.viewer.layers.events.removed.disconnect(self._on_layer_removed)
+        self._layers.close()
         self.viewer.dims.events.point.disconnect(self._on_dims_changed)
         self.viewer.dims.events.ndisplay.disconnect(self._on_dims_changed)
         for signal in (
@@ -261,54 +256,6 @@ class Controller:
     def _fill(self, last: int) -> None:
         self.screen.attempt(lambda: self._walk.fill(last))
 
-    def _on_image_chosen(self, image: Image | None) -> None:
-        if image is self.workspace.image:
-            return
-        self.session.travel.cancel()
-        self.session.drop()
-        self._use_image(image)
-
-    def _use_image(self, image: Image | None) -> None:
-        self.workspace.use_image(image)
-        if image is not None and not self._labels_fit(image):
-            self.dock.labels.choose(self.workspace.make_labels())
-        if self.session.state.is_empty:
-            # Clicks that an earlier dock left behind are taken up.
-            self._reader.read()
-        self._show_state()
-
-    def _labels_fit(self, image: Image) -> bool:
-        """Whether there is a labels layer of ours, or one that was chosen, of the image's shape.
-
-        Below the image it would not be seen, and most likely belongs to a picture before.
-        """
-        layers = self.viewer.layers
-        above = layers[layers.index(image) + 1 :] if image in layers else []
-        for layer in (self.workspace.labels, *reversed(above)):
-            if layer not in above or not isinstance(layer, Labels) or layer.multiscale:
-                continue
-            ours = layer is self.workspace.labels or layer.metadata.get(TAG) == "objects"
-            if ours and data_shape(layer) == data_shape(image):
-                if layer is not self.workspace.labels:
-                    self.workspace.use_labels(layer)
-                self.dock.labels.choose(layer)
-                return True
-        return False
-
-    def _on_labels_chosen(self, layer: Labels | None) -> None:
-        self.workspace.use_labels(layer)
-        self.workspace.select_clicks()
-        self.screen.attempt(self._look_at_labels)
-
-    def _look_at_labels(self) -> None:
-        """Say at once, not first at W, what is odd about the chosen labels."""
-        plane = self.workspace.plane
-        if plane is None or self.workspace.labels is None:
-            return
-        store = self.workspace.store(plane)
-        if not store.shares_pixels or store.shape != plane.shape:
-            self.dock.show_hint(wording.OTHER_PIXELS)
-
     def _set_sign(self, positive: bool) -> None:
         self._next_is_positive = positive
         self.dock.object.show_sign(positive)
@@ -344,21 +291,6 @@ class Controller:
             return
         self.session.show(self.workspace.scene(plane_of(state)))
 
-    def _on_layer_removed(self, event: Any) -> None:
-        # A fill may be on its way through that very layer.
-        self.session.travel.cancel()
-        self.workspace.forget(event.value)
-        if self.workspace.image is None or self.workspace.clicks is None:
-            self.session.drop()
-            self._repair.start()
-        self._show_state()
-
-    def _on_repair(self) -> None:
-        """Make a new clicks layer, now that napari is done with removing the old one."""
-        image = self.workspace.image
-        if not self._closed and image is not None and self.workspace.clicks is None:
-            self._use_image(image)
-
     def _on_dims_changed(self) -> None:
         self._walk.show_stack()
         self.screen.show_hint()
@@ -372,25 +304,3 @@ class Controller:
     def _show_state(self) -> None:
         self._walk.show_stack()
         self.screen.show_state()
-
-    def _reveal(self) -> None:
-        """Go to the image and the plane of the current object."""
-        state = self.session.state
-        if state.scene is None:
-            return
-        image_id, plane = state.scene.plane
-        image = next((layer for layer in self.viewer.layers if layer.unique_id == image_id), None)
-        if image is None:
-            return
-        if image is not self.workspace.image:
-            self.dock.image.choose(image)
-            self._use_image(image)
-        self.workspace.reveal(plane)
-
-
-def _single_shot(parent: QObject, pause: int, call: Callable[[], None]) -> QTimer:
-    timer = QTimer(parent)
-    timer.setSingleShot(True)
-    timer.setInterval(pause)
-    timer.timeout.connect(call)
-    return timer

@@ -1,0 +1,26 @@
+"""A timer that fires once, and that a new start puts off."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from qtpy.QtCore import QObject, QTimer
+
+
+def single_shot(parent: QObject, pause: int, call: Callable[[], None]) -> QTimer:
+    """A timer, not started yet.
+
+    Parameters
+    ----------
+    parent : QObject
+        What it dies with.
+    pause : int
+        Milliseconds from its last start.
+    call : callable
+        What it calls.
+    """
+    timer = QTimer(parent)
+    timer.setSingleShot(True)
+    timer.setInterval(pause)
+    timer.timeout.connect(call)
+    return timer
