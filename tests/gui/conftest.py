@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import napari.settings
 import pytest
+from napari.utils.notifications import notification_manager
 
 from disk_predictor import DiskPredictor
 from napari_cfr_icl.gui import controller
@@ -20,6 +22,14 @@ def own_preferences(tmp_path, monkeypatch):
     """No test reads or writes what the person at this machine has chosen."""
     monkeypatch.setenv("CFR_ICL_CONFIG", str(tmp_path / "config"))
     monkeypatch.setenv("CFR_ICL_DATA", str(tmp_path / "data"))
+    if hasattr(napari.settings, "get_plugin_settings"):
+        # As napari's own fixture does, which wants a plugin manager without plugins besides.
+        napari.settings._clear_plugin_settings_cache()
+        monkeypatch.setattr(napari.settings, "_CFG_PATH", str(tmp_path / "settings.yaml"))
+        yield
+        napari.settings._clear_plugin_settings_cache()
+    else:
+        yield
 
 
 @pytest.fixture
@@ -52,3 +62,10 @@ def disks(monkeypatch):
     predictor = DiskPredictor(passes=2)
     monkeypatch.setattr(controller, "PredictorMaker", lambda: lambda choice: predictor)
     return predictor
+
+
+@pytest.fixture
+def said():
+    """The sentences of all notifications from now on."""
+    count = len(notification_manager.records)
+    return lambda: [record.message for record in notification_manager.records[count:]]

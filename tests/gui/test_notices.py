@@ -21,13 +21,6 @@ def hand(viewer, open_dock, disks):
     return hand
 
 
-@pytest.fixture
-def said():
-    """The sentences of all notifications from now on."""
-    count = len(notification_manager.records)
-    return lambda: [record.message for record in notification_manager.records[count:]]
-
-
 def failing(error):
     def steps(*_):
         raise error

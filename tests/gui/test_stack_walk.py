@@ -192,9 +192,9 @@ def test_filling_up_to_a_plane(work, last, expected):
 def test_an_object_on_a_plane_that_is_not_shown_is_spoken_of(work):
     hand = work()
     hand.viewer.dims.set_current_step(0, 5)
-    assert hand.dock.hint.text() == AWAY
+    assert hand.dock.hint.text() == hand.dock.keys.in_words(AWAY)
     hand.viewer.dims.set_current_step(0, 3)
-    assert hand.dock.hint.text() != AWAY
+    assert hand.dock.hint.text() != hand.dock.keys.in_words(AWAY)
 
 
 @pytest.mark.parametrize(

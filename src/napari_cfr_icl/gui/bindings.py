@@ -6,8 +6,9 @@ Nothing is bound to the viewer or to other people's layers.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 from napari.layers import Layer
@@ -137,23 +138,36 @@ class Keys:
     Parameters
     ----------
     actions : dict of str to callable
-        What a key does. A generator function holds: it goes on when the key is released.
+        What is done, by name. A generator function holds: it goes on when the key is released.
+    keys : mapping of str to str
+        The key of every name.
     """
 
-    def __init__(self, actions: dict[str, Callable[[], Any]]) -> None:
+    def __init__(self, actions: dict[str, Callable[[], Any]], keys: Mapping[str, str]) -> None:
         self._actions = actions
+        self._keys = dict(keys)
+        self._bound: WeakSet[Layer] = WeakSet()
+
+    def change(self, keys: Mapping[str, str]) -> None:
+        """Have other keys from now on, on all layers."""
+        layers = list(self._bound)
+        self.release(layers)
+        self._keys = dict(keys)
+        self.bind(layers)
 
     def bind(self, layers: Iterable[Layer]) -> None:
         """Bind all keys on these layers, in place of what they did there."""
         for layer in layers:
-            for key, action in self._actions.items():
-                layer.bind_key(key, _for_layer(action), overwrite=True)
+            self._bound.add(layer)
+            for name, action in self._actions.items():
+                layer.bind_key(self._keys[name], _for_layer(action), overwrite=True)
 
     def release(self, layers: Iterable[Layer]) -> None:
         """Unbind them."""
         for layer in layers:
-            for key in self._actions:
-                layer.bind_key(key, None, overwrite=True)
+            self._bound.discard(layer)
+            for name in self._actions:
+                layer.bind_key(self._keys[name], None, overwrite=True)
 
 
 def _for_layer(action: Callable[[], Any]) -> Callable[[Layer], Any]:

@@ -6,9 +6,9 @@ becomes what is on the screen.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import napari
 
@@ -67,9 +67,8 @@ class Controller:
         maker = PredictorMaker()
         self.session = Session(maker, self._courier.deliver)
         self.session.protect = preferences.protect
-        self.workspace = Workspace(
-            viewer, self._keys(), lambda: self._next_is_positive, self._catch
-        )
+        self._keys = Keys(self._actions(), dock.keys.in_force)
+        self.workspace = Workspace(viewer, self._keys, lambda: self._next_is_positive, self._catch)
         self.screen = Screen(dock, self.session, self.workspace)
         self._reader = ClickReader(self.screen, self.write)
         self._layers = LayerChoice(self.screen, self._reader.read, self._show_state)
@@ -147,23 +146,23 @@ class Controller:
         yield
         self._set_hidden(False)
 
-    def _keys(self) -> Keys:
-        return Keys(
-            {
-                "W": self.write,
-                "U": self.undo,
-                "Shift-U": self.redo,
-                "Q": self.drop,
-                "G": self.grab,
-                "J": self.step_back,
-                "K": self.step_on,
-                "N": self.flip_sign,
-                "H": self.hide,
-            }
-        )
+    def _actions(self) -> dict[str, Callable[[], Any]]:
+        """What the keys do, by the names of `dock_keys.DOCK_KEYS`."""
+        return {
+            "write": self.write,
+            "undo": self.undo,
+            "redo": self.redo,
+            "drop": self.drop,
+            "grab": self.grab,
+            "next_sign": self.flip_sign,
+            "hide": self.hide,
+            "previous_plane": self.step_back,
+            "next_plane": self.step_on,
+        }
 
     def _connect(self) -> None:
         dock, session, workspace = self.dock, self.session, self.workspace
+        dock.keys.changed.connect(self._on_keys_changed)
         dock.object.write_requested.connect(self.write)
         dock.object.undo_requested.connect(self.undo)
         dock.object.redo_requested.connect(self.redo)
@@ -192,6 +191,7 @@ class Controller:
         self.viewer.dims.events.ndisplay.connect(self._on_dims_changed)
 
     def _disconnect(self) -> None:
+        self.dock.keys.close()
         self._layers.close()
         self.viewer.dims.events.point.disconnect(self._on_dims_changed)
         self.viewer.dims.events.ndisplay.disconnect(self._on_dims_changed)
@@ -217,11 +217,15 @@ class Controller:
         state = self.session.state
         if isinstance(state.origin, LabelStore):
             if state.origin.layer not in self.viewer.layers:
-                raise OutputError(wording.GONE_LABELS)
+                raise OutputError(self.dock.keys.in_words(wording.GONE_LABELS))
             return state.origin
         if self.workspace.labels is None:
             self.dock.labels.choose(self.workspace.make_labels())
         return self.workspace.store(plane_of(state))
+
+    def _on_keys_changed(self) -> None:
+        self._keys.change(self.dock.keys.in_force)
+        self.screen.show_hint()
 
     def _on_prepare(self) -> None:
         """Have the model ready before the first click."""

@@ -35,7 +35,7 @@ Read = tuple[NDArray[Any], NDArray[Any] | None]
 CLOSING_WAIT = 1.0
 """Seconds that closing waits for the labels to be kept; what was not kept is offered next time."""
 
-UNDER_WAY = "Write this object (W) or drop it (Q) before you go on."
+UNDER_WAY = "Write this object ({write}) or drop it ({drop}) before you go on."
 
 
 class FolderWalk:

@@ -21,7 +21,8 @@ from qtpy.QtWidgets import (
 from superqt.utils import signals_blocked
 
 from napari_cfr_icl.engine.settings import PRESETS
-from napari_cfr_icl.gui.key_button import key_button
+from napari_cfr_icl.gui.dock_keys import DockKeys
+from napari_cfr_icl.gui.key_button import KeyButton
 from napari_cfr_icl.gui.model_fetch import ModelFetch
 from napari_cfr_icl.gui.trace_view import TraceView
 from napari_cfr_icl.gui.tuning_presets import load_presets
@@ -72,23 +73,21 @@ class ObjectPanel(QWidget):
         self._connect()
 
     def _build_buttons(self) -> None:
-        self.write = key_button(
-            "Write and next", "W", "Write the object into the labels layer, begin another."
+        self.write = KeyButton(
+            "Write and next", "Write the object into the labels layer, begin another."
         )
-        self.undo = key_button(
-            "Undo", "U", "Take the last step back: a click, a written or dropped object."
+        self.undo = KeyButton(
+            "Undo", "Take the last step back: a click, a written or dropped object."
         )
-        self.redo = key_button("Redo", "⇧U", "Do the undone step again.")
-        self.drop = key_button("Drop", "Q", "Forget this object.")
-        self.grab_object = key_button(
-            "Grab", "G", "Correct an object that exists: G over it, or this and a click on it."
+        self.redo = KeyButton("Redo", "Do the undone step again.")
+        self.drop = KeyButton("Drop", "Forget this object.")
+        self.grab_object = KeyButton(
+            "Grab", "Correct an object that exists: the key over it, or this and a click on it."
         )
         self.grab_object.setCheckable(True)
-        self.sign = key_button("Background next", "N", "The next left click marks background.")
+        self.sign = KeyButton("Background next", "The next left click marks background.")
         self.sign.setCheckable(True)
-        self.hide_mask = key_button(
-            "Hide", "H", "Hide the mask; the key hides it while it is held."
-        )
+        self.hide_mask = KeyButton("Hide", "Hide the mask; the key hides it while it is held.")
         self.hide_mask.setCheckable(True)
 
     def _build_threshold(self) -> None:
@@ -130,6 +129,16 @@ class ObjectPanel(QWidget):
         self.hide_mask.toggled.connect(self.hide_requested)
         self.threshold.valueChanged.connect(self._on_threshold_moved)
         self.protect.toggled.connect(self.protect_changed)
+
+    def show_keys(self, keys: DockKeys) -> None:
+        """Show the keys in force."""
+        self.write.show_key(keys.shown("write"))
+        self.undo.show_key(keys.shown("undo"))
+        self.redo.show_key(keys.shown("redo"))
+        self.drop.show_key(keys.shown("drop"))
+        self.grab_object.show_key(keys.shown("grab"))
+        self.sign.show_key(keys.shown("next_sign"))
+        self.hide_mask.show_key(keys.shown("hide"))
 
     def show_possible(self, *, undo: bool, redo: bool, current: bool) -> None:
         """Enable what can be done now."""

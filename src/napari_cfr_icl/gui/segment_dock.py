@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QFormLayout, QLabel, QScrollArea, QVBoxLayout, QWidge
 from napari_cfr_icl.gui.busy_strip import BusyStrip
 from napari_cfr_icl.gui.click_layer import is_objects
 from napari_cfr_icl.gui.controller import Controller
+from napari_cfr_icl.gui.dock_keys import DockKeys
 from napari_cfr_icl.gui.folder_panel import FolderPanel
 from napari_cfr_icl.gui.key_button import key_button
 from napari_cfr_icl.gui.layer_combo import LayerCombo
@@ -54,6 +55,9 @@ class SegmentDock(QWidget):
         self.folder = FolderPanel()
         self.engine = EnginePanel(preferences)
         self._lay_out()
+        self.keys = DockKeys(self)
+        self.keys.changed.connect(self._show_keys)
+        self._show_keys()
         self.controller = Controller(viewer, self, preferences)
         # With the whole window the dock goes without a ParentChange.
         self.destroyed.connect(self.controller.close)
@@ -115,9 +119,13 @@ class SegmentDock(QWidget):
         outer.addWidget(scroll)
         self.setMinimumWidth(300)
 
+    def _show_keys(self) -> None:
+        self.object.show_keys(self.keys)
+        self.stack.show_keys(self.keys)
+
     def show_hint(self, text: str) -> None:
-        """Say one line."""
-        self.hint.setText(text)
+        """Say one line, with the keys in the place of their names in braces."""
+        self.hint.setText(self.keys.in_words(text))
 
     def show_busy(self, busy: bool) -> None:
         """Show that something runs."""

@@ -16,7 +16,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_cfr_icl.gui.key_button import key_button
+from napari_cfr_icl.gui.dock_keys import DockKeys
+from napari_cfr_icl.gui.key_button import KeyButton
 from napari_cfr_icl.session.propagation import Limits
 
 
@@ -40,13 +41,12 @@ class StackPanel(QWidget):
         self._connect()
 
     def _build_steps(self) -> None:
-        self.previous = key_button("◂ Previous", "J", "Take the object to the plane before.")
-        self.next = key_button("Next ▸", "K", "Take the object to the plane after.")
+        self.previous = KeyButton("◂ Previous", "Take the object to the plane before.")
+        self.next = KeyButton("Next ▸", "Take the object to the plane after.")
         self.last = QSpinBox()
         self.last.setToolTip("The plane to fill up to; before or after the one that is shown.")
-        self.fill = key_button(
+        self.fill = KeyButton(
             "Fill",
-            "",
             "Write the object on this plane and all planes up to the chosen one, or until it ends.",
         )
 
@@ -112,6 +112,11 @@ class StackPanel(QWidget):
     def limits(self) -> Limits:
         """When a fill is to stop."""
         return Limits(self.overlap.value(), self.growth.value())
+
+    def show_keys(self, keys: DockKeys) -> None:
+        """Show the keys in force."""
+        self.previous.show_key(keys.shown("previous_plane"))
+        self.next.show_key(keys.shown("next_plane"))
 
     def show_planes(self, planes: int) -> None:
         """Offer the planes of a stack, the last one first."""

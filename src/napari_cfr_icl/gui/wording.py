@@ -1,4 +1,7 @@
-"""What the dock says, as pure functions of what is so."""
+"""What the dock says, as pure functions of what is so.
+
+A name in braces, such as {write}, stands for the key that the dock has for it.
+"""
 
 from __future__ import annotations
 
@@ -15,15 +18,16 @@ OTHER_PIXELS = (
     "These labels have other pixels than the image: masks are fitted to them, "
     "and cut off where they end."
 )
-ELSEWHERE = "This object is on another plane: write it (W) or drop it (Q) first."
-AWAY = "The object under way is on another plane: W writes it, Q drops it."
+ELSEWHERE = "This object is on another plane: write it ({write}) or drop it ({drop}) first."
+AWAY = "The object under way is on another plane: {write} writes it, {drop} drops it."
 ONLY_BACKGROUND = "So far only background is marked: left click the object."
-GONE_IMAGE = "The image of this object is no longer there; drop it (Q)."
+GONE_IMAGE = "The image of this object is no longer there; drop it ({drop})."
 NOTHING_TO_GRAB = "There is no object under the mouse in any labels layer that is shown."
 GRAB_NOW = "Click the object that you want to correct."
 STILL_WAITING = "The mask of this object is on its way; once more when it is there."
 GONE_LABELS = (
-    "The labels layer that this object came from is no longer there; undo (U) or drop it (Q)."
+    "The labels layer that this object came from is no longer there; "
+    "undo ({undo}) or drop it ({drop})."
 )
 NOTHING_TO_CARRY = "There is no object to take along: click one first."
 FLAT = "This image has one plane only."
@@ -74,12 +78,12 @@ def hint(state: ObjectState, *, preparing: bool, found: bool) -> str:
     if state.is_empty:
         return "Click the object."
     if not state.clicks:
-        return "Correct it with clicks, then W writes it."
+        return "Correct it with clicks, then {write} writes it."
     if not found and state.base is None and not any(click.positive for click in state.clicks):
         return ONLY_BACKGROUND
     if state.answer is not None and not found:
-        return "Nothing was found there: click it once more, or zoom in and try again (Q)."
-    return "Correct it with more clicks, or press W to write it."
+        return "Nothing was found there: click it once more, or zoom in and try again ({drop})."
+    return "Correct it with more clicks, or press {write} to write it."
 
 
 def seen(names: Sequence[str]) -> str:
