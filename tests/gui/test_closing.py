@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import textwrap
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from qtpy.QtCore import Qt
 
 from disk_predictor import DiskPredictor
 from napari_cfr_icl.gui import controller
+from napari_cfr_icl.session.journal import journals_folder
 
 SHAPE = (90, 120)
 THREAD = "cfr-icl-network"
@@ -119,3 +122,36 @@ def test_a_program_that_ends_while_the_model_loads_ends_cleanly():
         [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout) == (0, "")
+
+
+@pytest.mark.slow
+def test_a_program_that_ends_with_an_open_dock_ends_cleanly_and_keeps_the_work():
+    code = """
+        import napari
+        import numpy as np
+        from qtpy.QtCore import Qt
+
+        from disk_predictor import DiskPredictor
+        from napari_cfr_icl.gui import controller
+        from napari_cfr_icl.gui.hand import Hand
+
+        predictor = DiskPredictor(passes=2)
+        controller.PredictorMaker = lambda: lambda choice: predictor
+        viewer = napari.Viewer()
+        viewer.add_image(np.zeros((90, 120), np.uint8))
+        _, dock = viewer.window.add_plugin_dock_widget("napari-cfr-icl", "Segment with clicks")
+        hand = Hand(viewer, dock)
+        hand.click(40, 60)
+        hand.wait_for_answer()
+        hand.type(Qt.Key.Key_W)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(list(journals_folder().glob("*.jsonl"))) == 1

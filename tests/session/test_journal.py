@@ -15,14 +15,14 @@ from napari_cfr_icl._errors import InputError, OutputError
 from napari_cfr_icl.session import journal as journals
 from napari_cfr_icl.session.identity import identify
 from napari_cfr_icl.session.journal import Journal, read_journal, unfinished
-from napari_cfr_icl.session.keeper import Keeper, file_thread
+from napari_cfr_icl.session.keeper import FileThread, Keeper
 from napari_cfr_icl.session.work import Work
 from some_work import SHAPE, events, expected_labels, image, same_work, some_work
 
 
 @pytest.fixture
 def files():
-    with file_thread() as thread:
+    with FileThread() as thread:
         yield thread
 
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from qtpy.QtCore import QObject, Qt, Signal
 
-from napari_cfr_icl.session.keeper import file_thread
+from napari_cfr_icl.session.keeper import FileThread
 
 Result = TypeVar("Result")
 
@@ -28,7 +28,7 @@ class FileWork(QObject):
 
     def __init__(self, failed: Callable[[Exception], None], parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self.thread_pool = file_thread()
+        self.thread_pool = FileThread()
         self._failed = failed
         self._closed = False
         self._arrived.connect(_call, Qt.ConnectionType.QueuedConnection)

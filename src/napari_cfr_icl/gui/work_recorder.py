@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,7 @@ from napari_cfr_icl.gui.work_recipes import RecipeBook
 from napari_cfr_icl.session.changes import PixelChange
 from napari_cfr_icl.session.identity import ImageIdentity, identify
 from napari_cfr_icl.session.journal import discard, journals_folder
-from napari_cfr_icl.session.keeper import Keeper
+from napari_cfr_icl.session.keeper import FileThread, Keeper
 from napari_cfr_icl.session.objects import Answer, ObjectState
 from napari_cfr_icl.session.records import AnswerRecord, EngineRecord, ObjectRecord
 from napari_cfr_icl.session.work import (
@@ -47,7 +46,7 @@ class Recorder:
     ----------
     screen : Screen
         What is shown, and of which session.
-    files : ThreadPoolExecutor
+    files : FileThread
         The thread for files.
     engine : callable
         Tells which network answers now.
@@ -58,7 +57,7 @@ class Recorder:
     def __init__(
         self,
         screen: Screen,
-        files: ThreadPoolExecutor,
+        files: FileThread,
         engine: Callable[[], EngineRecord],
         failed: Callable[[OutputError], None],
     ) -> None:

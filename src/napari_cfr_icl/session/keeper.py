@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TooLate
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari_cfr_icl._errors import OutputError
 from napari_cfr_icl.session.journal import Journal
@@ -26,9 +26,34 @@ COMMIT_WAIT = 0.02
 """Seconds that the screen waits at most for an object to be written down."""
 
 
-def file_thread() -> ThreadPoolExecutor:
-    """A thread for files, which may be slow; the screen's thread never waits for a disk."""
-    return ThreadPoolExecutor(max_workers=1, thread_name_prefix="cfr-icl-files")
+class FileThread(ThreadPoolExecutor):
+    """A thread for files, which may be slow; the screen's thread never waits for a disk.
+
+    It does one thing after the other. When the program ends, Python ends the thread before the
+    screen goes; what the screen then still asks for is done at once.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(max_workers=1, thread_name_prefix="cfr-icl-files")
+        self._closed = False
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Have something done after all else; nothing more once it was shut down."""
+        done: Future[Any] = Future()
+        if self._closed:
+            done.set_result(None)
+            return done
+        try:
+            return super().submit(fn, *args, **kwargs)
+        except RuntimeError:
+            # Python has waited for the thread, so all that was asked for before is done.
+            done.set_result(fn(*args, **kwargs))
+        return done
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Take nothing more; what was asked for is still done."""
+        self._closed = True
+        super().shutdown(wait, cancel_futures=cancel_futures)
 
 
 class Keeper:
@@ -38,7 +63,7 @@ class Keeper:
     ----------
     work : Work
         The work so far; not empty where it was restored.
-    files : ThreadPoolExecutor
+    files : FileThread
         The one thread that writes.
     failed : callable
         Told once, in that thread, when nothing can be kept any more.
@@ -49,7 +74,7 @@ class Keeper:
     def __init__(
         self,
         work: Work,
-        files: ThreadPoolExecutor,
+        files: FileThread,
         failed: Callable[[OutputError], None],
         folder: Path | None = None,
     ) -> None:
