@@ -54,5 +54,5 @@ def test_a_misspelt_name_gets_the_nearest_ones():
 
 
 def test_a_name_like_no_other_gets_them_all():
-    with pytest.raises(UnknownModelError, match="There are hrnet18-cocolvis, cfr-icl-hrnet18"):
+    with pytest.raises(UnknownModelError, match="There are cfr-icl-hrnet18, hrnet18-cocolvis"):
         require("???")

@@ -1,4 +1,4 @@
-"""The model for microscopy: what it says of itself, and that it knows what its base did not."""
+"""The default model: what it says of itself, what its base did not know, and what it still does."""
 
 import numpy as np
 import pytest
@@ -47,3 +47,10 @@ def mean_iou(name, image, objects):
 def test_one_click_is_enough_for_a_nucleus_and_was_not_for_the_base(nuclei):
     image, objects = nuclei
     assert mean_iou(NAME, image, objects) > mean_iou(BASE, image, objects) + 0.2
+
+
+def test_large_objects_of_photos_are_not_forgotten():
+    sample = samples.load("astronaut")
+    whole = sample.labels == 1
+    click = Click(*np.argwhere(whole).mean(axis=0))
+    assert mean_iou(NAME, sample.image, [(click, whole)]) > 0.9

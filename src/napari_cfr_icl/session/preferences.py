@@ -36,7 +36,7 @@ class Preferences:
         Whether writing an object leaves the pixels of others alone.
     """
 
-    model: str = "hrnet18-cocolvis"
+    model: str = "cfr-icl-hrnet18"
     preset: str = "interactive"
     inference: str = ""
     every_click: bool = False

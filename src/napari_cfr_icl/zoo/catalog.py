@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CATALOGUE", "DEFAULT_MODEL", "ModelEntry", "require", "unknown_model"]
 
-DEFAULT_MODEL = "hrnet18-cocolvis"
+DEFAULT_MODEL = "cfr-icl-hrnet18"
 EMBEDDED_FOLDER = Path(__file__).parent / "weights"
 
 
@@ -136,6 +136,19 @@ def _simpleclick(size: str, trained_on: str | None, file_name: str | None) -> Mo
 _ENTRIES = (
     ModelEntry(
         name=DEFAULT_MODEL,
+        title="HRNet-18 for microscopy and photos, built in",
+        architecture="hrnet18",
+        licence="Apache-2.0",
+        source="this project, from hrnet18-cocolvis (EISeg) by CFR-ICL, arXiv 2303.05620",
+        page="https://pypi.org/project/napari-cfr-icl/",
+        trained_on=f"{_COCO_LVIS}; then DSB 2018 nuclei, EMPS, Usiigaci, COCO photos",
+        sha256="d2871c66d41ea9464f525c0600f3462f22d7e1fd1cbd44e8e3ccee94a5ef4422",
+        size=20_371_518,
+        embedded="cfr-icl-hrnet18.safetensors",
+        notes="Ships with the plugin. Tuned with ICL and SUEM; sees windows of 320 pixels.",
+    ),
+    ModelEntry(
+        name="hrnet18-cocolvis",
         title="HRNet-18 for photos (COCO + LVIS), built in",
         architecture="hrnet18",
         licence="Apache-2.0",
@@ -145,20 +158,7 @@ _ENTRIES = (
         sha256="10491057dcf5438aa51b82bf1c3e269cafb4f49e8d9082ebe7dc3a282e8bef36",
         size=20_365_126,
         embedded="hrnet18-cocolvis.safetensors",
-        notes="Ships with the plugin. Has seen photos only; weak on small nuclei.",
-    ),
-    ModelEntry(
-        name="cfr-icl-hrnet18",
-        title="HRNet-18 for microscopy, built in",
-        architecture="hrnet18",
-        licence="Apache-2.0",
-        source="this project, from hrnet18-cocolvis (EISeg) by CFR-ICL, arXiv 2303.05620",
-        page="https://pypi.org/project/napari-cfr-icl/",
-        trained_on=f"{_COCO_LVIS}; then DSB 2018 nuclei, EMPS, Usiigaci, COCO photos",
-        sha256="df00d161d55366985c93e78ccf96af0dde29ca8e6f342757f422cf9540768161",
-        size=20_369_350,
-        embedded="cfr-icl-hrnet18.safetensors",
-        notes="Ships with the plugin. For nuclei, cells, particles; weaker on photos.",
+        notes="Ships with the plugin. Has seen photos only; weak on nuclei and cells.",
     ),
     _ritm("hrnet18s", _COCO_LVIS, "coco_lvis_h18s_itermask.pth", 16_500_000),
     _ritm("hrnet18", _COCO_LVIS, "coco_lvis_h18_itermask.pth", 38_800_000),
