@@ -106,6 +106,14 @@ def test_without_settings_it_is_taken_as_published(path, content):
     assert same_weights(load(write(path, content)), MODEL)
 
 
+def test_a_network_saved_from_several_gpus_loads(path):
+    wrapped = torch.nn.DataParallel(tiny())
+    content = {"state_dict": wrapped.state_dict(), "config": hrnet()["config"]}
+
+    assert all(key.startswith("module.") for key in content["state_dict"])
+    assert same_weights(load(write(path, content)), MODEL)
+
+
 def test_a_list_of_one_network_is_that_network(path):
     assert same_weights(load(write(path, [hrnet()])), MODEL)
 

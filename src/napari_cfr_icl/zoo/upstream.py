@@ -55,6 +55,9 @@ _SUPPORTED: Final[dict[str, Callable[[Any], bool]]] = {
 }
 """Settings that change what a network computes but not the shape of its weights."""
 
+_WRAPPED: Final = "module."
+"""What PyTorch puts before every name when a network is spread over several GPUs."""
+
 _GLOBAL_IN_MESSAGE: Final = re.compile(r"GLOBAL (\S+)")
 _MODULE_IN_OLD_FORMAT: Final = "Only persistent_load of storage"
 
@@ -150,7 +153,14 @@ def _sort_out(content: object, path: Path) -> Checkpoint:
         raise ModelFileError(f"{path} holds no weights of a network: choose another file.")
     if config is not None and not isinstance(config, Mapping):
         raise ModelFileError(f"{path} has damaged settings: fetch or copy it again.")
-    return Checkpoint(dict(weights), None if config is None else dict(config))
+    return Checkpoint(_unwrapped(weights), None if config is None else dict(config))
+
+
+def _unwrapped(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The weights by their own names, where they were saved from within a `DataParallel`."""
+    if all(name.startswith(_WRAPPED) for name in weights):
+        return {name.removeprefix(_WRAPPED): weight for name, weight in weights.items()}
+    return dict(weights)
 
 
 def _are_weights(weights: object) -> bool:
