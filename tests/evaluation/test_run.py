@@ -15,7 +15,7 @@ import pytest
 
 from blobs import TINY_MODEL, blobs, write_blobs, write_settings
 from napari_cfr_icl import zoo
-from napari_cfr_icl._errors import InputError, MaskError, OutputError, SettingsError
+from napari_cfr_icl._errors import InputError, OutputError, SettingsError
 from napari_cfr_icl.engine import Predictor
 from napari_cfr_icl.engine.source import ImageSource
 from napari_cfr_icl.evaluation.clicking import click_through
@@ -259,7 +259,7 @@ def test_labels_of_another_size_are_named(preset, tmp_path, monkeypatch):
         lambda *_: [Dataset("made up", tmp_path, [picture])],
     )
 
-    with pytest.raises(MaskError, match=r"a\.png of made up is 72 x 96 .* object 1 71 x 96"):
+    with pytest.raises(InputError, match=r"a\.png of made up is 72 x 96 .* object 1 71 x 96"):
         evaluate(options_for(tmp_path, preset, tmp_path / "out"))
 
 

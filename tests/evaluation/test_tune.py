@@ -107,7 +107,7 @@ def test_interrupted_search_goes_on_where_it_was(options):
     seen = []
     choice = tune(options, seen.append)
 
-    assert [step.finding.subject.index for step in seen] == [1, 2]
+    assert [step.finding.subject.picture for step in seen] == ["1.png", "2.png"]
     assert seen[-1].fraction == 1
     assert choice == tune(options)
 

@@ -5,7 +5,8 @@ import pytest
 from blobs import blobs
 from napari_cfr_icl.evaluation.dataset import Dataset, Picture, objects_of_labels
 from napari_cfr_icl.evaluation.options import Sample
-from napari_cfr_icl.evaluation.work import drawn, pages
+from napari_cfr_icl.evaluation.shares import Share
+from napari_cfr_icl.evaluation.work import STRIDE, drawn, pages
 
 
 def dataset(name="set", pictures=8, objects=6):
@@ -27,11 +28,13 @@ def names(*datasets, **sample):
     ]
 
 
-def test_running_numbers_go_through_all_data_sets():
+def test_numbers_go_through_all_data_sets_and_begin_anew_at_each_picture():
     every = list(pages([dataset("a", 2, 3), dataset("b", 2, 2)], Sample()))
 
-    numbers = [index for page in every for index, _ in page.objects]
-    assert numbers == list(range(len(numbers)))
+    numbers = [[index for index, _ in page.objects] for page in every]
+    begun = [number * STRIDE for number in range(4)]
+    assert [found[0] for found in numbers] == begun
+    assert [found[-1] - found[0] for found in numbers] == [2, 2, 1, 1]
     assert [(page.dataset, page.number, page.count) for page in every] == [
         ("a", 0, 4),
         ("a", 1, 4),
@@ -66,6 +69,15 @@ def test_pictures_are_read_one_after_another():
     next(turn)
 
     assert read == [0, 1]
+
+
+@pytest.mark.parametrize("processes", [2, 3, 5, 8])
+def test_single_objects_are_shared_out_evenly(processes):
+    every = list(pages([dataset(pictures=4 * processes, objects=1)], Sample()))
+
+    indices = [index for page in every for index, _ in page.objects]
+    shares = [sum(Share(rank, processes).has(i) for i in indices) for rank in range(processes)]
+    assert shares == [4] * processes
 
 
 @pytest.mark.parametrize(("wanted", "expected"), [(None, 5), (9, 5), (5, 5), (2, 2)])

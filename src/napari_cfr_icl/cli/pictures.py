@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import struct
-import tokenize
-import zlib
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -17,6 +14,7 @@ from napari_cfr_icl.cli.zarr_files import is_zarr, open_zarr
 from napari_cfr_icl.engine.rendering import Rendering
 from napari_cfr_icl.engine.source import SAMPLE_SIDE, ImageSource, Plane
 from napari_cfr_icl.evaluation.readers.images import (
+    DAMAGE,
     PHOTO_SUFFIXES,
     TIFF_SUFFIXES,
     read_labels,
@@ -42,25 +40,6 @@ _NO_IMAGES = (FileKind.WEB_PAGE, FileKind.TEXT, FileKind.EMPTY)
 
 _TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _NPY_START = b"\x93NUMPY"
-# What the readers were seen to raise for files with bytes changed or missing.
-_DAMAGE = (
-    tifffile.TiffFileError,
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    EOFError,
-    Image.DecompressionBombError,
-    LookupError,
-    MemoryError,
-    OSError,
-    RuntimeError,
-    SyntaxError,
-    TypeError,
-    ValueError,
-    struct.error,
-    tokenize.TokenError,
-    zlib.error,
-)
 
 
 def open_image(path: Path, axes: str | None, plane: tuple[int, ...] | None) -> ImageSource:
@@ -171,7 +150,7 @@ def _open_tiff(path: Path) -> Opened:
         if promised > max(HARMLESS_BYTES, MOST_COMPRESSION * path.stat().st_size):
             raise ValueError(f"a file of this size cannot hold {promised / 1e9:.0f} GB of pixels")
         pixels = _tiff_pixels(path)
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise _unreadable(path, error) from error
     return Opened(path, [pixels], axes if len(axes) == pixels.ndim else "")
 
@@ -187,7 +166,7 @@ def _tiff_pixels(path: Path) -> NDArray[Any]:
 def _open_npy(path: Path) -> Opened:
     try:
         return Opened(path, [np.load(path, mmap_mode="r", allow_pickle=False)])
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise _unreadable(path, error) from error
 
 
@@ -201,7 +180,7 @@ def _open_photo(path: Path) -> Opened:
             elif upright.mode not in ("L", "F") and not upright.mode.startswith("I"):
                 upright = upright.convert("RGB")
             pixels = np.asarray(upright)
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise _unreadable(path, error) from error
     return Opened(path, [pixels], "YXS"[: pixels.ndim])
 

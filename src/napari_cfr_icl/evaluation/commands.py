@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
@@ -14,8 +14,14 @@ from napari_cfr_icl._errors import SettingsError
 from napari_cfr_icl.zoo.catalog import DEFAULT_MODEL
 
 if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+    from rich.progress import TaskID
+
     from napari_cfr_icl.engine.settings import Precision
+    from napari_cfr_icl.evaluation.left_out import LeftOut
     from napari_cfr_icl.evaluation.options import DatasetChoice
+    from napari_cfr_icl.evaluation.run import Progress
+    from napari_cfr_icl.evaluation.search import SearchProgress
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -23,6 +29,7 @@ Words = list[str] | None
 _LAYOUTS = (
     "grabcut, berkeley, davis, coco-mval, sbd, pascal-voc, coco-lvis, coco-json, mask-files, folder"
 )
+_SHOWN_LEFT_OUT = 10
 
 
 def _option(text: str, *names: str) -> object:
@@ -130,11 +137,12 @@ def evaluate_command(  # noqa: PLR0913 - one for each option
         precision=cast("Precision | None", precision),
         worst=worst,
     )
-    with _progress("Evaluating") as show:
-        records = evaluate(options, lambda step: show(step.fraction))
+    with _progress("Evaluating") as screen:
+        records = evaluate(options, screen.advance, screen.leave_out)
     if records:
         typer.echo((out / "table3.md").read_text(encoding="utf-8"))
         typer.echo(f"All numbers: {out / 'report.md'}")
+        screen.say_what_is_left_out(out / "report.md")
 
 
 @app.command("tune")
@@ -193,13 +201,14 @@ def tune_command(  # noqa: PLR0913 - one for each option
     )
     if json_progress:
         live = LiveSearch(options, typer.echo)
-        if tune(options, live.hear) is not None:
+        if tune(options, live.hear, live.leave_out) is not None:
             live.finish()
         return
-    with _progress("Searching") as show:
-        choice = tune(options, lambda step: show(step.fraction))
+    with _progress("Searching") as screen:
+        choice = tune(options, screen.advance, screen.leave_out)
     if choice is not None:
         typer.echo((out / "tune.md").read_text(encoding="utf-8"))
+        screen.say_what_is_left_out(out / "tune.md")
 
 
 def dataset_choices(paths: Sequence[str], formats: Sequence[str]) -> tuple[DatasetChoice, ...]:
@@ -255,11 +264,36 @@ def _is_number(word: str) -> bool:
     return True
 
 
-@contextmanager
-def _progress(title: str) -> Iterator[Callable[[float], None]]:
-    """A bar with the time left, in the first process only."""
-    from rich.progress import Progress
+class _Screen:
+    """A bar with the time left, and sentences about pictures; silent in all but one process."""
 
-    with Progress(disable=os.environ.get("RANK", "0") != "0") as bar:
-        task = bar.add_task(title, total=1.0)
-        yield lambda fraction: bar.update(task, completed=fraction)
+    def __init__(self, bar: Bar, task: TaskID) -> None:
+        self._bar, self._task = bar, task
+        self._left_out = 0
+
+    def advance(self, step: Progress | SearchProgress) -> None:
+        """Show how far it is."""
+        self._bar.update(self._task, completed=step.fraction)
+
+    def leave_out(self, picture: LeftOut) -> None:
+        """Say that a picture cannot be read; when it is many, the report lists them."""
+        self._left_out += 1
+        if self._left_out <= _SHOWN_LEFT_OUT and not self._bar.disable:
+            # plainly: brackets in the name of a file are no markup
+            self._bar.console.print(picture.sentence, markup=False, highlight=False)
+
+    def say_what_is_left_out(self, report: Path) -> None:
+        """The last sentence of a run, where there is something to say."""
+        from napari_cfr_icl.evaluation.left_out import told
+
+        if self._left_out:
+            typer.echo(told(self._left_out, report))
+
+
+@contextmanager
+def _progress(title: str) -> Iterator[_Screen]:
+    """What is seen of a run while it goes on."""
+    from rich.progress import Progress as Bar
+
+    with Bar(disable=os.environ.get("RANK", "0") != "0") as bar:
+        yield _Screen(bar, bar.add_task(title, total=1.0))

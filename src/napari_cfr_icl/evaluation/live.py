@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_cfr_icl.evaluation.left_out import LeftOut
     from napari_cfr_icl.evaluation.search import SearchProgress
     from napari_cfr_icl.evaluation.tune import TuneOptions
 
@@ -67,6 +68,10 @@ class LiveSearch:
         )
         now = time.monotonic()
         self._quiet_until = now + _REST * (now - begun)
+
+    def leave_out(self, picture: LeftOut) -> None:
+        """Tell that a picture cannot be read."""
+        self._tell(left_out=asdict(picture))
 
     def finish(self) -> None:
         """Tell where the result lies."""

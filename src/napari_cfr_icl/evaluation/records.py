@@ -40,7 +40,7 @@ class Subject:
     dataset, picture, object : str
         Names of the data set, the picture and the object.
     index : int
-        Running number of the object in the run.
+        Number of the object in the run, see `napari_cfr_icl.evaluation.work.STRIDE`.
     area : int
         Pixels of the object.
     shape : tuple of int

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_cfr_icl._errors import OutputError
 from napari_cfr_icl.evaluation.identity import write_json, write_text
+from napari_cfr_icl.evaluation.left_out import as_data, section
 from napari_cfr_icl.evaluation.plots import write_plots
 from napari_cfr_icl.evaluation.results import Result, by_size, gains, percent, result_of, timing_of
 from napari_cfr_icl.evaluation.tables import (
@@ -24,6 +25,7 @@ from napari_cfr_icl.evaluation.tables import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from napari_cfr_icl.evaluation.left_out import LeftOut
     from napari_cfr_icl.evaluation.metrics import Interval
     from napari_cfr_icl.evaluation.options import EvaluateOptions, Protocol
     from napari_cfr_icl.evaluation.records import Method, Record
@@ -46,8 +48,12 @@ def group(records: Sequence[Record]) -> dict[tuple[str, Method], list[Record]]:
     return {key: found for key, found in groups.items() if found}
 
 
-def write_report(options: EvaluateOptions, records: Sequence[Record]) -> list[Result]:
+def write_report(
+    options: EvaluateOptions, records: Sequence[Record], left_out: Sequence[LeftOut] = ()
+) -> list[Result]:
     """Write everything that follows from the records; returns the results.
+
+    `left_out` are the pictures that could not be read; none of the records is of them.
 
     Raises
     ------
@@ -62,10 +68,11 @@ def write_report(options: EvaluateOptions, records: Sequence[Record]) -> list[Re
     paper = paper_table(results, shown)
     write_text(out / "table3.md", markdown(paper))
     write_text(out / "table3.csv", comma_separated(paper))
-    write_text(out / "report.md", _report(results, groups, protocol))
+    write_text(out / "report.md", _report(results, groups, protocol) + section(left_out))
     write_text(out / "timings.md", markdown(timing_table(timings)))
     write_json(out / "timings.json", [_plain(asdict(timing)) for timing in timings])
-    write_json(out / "summary.json", _summary(results, groups, protocol))
+    summary = {**_summary(results, groups, protocol), "left_out": as_data(left_out)}
+    write_json(out / "summary.json", summary)
     rows = object_rows(records, protocol)
     table = [list(rows[0]), *(list(row.values()) for row in rows)] if rows else []
     write_text(out / "objects.csv", comma_separated(table))

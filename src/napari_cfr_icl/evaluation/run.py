@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from napari_cfr_icl._errors import InputError
 from napari_cfr_icl.engine.clicks import Click, Clicks
-from napari_cfr_icl.engine.source import ImageSource
 from napari_cfr_icl.evaluation.clicking import click_through
 from napari_cfr_icl.evaluation.identity import claim, identity_of
 from napari_cfr_icl.evaluation.journal import Journal, read_journals
+from napari_cfr_icl.evaluation.left_out import LeftOutPictures, nothing_left, without
 from napari_cfr_icl.evaluation.pace import Pace
 from napari_cfr_icl.evaluation.predictors import for_set, methods_of, predictors_for
 from napari_cfr_icl.evaluation.records import Method, Record, in_order
@@ -23,8 +22,13 @@ from napari_cfr_icl.evaluation.worst_cases import write_worst_cases
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from napari_cfr_icl.engine.predictor import Predictor
+    from napari_cfr_icl.engine.source import ImageSource
     from napari_cfr_icl.evaluation.dataset import Dataset, TrueObject
+    from napari_cfr_icl.evaluation.left_out import LeftOut
     from napari_cfr_icl.evaluation.options import EvaluateOptions
 
 
@@ -48,11 +52,14 @@ class Progress:
 
 
 def evaluate(
-    options: EvaluateOptions, on_progress: Callable[[Progress], None] | None = None
+    options: EvaluateOptions,
+    on_progress: Callable[[Progress], None] | None = None,
+    on_left_out: Callable[[LeftOut], None] | None = None,
 ) -> list[Record]:
     """Evaluate, or go on where a run with the same options was interrupted, and write the report.
 
     Under torchrun every process takes a share of the objects, and the first one writes the report.
+    A picture that cannot be read is left out and tried again when the run is started again.
 
     Parameters
     ----------
@@ -60,6 +67,8 @@ def evaluate(
         What to do.
     on_progress : callable, optional
         Called after every object; an exception that it raises ends the run, which can be resumed.
+    on_left_out : callable, optional
+        Called for every picture that cannot be read; in the first process for those of all.
 
     Returns
     -------
@@ -69,31 +78,36 @@ def evaluate(
     Raises
     ------
     CfrIclError
-        When an option, a data set, a model or the folder of the results cannot be used.
+        When an option, a data set, a model or the folder of the results cannot be used, or no
+        picture.
     """
     share = Share.from_environment()
     datasets = open_datasets(options.datasets, options.reader)
     with together(share):
         claim(options.out, identity_of(options, datasets), share)
-        worker = _Worker(options, datasets, share, on_progress)
+        unreadable = LeftOutPictures(on_left_out)
+        worker = _Worker(options, datasets, share, on_progress, unreadable)
         with Journal(options.out, share.rank) as journal:
             for number, model in enumerate(options.models):
                 worker.run_model(model, number, journal)
-        records = in_order(_gathered(options, share), methods_of(options))
+        left_out = unreadable.gathered(share)
+        known = without(left_out, _gathered(options, share))
+        records = in_order(known, methods_of(options))
     if share.rank == 0:
         if not records:
-            raise InputError(
+            raise nothing_left(
+                left_out,
                 "There is no object to click in these data sets: look at the labels, and at the "
-                "smallest area."
+                "smallest area.",
             )
-        results = write_report(options, records)
+        results = write_report(options, records, left_out)
         write_worst_cases(options, datasets, results, records)
     return records
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Todo:
-    """One object, by its running number, to click under one method."""
+    """One object, by its number, to click under one method."""
 
     index: int
     item: TrueObject
@@ -109,11 +123,13 @@ class _Worker:
         datasets: Sequence[Dataset],
         share: Share,
         on_progress: Callable[[Progress], None] | None,
+        unreadable: LeftOutPictures,
     ) -> None:
         self._options = options
         self._datasets = datasets
         self._share = share
         self._on_progress = on_progress
+        self._unreadable = unreadable
         self._finished = {record.key for record in read_journals(options.out, Record.from_line)}
         self._pace = Pace()
 
@@ -121,17 +137,20 @@ class _Worker:
         methods = methods_of(self._options, model)
         predictors = predictors_for(model, self._options, self._share.device(self._options.device))
         warm = False
-        for page in pages(self._datasets, self._options.sample):
+        for page in pages(self._datasets, self._options.sample, self._unreadable):
             missing = self._missing(page, methods)
-            if not missing:
+            image = page.image(self._unreadable) if missing else None
+            if image is None:
                 continue
-            image = ImageSource.of(page.picture.image())
             if not warm:
                 _warm_up(predictors.values(), image)
                 warm = True
             for done, todo in enumerate(missing, start=1):
+                truth = page.truth(todo.item, image.shape, self._unreadable)
+                if truth is None:
+                    break
                 predictor = for_set(predictors[todo.method], todo.method, page.window_scale)
-                record = self._one(page, todo, predictor, image)
+                record = self._one(page, todo, predictor, image, truth)
                 journal.append(record)
                 pages_done = page.number + done / len(missing)
                 self._report(number, pages_done / page.count, record)
@@ -145,9 +164,15 @@ class _Worker:
             if (method, index) not in self._finished
         ]
 
-    def _one(self, page: Page, todo: _Todo, predictor: Predictor, image: ImageSource) -> Record:
+    def _one(
+        self,
+        page: Page,
+        todo: _Todo,
+        predictor: Predictor,
+        image: ImageSource,
+        truth: NDArray[np.int8],
+    ) -> Record:
         subject = page.subject(todo.index, todo.item, image.shape)
-        truth = page.truth(todo.item, image.shape)
         protocol = self._options.protocol
         user = user_for(protocol.user, protocol.seed, subject.name)
         done = click_through(predictor, image, truth, user, protocol)

@@ -5,21 +5,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from napari_cfr_icl.engine.source import ImageSource
 from napari_cfr_icl.evaluation.findings import Finding
+from napari_cfr_icl.evaluation.left_out import LeftOutPictures
 from napari_cfr_icl.evaluation.pace import Pace
 from napari_cfr_icl.evaluation.replay import replay_policies
 from napari_cfr_icl.evaluation.robot import user_for
 from napari_cfr_icl.evaluation.shares import Share
-from napari_cfr_icl.evaluation.work import Page, pages
+from napari_cfr_icl.evaluation.work import pages
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from napari_cfr_icl.engine.predictor import Predictor
     from napari_cfr_icl.engine.settings import Refinement
-    from napari_cfr_icl.evaluation.dataset import Dataset, TrueObject
+    from napari_cfr_icl.engine.source import ImageSource
+    from napari_cfr_icl.evaluation.dataset import Dataset
     from napari_cfr_icl.evaluation.options import Protocol, Sample
+    from napari_cfr_icl.evaluation.records import Subject
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +74,7 @@ def search(
     plan: Plan,
     share: Share | None = None,
     finished: Collection[int] = (),
+    unreadable: LeftOutPictures | None = None,
 ) -> Iterator[SearchProgress]:
     """Try all policies on every object; stop iterating to cancel.
 
@@ -83,30 +89,31 @@ def search(
     share : Share, optional
         The objects of this process; all by default.
     finished : collection of int
-        Running numbers of objects to leave out.
+        Numbers of objects to pass over.
+    unreadable : LeftOutPictures, optional
+        Takes the pictures that cannot be read.
 
     Yields
     ------
     SearchProgress
         One for each object.
-
-    Raises
-    ------
-    CfrIclError
-        When a picture or its labels cannot be used.
     """
-    share, pace = share or Share(), Pace()
-    for page in pages(datasets, plan.sample):
+    share, pace, unreadable = share or Share(), Pace(), unreadable or LeftOutPictures()
+    for page in pages(datasets, plan.sample, unreadable):
         missing = [
             (index, item)
             for index, item in page.objects
             if share.has(index) and index not in finished
         ]
-        if not missing:
+        image = page.image(unreadable) if missing else None
+        if image is None:
             continue
-        image = ImageSource.of(page.picture.image())
         for done, (index, item) in enumerate(missing, start=1):
-            finding = _finding(predictor, image, page, (index, item), plan)
+            truth = page.truth(item, image.shape, unreadable)
+            if truth is None:
+                break
+            subject = page.subject(index, item, image.shape)
+            finding = _finding(predictor, image, truth, subject, plan)
             fraction = (page.number + done / len(missing)) / page.count
             yield SearchProgress(fraction, pace.seconds_left(fraction), finding)
 
@@ -114,13 +121,10 @@ def search(
 def _finding(
     predictor: Predictor,
     image: ImageSource,
-    page: Page,
-    numbered: tuple[int, TrueObject],
+    truth: NDArray[np.int8],
+    subject: Subject,
     plan: Plan,
 ) -> Finding:
-    index, item = numbered
-    subject = page.subject(index, item, image.shape)
     user = user_for(plan.protocol.user, plan.protocol.seed, subject.name)
-    truth = page.truth(item, image.shape)
     replay = replay_policies(predictor, image, truth, user, plan.policies, plan.protocol)
     return Finding(subject, replay)

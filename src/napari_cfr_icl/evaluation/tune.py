@@ -6,12 +6,13 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from napari_cfr_icl import zoo
-from napari_cfr_icl._errors import InputError, SettingsError
+from napari_cfr_icl._errors import SettingsError
 from napari_cfr_icl.engine.predictor import Predictor
 from napari_cfr_icl.evaluation.choice import Choice, choose
 from napari_cfr_icl.evaluation.findings import Finding, in_order
 from napari_cfr_icl.evaluation.identity import claim, datasets_identity, fingerprint
 from napari_cfr_icl.evaluation.journal import Journal, read_journals
+from napari_cfr_icl.evaluation.left_out import LeftOutPictures, nothing_left, without
 from napari_cfr_icl.evaluation.options import OWN_SCHEME, DatasetChoice, Protocol, Sample
 from napari_cfr_icl.evaluation.policies import Grid, canonical, policies_of
 from napari_cfr_icl.evaluation.readers import ReaderOptions
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from napari_cfr_icl.engine.settings import Precision, Refinement
     from napari_cfr_icl.evaluation.dataset import Dataset
+    from napari_cfr_icl.evaluation.left_out import LeftOut
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,9 @@ class TuneOptions:
 
 
 def tune(
-    options: TuneOptions, on_progress: Callable[[SearchProgress], None] | None = None
+    options: TuneOptions,
+    on_progress: Callable[[SearchProgress], None] | None = None,
+    on_left_out: Callable[[LeftOut], None] | None = None,
 ) -> Choice | None:
     """Search, or go on where a search with the same options was interrupted, and write the choice.
 
@@ -115,6 +119,8 @@ def tune(
     on_progress : callable, optional
         Called after every object; an exception that it raises ends the search, which can be
         resumed.
+    on_left_out : callable, optional
+        Called for every picture that cannot be read; in the first process for those of all.
 
     Returns
     -------
@@ -124,7 +130,8 @@ def tune(
     Raises
     ------
     CfrIclError
-        When an option, a data set, the model or the folder of the results cannot be used.
+        When an option, a data set, the model or the folder of the results cannot be used, or no
+        picture.
     """
     share = Share.from_environment()
     datasets = open_datasets(options.datasets, options.reader)
@@ -134,18 +141,20 @@ def tune(
         claim(options.out, _identity(options, datasets, predictor), share)
         known = read_journals(options.out, Finding.from_line)
         finished = {finding.subject.index for finding in known}
+        unreadable = LeftOutPictures(on_left_out)
         with Journal(options.out, share.rank) as journal:
-            for progress in search(predictor, datasets, plan, share, finished):
+            for progress in search(predictor, datasets, plan, share, finished, unreadable):
                 journal.append(progress.finding)
                 if on_progress is not None:
                     on_progress(progress)
-        findings = _gathered(options, share)
+        left_out = unreadable.gathered(share)
+        findings = without(left_out, _gathered(options, share))
     if share.rank != 0:
         return None
     if not findings:
-        raise InputError("There is no object to search on in these data sets.")
+        raise nothing_left(left_out, "There is no object to search on in these data sets.")
     choice = choose(findings, plan.policies, plan.current, options.what_counts)
-    write_choice(choice, predictor.settings, options.out)
+    write_choice(choice, predictor.settings, options.out, left_out)
     return choice
 
 

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from napari_cfr_icl._errors import OutputError
 from napari_cfr_icl.evaluation.identity import write_json, write_text
+from napari_cfr_icl.evaluation.left_out import as_data, section
 from napari_cfr_icl.evaluation.plots import save_figure
 from napari_cfr_icl.evaluation.policies import describe
 from napari_cfr_icl.evaluation.results import percent
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from napari_cfr_icl.engine.settings import Settings
     from napari_cfr_icl.evaluation.choice import Choice, Comparison
+    from napari_cfr_icl.evaluation.left_out import LeftOut
 
 RECOMMENDED_FILE = "recommended.json"
 """Settings that `evaluate --preset` takes."""
@@ -30,7 +32,9 @@ RECOMMENDED_FILE = "recommended.json"
 _SIZE = (7.0, 4.5)
 
 
-def write_choice(choice: Choice, settings: Settings, folder: Path) -> None:
+def write_choice(
+    choice: Choice, settings: Settings, folder: Path, left_out: Sequence[LeftOut] = ()
+) -> None:
     """Write everything about a choice.
 
     Parameters
@@ -41,6 +45,8 @@ def write_choice(choice: Choice, settings: Settings, folder: Path) -> None:
         Everything but the inner loop.
     folder : Path
         Where to write.
+    left_out : sequence of LeftOut, optional
+        Pictures that could not be read.
 
     Raises
     ------
@@ -50,9 +56,9 @@ def write_choice(choice: Choice, settings: Settings, folder: Path) -> None:
     best = choice.standings[choice.recommended].policy
     chosen = settings_to_json(replace(settings, refinement=best))
     write_json(folder / RECOMMENDED_FILE, chosen)
-    write_json(folder / "tune.json", _plain(choice))
+    write_json(folder / "tune.json", {**_plain(choice), "left_out": as_data(left_out)})
     write_text(folder / "policies.csv", comma_separated(policy_table(choice)))
-    write_text(folder / "tune.md", text_of(choice))
+    write_text(folder / "tune.md", text_of(choice) + section(left_out))
     figure = Figure(figsize=_SIZE, layout="constrained")
     draw_front(figure.add_subplot(), choice)
     try:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_cfr_icl._errors import MaskError, SettingsError
+from napari_cfr_icl.engine.source import ImageSource
+from napari_cfr_icl.evaluation.left_out import LeftOutPictures
 from napari_cfr_icl.evaluation.readers import open_dataset
 from napari_cfr_icl.evaluation.records import Subject
 
@@ -20,6 +22,14 @@ if TYPE_CHECKING:
     from napari_cfr_icl.evaluation.dataset import Dataset, Picture, TrueObject
     from napari_cfr_icl.evaluation.options import DatasetChoice, Sample
     from napari_cfr_icl.evaluation.readers import ReaderOptions
+
+STRIDE = 2**31 - 1
+"""The numbers of objects begin anew at so much times the number of their picture.
+
+A picture that cannot be read changes no other's numbers then: a run goes on where it was when it is
+read again, and processes that see different files still share the work alike. It is a prime, so
+that pictures with one object each are shared out evenly.
+"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,7 +43,7 @@ class Page:
     picture : Picture
         The picture.
     objects : tuple of (int, TrueObject)
-        The objects with their running numbers.
+        The objects with their numbers in the run, see `STRIDE`.
     number : int
         How many pictures come before it.
     count : int
@@ -53,14 +63,24 @@ class Page:
         """What to call one of its objects in the results."""
         return Subject(self.dataset, self.picture.key, item.key, index, item.area, shape)
 
-    def truth(self, item: TrueObject, shape: tuple[int, int]) -> NDArray[np.int8]:
+    def image(self, left_out: LeftOutPictures) -> ImageSource | None:
+        """The picture; None, and it is left out, where it cannot be read."""
+        return left_out.attempt(
+            self.dataset, self.picture.key, lambda: ImageSource.of(self.picture.image())
+        )
+
+    def truth(
+        self, item: TrueObject, shape: tuple[int, int], left_out: LeftOutPictures
+    ) -> NDArray[np.int8] | None:
         """The truth of one of its objects, (rows, columns).
 
-        Raises
-        ------
-        MaskError
-            When it does not fit the picture, of size `shape`.
+        None, and the picture is left out, where it does not fit the picture, of size `shape`.
         """
+        return left_out.attempt(
+            self.dataset, self.picture.key, lambda: self._fitting_truth(item, shape)
+        )
+
+    def _fitting_truth(self, item: TrueObject, shape: tuple[int, int]) -> NDArray[np.int8]:
         truth = item.truth()
         if truth.shape != shape:
             raise MaskError(
@@ -88,27 +108,35 @@ def open_datasets(choices: Sequence[DatasetChoice], options: ReaderOptions) -> l
     return datasets
 
 
-def pages(datasets: Sequence[Dataset], sample: Sample) -> Iterator[Page]:
-    """The pictures that take part, each read when its turn comes."""
+def pages(
+    datasets: Sequence[Dataset], sample: Sample, left_out: LeftOutPictures | None = None
+) -> Iterator[Page]:
+    """The pictures that take part, each read when its turn comes.
+
+    Those whose labels cannot be read are added to `left_out`; what is in there is passed over.
+    """
+    left_out = left_out or LeftOutPictures()
     chosen = [
         (dataset, dataset.pictures[number])
         for dataset in datasets
         for number in drawn(len(dataset.pictures), sample.pictures, f"{sample.seed}:{dataset.name}")
     ]
-    running = 0
     for number, (dataset, picture) in enumerate(chosen):
-        objects = picture.objects()
+        if left_out.has(dataset.name, picture.key):
+            continue
+        objects = left_out.attempt(dataset.name, picture.key, picture.objects)
+        if objects is None:
+            continue
         seed = f"{sample.seed}:{dataset.name}:{picture.key}"
         kept = [objects[i] for i in drawn(len(objects), sample.objects_per_picture, seed)]
         yield Page(
             dataset.name,
             picture,
-            tuple(enumerate(kept, start=running)),
+            tuple(enumerate(kept, start=number * STRIDE)),
             number,
             len(chosen),
             dataset.window_scale,
         )
-        running += len(kept)
 
 
 def drawn(count: int, wanted: int | None, seed: str) -> list[int]:

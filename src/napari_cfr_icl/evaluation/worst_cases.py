@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
-from napari_cfr_icl._errors import OutputError
+from napari_cfr_icl._errors import InputError, OutputError
 from napari_cfr_icl.engine.source import ImageSource
 from napari_cfr_icl.evaluation.names import file_stem
 from napari_cfr_icl.evaluation.predictors import for_set, predictors_for
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from napari_cfr_icl.evaluation.options import EvaluateOptions
     from napari_cfr_icl.evaluation.records import Method, Record
     from napari_cfr_icl.evaluation.results import Result
+
+_log = logging.getLogger(__name__)
 
 
 def write_worst_cases(
@@ -52,6 +55,8 @@ def write_worst_cases(
             ]
             predictor = for_set(predictors[best], best, dataset.window_scale)
             cases = cases_of(worst_of(candidates, options.worst), dataset, predictor)
+            if not cases:
+                continue
             path = options.out / f"{file_stem(f'worst {dataset.name} {model}')}.png"
             title = f"{dataset.name}, {titles[best]}: the worst of {len(candidates)}"
             try:
@@ -61,14 +66,19 @@ def write_worst_cases(
 
 
 def cases_of(records: Sequence[Record], dataset: Dataset, predictor: Predictor) -> list[Case]:
-    """The cases of these records, in their order."""
+    """The cases of these records, in their order; of pictures that can still be read."""
     pictures = {picture.key: picture for picture in dataset.pictures}
     cases = []
     for record in records:
         picture = pictures[record.subject.picture]
-        objects = {item.key: item for item in picture.objects()}
-        image = ImageSource.of(picture.image())
-        truth = objects[record.subject.object].truth()
+        try:
+            objects = {item.key: item for item in picture.objects()}
+            image = ImageSource.of(picture.image())
+            truth = objects[record.subject.object].truth()
+        except (InputError, OSError) as error:
+            # A finished run is reported again after years; a drawing is not worth its tables.
+            _log.warning("%s is not drawn: %s", record.subject.name, error)
+            continue
         cases.append(case_of(record, image, truth, predictor))
     return cases
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import struct
+import tokenize
+import zlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tifffile
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from napari_cfr_icl._errors import ImageError, MaskError
 from napari_cfr_icl.evaluation.readers.zarr_folders import ZARR_SUFFIX, is_zarr, open_zarr
@@ -20,6 +23,26 @@ TIFF_SUFFIXES = (".tif", ".tiff")
 PHOTO_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
 SUFFIXES = (*TIFF_SUFFIXES, *PHOTO_SUFFIXES, ".npy")
 """Endings of the files that `read_pixels` reads."""
+
+DAMAGE = (
+    tifffile.TiffFileError,
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    Image.DecompressionBombError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+    tokenize.TokenError,
+    zlib.error,
+)
+"""What the libraries were seen to raise for files with bytes changed or missing."""
 
 # What Pillow calls pictures whose pixels are numbers already; all others become RGB or grey.
 _NUMERIC_MODES = ("L", "I", "F", "I;16", "I;16B", "I;16L", "I;16N")
@@ -133,7 +156,7 @@ def shape_of(path: Path) -> tuple[int, ...]:
             return picture.height, picture.width
     except FileNotFoundError:
         raise ImageError(f"There is no file {path}.") from None
-    except (tifffile.TiffFileError, OSError, ValueError, IndexError, EOFError) as error:
+    except DAMAGE as error:
         raise ImageError(f"{path} cannot be read: {error}") from error
 
 
@@ -153,18 +176,15 @@ def read_indices(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
 
 
 def _opened(path: Path) -> Image.Image:
+    picture = None
     try:
         picture = Image.open(path)
         picture.load()
     except FileNotFoundError:
         raise ImageError(f"There is no file {path}.") from None
-    except (
-        UnidentifiedImageError,
-        OSError,
-        ValueError,
-        SyntaxError,
-        Image.DecompressionBombError,
-    ) as error:
+    except DAMAGE as error:
+        if picture is not None:
+            picture.close()
         raise ImageError(f"{path} cannot be read: {error}") from error
     return picture
 
@@ -177,7 +197,7 @@ def _read_tiff(path: Path) -> NDArray[Any]:
         return pixels
     except FileNotFoundError:
         raise ImageError(f"There is no file {path}.") from None
-    except (tifffile.TiffFileError, OSError, ValueError, KeyError, RuntimeError) as error:
+    except DAMAGE as error:
         raise ImageError(f"{path} cannot be read: {error}") from error
 
 
@@ -185,7 +205,7 @@ def _read_zarr(path: Path) -> NDArray[Any]:
     array = open_zarr(path)
     try:
         return np.asarray(array[...])
-    except (OSError, ValueError, TypeError, RuntimeError) as error:
+    except DAMAGE as error:
         raise ImageError(f"{path} cannot be read: {error}") from error
 
 
@@ -194,6 +214,6 @@ def _read_npy(path: Path) -> NDArray[Any]:
         array: NDArray[Any] = np.load(path, allow_pickle=False)
     except FileNotFoundError:
         raise ImageError(f"There is no file {path}.") from None
-    except (OSError, ValueError, EOFError) as error:
+    except DAMAGE as error:
         raise ImageError(f"{path} cannot be read: {error}") from error
     return array

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from napari_cfr_icl._errors import InputError, MaskError
+from napari_cfr_icl._errors import ImageError, InputError, MaskError
 from napari_cfr_icl.evaluation.dataset import Dataset, Picture, TrueObject, objects_of_labels
 from napari_cfr_icl.evaluation.readers.files import title_of
 from napari_cfr_icl.evaluation.readers.images import SUFFIXES, read_labels, read_pixels, shape_of
@@ -107,7 +107,10 @@ def _label_names(image: Path) -> list[str]:
 
 
 def _pictures(image: Path, labels: Path, ignored_id: int | None) -> list[Picture]:
-    shape = _without_single_axes(shape_of(labels))
+    try:
+        shape = _without_single_axes(shape_of(labels))
+    except ImageError as error:
+        return [_unreadable(image, error)]
     return [
         Picture(
             image.name + "".join(f"[{i}]" for i in index),
@@ -116,6 +119,15 @@ def _pictures(image: Path, labels: Path, ignored_id: int | None) -> list[Picture
         )
         for index in np.ndindex(shape[:-2])
     ]
+
+
+def _unreadable(image: Path, error: ImageError) -> Picture:
+    """A picture that says what is wrong with its labels when its turn comes."""
+
+    def read() -> NoReturn:
+        raise error
+
+    return Picture(image.name, read, read)
 
 
 def _without_single_axes(shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_cfr_icl._errors import InputError
+from napari_cfr_icl._errors import InputError, MaskError
 from napari_cfr_icl.evaluation.dataset import IGNORED, Dataset, Picture, TrueObject
 from napari_cfr_icl.evaluation.readers.files import by_name, files_in, folder, title_of
 from napari_cfr_icl.evaluation.readers.images import read_photo
@@ -87,6 +87,8 @@ def _one_mask_each(name: str, root: Path, folders: tuple[str, str], decoder: Dec
 
 def _objects(masks: Sequence[Path], decoder: Decoder) -> list[TrueObject]:
     truths = [decoder(read_photo(mask)) for mask in masks]
+    if len({truth.shape for truth in truths}) > 1:
+        raise MaskError(f"{masks[0]} and its other masks differ in size.")
     # what one file leaves open, the public code leaves open for every object of the image
     ignored = np.any([truth == IGNORED for truth in truths], axis=0)
     for truth in truths:
