@@ -6,7 +6,7 @@ from napari_cfr_icl import samples, zoo
 from napari_cfr_icl.engine import Click, Predictor, Settings
 
 sample = samples.load("astronaut")
-model = zoo.load("cfr-icl-hrnet18")
+model = zoo.load("hrnet18-cocolvis")
 
 # At most six steps after the first pass, fewer once a step changes less than 100 pixels.
 settings = Settings.paper(model).with_inference("a-cfr-6")
