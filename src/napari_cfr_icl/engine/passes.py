@@ -117,8 +117,9 @@ class Passes:
         if mask is None:
             return torch.zeros(1, 1, *size, device=device)
         values = mask.values if mask.window == part else mask.read(part)
-        # Copied, for a mask from outside may be read-only or turned over, which tensors cannot be.
-        return _resized(torch.from_numpy(values.copy()).to(device)[None, None], size)
+        # A mask from outside may be read-only or turned over, which tensors cannot be.
+        values = np.require(values, requirements=["C", "W"])
+        return _resized(torch.from_numpy(values).to(device)[None, None], size)
 
     def _points(self, part: Window, size: Size) -> torch.Tensor:
         """The clicks in the window's pixels: (1, 2N, 3), positives first, -1 for no click."""
