@@ -6,7 +6,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QCheckBox, QGridLayout, QProgressBar, QWidget
 from superqt.utils import signals_blocked
 
-from napari_cfr_icl.gui.key_button import key_button
+from napari_cfr_icl.gui.key_button import KeyButton
 from napari_cfr_icl.gui.name_label import NameLabel
 
 
@@ -25,13 +25,13 @@ class FolderPanel(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.open = key_button("Open folder…", "", "Work through the images of a folder.")
-        self.labels = key_button("Labels into…", "", "Choose another folder for the labels.")
-        self.previous = key_button("Previous", "", "Keep the labels, go to the image before.")
-        self.next = key_button(
-            "Next", "", "Keep the labels, go to the next image. One with objects is finished then."
+        self.open = KeyButton("Open folder…", "Work through the images of a folder.")
+        self.labels = KeyButton("Labels into…", "Choose another folder for the labels.")
+        self.previous = KeyButton("Previous", "Keep the labels, go to the image before.")
+        self.next = KeyButton(
+            "Next", "Keep the labels, go to the next image. One with objects is finished then."
         )
-        self.unfinished = key_button("Next unfinished", "", "Skip what is finished.")
+        self.unfinished = KeyButton("Next unfinished", "Skip what is finished.")
         self.finished = QCheckBox("This image is finished")
         self.where = NameLabel()
         self.progress = QProgressBar()

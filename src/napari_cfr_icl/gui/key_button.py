@@ -28,21 +28,3 @@ class KeyButton(QPushButton):
     def show_key(self, key: str) -> None:
         """Show a key, as people write it."""
         self.setText(f"{self._what}  ({key})")
-
-
-def key_button(text: str, key: str, tip: str) -> KeyButton:
-    """A button of that kind.
-
-    Parameters
-    ----------
-    text : str
-        What it does.
-    key : str
-        The key, as people write it; empty for none.
-    tip : str
-        What it does in full.
-    """
-    button = KeyButton(text, tip)
-    if key:
-        button.show_key(key)
-    return button

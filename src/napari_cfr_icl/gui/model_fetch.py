@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QVBoxLayout, QWidg
 
 from napari_cfr_icl.gui.durations import time_left
 from napari_cfr_icl.gui.errand import Errand
-from napari_cfr_icl.gui.key_button import key_button
+from napari_cfr_icl.gui.key_button import KeyButton
 from napari_cfr_icl.gui.notices import show_error
 from napari_cfr_icl.zoo.catalog import CATALOGUE
 from napari_cfr_icl.zoo.listing import ModelState, ModelStatus
@@ -78,11 +78,11 @@ class ModelFetch(QWidget):
         self.text = QLabel()
         self.text.setWordWrap(True)
         self.text.setOpenExternalLinks(True)
-        self.start = key_button("Download", "", "Fetch it; from then on it needs no network.")
+        self.start = KeyButton("Download", "Fetch it; from then on it needs no network.")
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
         self.bar.setFixedHeight(8)
-        self.cancel = key_button("Cancel", "", "Stop; what has come is kept for the next time.")
+        self.cancel = KeyButton("Cancel", "Stop; what has come is kept for the next time.")
         self._running = QWidget()
         row = QHBoxLayout(self._running)
         row.setContentsMargins(0, 0, 0, 0)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from qtpy.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
-from napari_cfr_icl.gui.key_button import key_button
+from napari_cfr_icl.gui.key_button import KeyButton
 from napari_cfr_icl.gui.name_label import NameLabel
 
 
@@ -17,8 +17,8 @@ class QuestionRow(QWidget):
         super().__init__(parent)
         self._then: Callable[[], None] | None = None
         self.text = NameLabel()
-        self.yes = key_button("Yes", "", "Do it.")
-        self.no = key_button("No", "", "Leave everything as it is.")
+        self.yes = KeyButton("Yes", "Do it.")
+        self.no = KeyButton("No", "Leave everything as it is.")
         buttons = QHBoxLayout()
         buttons.addWidget(self.yes)
         buttons.addWidget(self.no)

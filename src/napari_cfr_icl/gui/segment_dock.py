@@ -12,7 +12,7 @@ from napari_cfr_icl.gui.click_layer import is_objects
 from napari_cfr_icl.gui.controller import Controller
 from napari_cfr_icl.gui.dock_keys import DockKeys
 from napari_cfr_icl.gui.folder_panel import FolderPanel
-from napari_cfr_icl.gui.key_button import key_button
+from napari_cfr_icl.gui.key_button import KeyButton
 from napari_cfr_icl.gui.layer_combo import LayerCombo
 from napari_cfr_icl.gui.name_label import NameLabel
 from napari_cfr_icl.gui.panels import EnginePanel, LoopPanel, ObjectPanel
@@ -70,8 +70,8 @@ class SegmentDock(QWidget):
         font = self.hint.font()
         font.setBold(True)
         self.hint.setFont(font)
-        self.resume = key_button(
-            "Back to clicking", "", "Choose the clicks layer again, and its tool for new points."
+        self.resume = KeyButton(
+            "Back to clicking", "Choose the clicks layer again, and its tool for new points."
         )
         self.resume.hide()
         self.busy = BusyStrip()
