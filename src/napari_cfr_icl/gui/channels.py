@@ -48,10 +48,7 @@ class ChannelSource(ImageSource):
 
     def __init__(self, channels: Sequence[Image], plane: LayerPlane, levels: list[list[Any]]):
         where = Plane(*plane.axes, channels[0].ndim, (*plane.index, 0))
-        alone = len(channels) == 1
-        rendering = Rendering(
-            tuple(_channel(i, layer, grey=alone) for i, layer in enumerate(channels))
-        )
+        rendering = Rendering(_drawn(channels))
         super().__init__([ChannelArray(level) for level in levels], rendering, where)
 
 
@@ -107,8 +104,7 @@ class ChannelWatch:
         if self._image is None:
             return ()
         channels = channels_of(self._image, self._layers)
-        alone = len(channels) == 1
-        return tuple((layer.unique_id, _channel(0, layer, grey=alone)) for layer in channels)
+        return tuple(zip([layer.unique_id for layer in channels], _drawn(channels), strict=True))
 
     def _on_layers_changed(self) -> None:
         if self._image is not None and self._image in self._layers:
@@ -157,7 +153,13 @@ def _shapes(layer: Image) -> list[tuple[int, ...]]:
     return [tuple(level.shape) for level in (layer.data if layer.multiscale else [layer.data])]
 
 
-def _channel(index: int, layer: Image, *, grey: bool = False) -> Channel:
+def _drawn(layers: Sequence[Image]) -> tuple[Channel, ...]:
+    """How napari draws them together; one by itself is grey, whatever its colour."""
+    alone = len(layers) == 1
+    return tuple(_channel(i, layer, grey=alone) for i, layer in enumerate(layers))
+
+
+def _channel(index: int, layer: Image, *, grey: bool) -> Channel:
     """How napari draws a layer: its colour at full brightness, contrast and gamma."""
     colour = WHITE
     if not grey:
