@@ -66,13 +66,9 @@ def perturbed(mask: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.b
         for _ in range(12):
             amount = (low + high) / 2
             moved = signed + amount * field > 0
-            low, high = (amount, high) if _iou(mask, moved) > wanted else (low, amount)
-        if LOWEST <= _iou(mask, moved) <= HIGHEST:
+            low, high = (amount, high) if iou(mask, moved) > wanted else (low, amount)
+        if LOWEST <= iou(mask, moved) <= HIGHEST:
             return np.asarray(moved)
-
-
-def _iou(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
-    return float(np.count_nonzero(a & b) / np.count_nonzero(a | b))
 
 
 def _print(folder: Path, rows: NDArray[Any]) -> None:
