@@ -4,30 +4,16 @@ import pytest
 from safetensors import safe_open
 
 from checkpoints import HRNET, same_weights
-from file_server import serving
 from napari_cfr_icl.cli.models import aligned
-from napari_cfr_icl.zoo import CATALOGUE, ModelEntry, load, read_info
+from napari_cfr_icl.zoo import CATALOGUE, load, read_info
 from napari_cfr_icl.zoo.file_kinds import file_sha256
-
-NAME = "published"
+from published import NAME, site_with_model
 
 
 @pytest.fixture
 def site(monkeypatch):
     """A server that has the model NAME, and whose line may break."""
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    with serving() as running:
-        entry = ModelEntry(
-            name=NAME,
-            title="Published",
-            architecture="hrnet18s",
-            licence="MIT",
-            source="us",
-            page="https://example.org",
-            file_name="published.pth",
-            urls=(running.put("/published.pth", HRNET.read_bytes()),),
-        )
-        monkeypatch.setitem(CATALOGUE, NAME, entry)
+    with site_with_model(monkeypatch) as running:
         yield running
 
 

@@ -8,30 +8,16 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 
 from checkpoints import HRNET
-from file_server import serving
 from napari_cfr_icl.gui.hand import LEFT
-from napari_cfr_icl.zoo import CATALOGUE, ModelEntry, Store
-
-NAME = "published"
+from napari_cfr_icl.zoo import Store
+from published import NAME, site_with_model
 
 
 @pytest.fixture
 def site(monkeypatch, tmp_path):
     """A server that has the model NAME."""
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setenv("NAPARI_CFR_ICL_MODELS", str(tmp_path / "models"))
-    with serving() as running:
-        entry = ModelEntry(
-            name=NAME,
-            title="Published",
-            architecture="hrnet18s",
-            licence="MIT",
-            source="us",
-            page="https://example.org",
-            file_name="published.pth",
-            urls=(running.put("/published.pth", HRNET.read_bytes()),),
-        )
-        monkeypatch.setitem(CATALOGUE, NAME, entry)
+    with site_with_model(monkeypatch) as running:
         yield running
 
 

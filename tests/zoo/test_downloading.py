@@ -8,13 +8,12 @@ from filelock import FileLock
 from file_server import serving
 from napari_cfr_icl import zoo
 from napari_cfr_icl._errors import DownloadError, ModelError, ModelFileError, UnknownModelError
-from napari_cfr_icl.zoo import CATALOGUE, ModelEntry, Store, download
+from napari_cfr_icl.zoo import CATALOGUE, Store, download
 from napari_cfr_icl.zoo.file_kinds import file_sha256
+from published import FILE, NAME, entry_of
 
 CHECKPOINT = Path(__file__).parents[1] / "data" / "golden" / "g_hrnet_w4s.pth"
 CONTENT = CHECKPOINT.read_bytes()
-NAME = "published"
-FILE = "published.pth"
 
 
 def changed(content):
@@ -40,18 +39,7 @@ def publish(monkeypatch):
     """Put an entry into the catalogue for the time of the test."""
 
     def put(*urls, **known):
-        entry = ModelEntry(
-            name=NAME,
-            title="Published",
-            architecture="hrnet18s",
-            licence="MIT",
-            source="us",
-            page="https://example.org",
-            file_name=FILE,
-            urls=urls,
-            **known,
-        )
-        monkeypatch.setitem(CATALOGUE, NAME, entry)
+        monkeypatch.setitem(CATALOGUE, NAME, entry_of(*urls, **known))
 
     return put
 
