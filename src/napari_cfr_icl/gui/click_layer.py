@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from napari.layers import Labels, Layer, Points
+from napari.utils.colormaps.standardize_color import transform_color
 from numpy.typing import NDArray
 from psygnal import Signal
 
@@ -65,7 +66,9 @@ class ClickLayer:
 
     def set_next_sign(self, positive: bool) -> None:
         """Say whether the next point that is added lies on the object."""
-        self.points.feature_defaults = {FEATURE: positive}
+        defaults = self.points.feature_defaults
+        if FEATURE not in defaults or bool(defaults[FEATURE].iloc[0]) != positive:
+            self.points.feature_defaults = {FEATURE: positive}
 
     def places(self, image: Layer) -> Places:
         """Each point in data coordinates of `image`, and its sign."""
@@ -125,9 +128,16 @@ class ClickLayer:
         signs = self.signs
         if not signs:
             return
+        # Napari redraws at every assignment, also of what is there already.
+        symbols = ["disc" if sign else "cross" for sign in signs]
+        colours = transform_color([GREEN if sign else RED for sign in signs])
+        if [str(symbol) for symbol in self.points.symbol] == symbols and all(
+            np.allclose(there, colours)
+            for there in (self.points.face_color, self.points.border_color)
+        ):
+            return
         # Setting `symbol` for all points, not `current_symbol`: that one changes selected points.
-        self.points.symbol = ["disc" if sign else "cross" for sign in signs]
-        colours = [GREEN if sign else RED for sign in signs]
+        self.points.symbol = symbols
         self.points.face_color = colours
         # Napari draws borders for the size before `canvas_size_limits`: when zoomed in they cover
         # small points altogether, so they have to be of the same colour.

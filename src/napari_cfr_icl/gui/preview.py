@@ -63,14 +63,16 @@ class Preview:
             self._shown = mask
             self._layer = self._added(values, affine, image)
             return
-        if layer.data.shape != values.shape or not np.array_equal(
-            layer.affine.affine_matrix, affine
-        ):
-            # The old mask must not flash up in the new place.
-            layer.visible = False
+        # Nothing is drawn between the two: the old mask does not flash up in the new place.
+        if not np.array_equal(layer.affine.affine_matrix, affine):
             layer.affine = affine
         layer.data = values
-        layer.visible = not self._hidden
+
+    def prepare(self, image: Image) -> None:
+        """Have an empty layer ready: adding one takes napari longer than a first mask should."""
+        self.remove()
+        empty = np.zeros((1,) * image.ndim, np.uint8)
+        self._layer = self._added(empty, _data_to_world(image, np.zeros(image.ndim)), image)
 
     def clear(self) -> None:
         """Show nothing."""

@@ -154,6 +154,8 @@ class Workspace:
             self._let_go_of_clicks()
             return
         self._place_clicks(image)
+        self.preview.prepare(image)
+        self._bind_preview()
 
     def use_labels(self, layer: Labels | None, highest: int | None = None) -> None:
         """Write objects into another layer."""

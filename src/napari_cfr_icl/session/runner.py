@@ -10,9 +10,11 @@ from __future__ import annotations
 import atexit
 import logging
 import os
+import sys
 import threading
 import weakref
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
@@ -25,7 +27,16 @@ if TYPE_CHECKING:
     from napari_cfr_icl.session.objects import Answer
 
 SYNCHRONOUS_VARIABLE = "CFR_ICL_SYNC"
+NICENESS = 10
+"""Of the worker and the arithmetic threads that it starts: the screen's thread comes first."""
 _log = logging.getLogger(__name__)
+
+
+def _give_way() -> None:
+    """Let other threads of this process go first, where the system ranks threads (Linux)."""
+    if sys.platform == "linux":
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
 
 
 class PredictorLike(Protocol):
@@ -201,6 +212,7 @@ class Runner:
         return not self._thread.is_alive()
 
     def _work(self) -> None:
+        _give_way()
         while (job := self._next()) is not None:
             job()
             # The request holds an image; it must not stay alive until the next one comes.
