@@ -37,12 +37,17 @@ class PixelChange:
     @classmethod
     def at(cls, indices: Sequence[NDArray[Any]], before: Any, after: Any) -> PixelChange:
         """The change at these indices, one array for each axis; values fit them, or are single."""
-        places = [np.ravel(index).astype(np.intp, copy=False) for index in indices]
+        places = [np.ravel(index) for index in indices]
         start = tuple(int(place.min()) for place in places)
         shape = tuple(int(place.max()) - low + 1 for place, low in zip(places, start, strict=True))
-        inside = tuple(place - low for place, low in zip(places, start, strict=True))
+        # One number for each place: quicker than an index for each axis.
+        inside = np.zeros(len(places[0]), np.intp)
+        for place, low, side in zip(places, start, shape, strict=True):
+            inside *= side
+            inside += place
+            inside -= low
         pixels = np.zeros(shape, bool)
-        pixels[inside] = True
+        pixels.reshape(-1)[inside] = True
         return cls(
             start,
             pixels,
@@ -107,7 +112,7 @@ class PixelChange:
 
 
 def _ordered(
-    values: Any, inside: tuple[NDArray[Any], ...], pixels: NDArray[np.bool_]
+    values: Any, inside: NDArray[np.intp], pixels: NDArray[np.bool_]
 ) -> NDArray[Any] | int:
     """Values given for places, in the order of the pixels; a single one where all are the same."""
     given = np.asarray(values)
@@ -117,5 +122,5 @@ def _ordered(
     if given.size and (given == given[0]).all():
         return int(given[0])
     box = np.zeros(pixels.shape, given.dtype)
-    box[inside] = given
+    box.reshape(-1)[inside] = given
     return box[pixels]
