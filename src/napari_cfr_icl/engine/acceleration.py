@@ -1,7 +1,9 @@
 """Quick arithmetic: the ways to run a network on a device, and a timed trial that picks one.
 
 What a processor is good at is found by trying, not by its name: bfloat16 is several times quicker
-than float32 on one machine and slower on the next.
+than float32 on one machine and slower on the next, and so are packed convolutions beside traced
+ones: where oneDNN lacks a kernel for the packed layout and a picture's size, they take three times
+as long.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import time
 import warnings
 from collections.abc import Callable
 from copy import deepcopy
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +31,9 @@ Run = Callable[[Tensor, Tensor], Tensor]
 AGREEMENT = 0.1
 """Largest difference from float32 logits that a quicker way may make: root mean square over the
 standard deviation of the logits. Rounding to bfloat16 makes about 0.01 to 0.03."""
+
+LAYOUT_MARK = "-"
+"""Between the arithmetic and the layout in the name of a way."""
 
 TRIAL_SIDE = 256
 """Side in pixels of the picture of the trial."""
@@ -64,9 +70,48 @@ class Accelerated(nn.Module):
         return logits.float()
 
 
+class Race:
+    """Runs a network in several ways, and remembers the quickest whose masks agree.
+
+    Parameters
+    ----------
+    model : ClickModel
+        In eval mode, float32, on the device; as it is, it is the first to run.
+    device : torch.device
+        Where it runs.
+
+    Attributes
+    ----------
+    name : str
+        The way that leads.
+    run : callable
+        See `Run`.
+    """
+
+    def __init__(self, model: ClickModel, device: torch.device) -> None:
+        self._model = model
+        self._inputs = _trial_inputs(model, device)
+        self._reference = model.forward_maps(*self._inputs)
+        self.name, self.run = "float32", cast("Run", model.forward_maps)
+        self._best = _seconds(self.run, self._inputs)
+
+    def enter(self, way: str) -> None:
+        """Try one way; one that this build of PyTorch lacks on this device is passed over."""
+        try:
+            run = accelerated(self._model, way)
+            difference = _difference(run(*self._inputs), self._reference)
+            seconds = _seconds(run, self._inputs)
+        except (RuntimeError, AttributeError) as error:
+            logger.debug("%s cannot run in %s: %s", type(self._model).__name__, way, error)
+            return
+        logger.debug("%s takes %.0f ms, differs by %.4f", way, 1000 * seconds, difference)
+        if difference <= AGREEMENT and seconds < self._best:
+            self.name, self.run, self._best = way, run, seconds
+
+
 @torch.inference_mode()
 def quickest(model: ClickModel, device: torch.device) -> tuple[str, Run]:
-    """Try every way to run a network on a device, and take the quickest whose masks agree.
+    """Find the quickest arithmetic for a network on a device, then the layout that suits it best.
 
     Parameters
     ----------
@@ -78,44 +123,44 @@ def quickest(model: ClickModel, device: torch.device) -> tuple[str, Run]:
     Returns
     -------
     name : str
-        "float32", "bfloat16", "float16" or "int8".
+        A way, as `accelerated` takes it, or "float32" for the network as it is.
     run : callable
         See `Run`.
     """
-    image, maps = _trial_inputs(model, device)
-    reference = model.forward_maps(image, maps)
-    best_name = "float32"
-    best_run: Run = model.forward_maps
-    best_seconds = _seconds(best_run, (image, maps))
-    for name in _ways(model, device):
-        try:
-            run = accelerated(model, name)
-            difference = _difference(run(image, maps), reference)
-            seconds = _seconds(run, (image, maps))
-        except (RuntimeError, AttributeError) as error:
-            # An arithmetic that this build of PyTorch lacks on this device is no way, nothing more.
-            logger.debug("%s cannot run in %s: %s", type(model).__name__, name, error)
-            continue
-        logger.debug("%s takes %.0f ms, differs by %.4f", name, 1000 * seconds, difference)
-        if difference <= AGREEMENT and seconds < best_seconds:
-            best_name, best_run, best_seconds = name, run, seconds
-    return best_name, best_run
+    race = Race(model, device)
+    for arithmetic in _arithmetics(model, device):
+        race.enter(arithmetic)
+    arithmetic = race.name
+    for layout in _layouts(model):
+        race.enter(arithmetic + LAYOUT_MARK + layout)
+    return race.name, race.run
 
 
 def accelerated(model: ClickModel, way: str) -> Run:
-    """Make a network run one way: batch norms folded, channels last; packed or traced.
+    """Make a network run one way, batch norms folded and channels last.
 
     Parameters
     ----------
     model : ClickModel
         In eval mode, float32. It is not changed.
-    way : {"float32", "bfloat16", "float16", "int8"}
-        "int8" multiplies the linear layers in 8 bits, with a scale for each output and each call,
-        and computes all else in bfloat16.
+    way : str
+        "float32", "bfloat16", "float16", or "int8", which multiplies the linear layers in 8 bits,
+        with a scale for each output and each call, and computes all else in bfloat16. After it may
+        come "-traced", which spares Python's share of the time, or "-packed" (see `packed`).
     """
-    dtype = torch.bfloat16 if way == "int8" else getattr(torch, way)
+    arithmetic, _, layout = way.partition(LAYOUT_MARK)
+    wrapped = _converted(model, arithmetic)
+    if layout == "packed":
+        for part in model.packable_parts:
+            wrapped.model.set_submodule(part, packed(wrapped.model.get_submodule(part)))
+    return _traced(wrapped) if layout == "traced" else wrapped
+
+
+def _converted(model: ClickModel, arithmetic: str) -> Accelerated:
+    """A copy in another arithmetic, but for the parts that have to stay in float32."""
+    dtype = torch.bfloat16 if arithmetic == "int8" else getattr(torch, arithmetic)
     copy = folded(model) if _has_batch_norms(model) else deepcopy(model)
-    if way == "int8":
+    if arithmetic == "int8":
         copy = with_int8_linears(copy)
     copy = copy.to(dtype).to(memory_format=torch.channels_last)
     if dtype != torch.float32 and next(model.parameters()).device.type == "cpu":
@@ -125,18 +170,7 @@ def accelerated(model: ClickModel, way: str) -> Run:
         copy.image_mean, copy.image_std = model.image_mean, model.image_std
         for part in copy.float32_parts:
             copy.get_submodule(part).float()
-    wrapped = Accelerated(copy, dtype).eval()
-    if _can_be_packed(copy):
-        for part in copy.packable_parts:
-            copy.set_submodule(part, packed(copy.get_submodule(part)))
-        return wrapped
-    # Only small networks gain: for the others Python's share of the time is nothing.
-    return _traced(wrapped) if _has_batch_norms(model) else wrapped
-
-
-def _can_be_packed(model: ClickModel) -> bool:
-    on_cpu = next(model.parameters()).device.type == "cpu"
-    return bool(model.packable_parts) and on_cpu and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    return Accelerated(copy, dtype).eval()
 
 
 def _traced(module: Accelerated) -> Run:
@@ -151,13 +185,22 @@ def _traced(module: Accelerated) -> Run:
     return frozen
 
 
-def _ways(model: ClickModel, device: torch.device) -> list[str]:
+def _arithmetics(model: ClickModel, device: torch.device) -> list[str]:
     if device.type == "cuda":
-        return ["float32", "bfloat16", "float16"]
+        return ["bfloat16", "float16"]
     if device.type == "mps":
-        return ["float32", "float16"]
+        return ["float16"]
     linear = any(isinstance(module, nn.Linear) for module in model.modules())
-    return ["float32", "bfloat16", *(["int8"] if linear else [])]
+    return ["bfloat16", *(["int8"] if linear else [])]
+
+
+def _layouts(model: ClickModel) -> list[str]:
+    if not _has_batch_norms(model):
+        # Python's share of the time is nothing in a large network.
+        return []
+    on_cpu = next(model.parameters()).device.type == "cpu"
+    packable = model.packable_parts and on_cpu and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    return ["traced", *(["packed"] if packable else [])]
 
 
 def _has_batch_norms(model: nn.Module) -> bool:

@@ -31,7 +31,8 @@ class Network:
     device : torch.device
         Where it runs.
     arithmetic : str
-        In what it computes: "float32", "bfloat16", "float16" or "int8".
+        In what it computes: "float32", "bfloat16", "float16" or "int8", and how it is
+        laid out where a layout won: "bfloat16-traced".
     """
 
     def __init__(self, model: ClickModel, device: str, precision: Precision) -> None:
