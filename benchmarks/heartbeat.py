@@ -15,10 +15,12 @@ import argparse
 import os
 import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import napari
 import numpy as np
+import tifffile
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 
@@ -26,12 +28,14 @@ from napari_cfr_icl import samples
 from napari_cfr_icl.gui.canvas import canvas_position, canvas_widget
 from napari_cfr_icl.gui.hand import Hand
 from napari_cfr_icl.gui.pulse import Pulse, percentile
+from napari_cfr_icl.training import recipes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 PLUGIN, WIDGET = "napari-cfr-icl", "Segment with clicks"
 BAR = 50
+SIDE = 512
 HELD, SETTLED = 60, 150
 """Milliseconds that a button is down, and between a click and what comes next."""
 
@@ -53,7 +57,7 @@ class Row:
 
 
 def main() -> None:
-    """Run both cases and print the table."""
+    """Run all cases and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--clicks", type=int, default=50)
     parser.add_argument("--planes", type=int, default=50)
@@ -64,6 +68,11 @@ def main() -> None:
     rows += [measure(f"{options.clicks} clicks, 512 x 512", lambda: click(options.clicks))]
     rows += [measure(f"{options.clicks} clicks, 2000 x 2000", lambda: click(options.clicks, 2000))]
     rows += [measure(f"filling {options.planes} planes", lambda: fill(options.planes))]
+    rows += [measure("an image of the folder is read ahead", read_ahead)]
+    with tempfile.TemporaryDirectory() as folder:
+        nuclei = tiles(Path(folder) / "nuclei")
+        rows += [measure("the tuning dock searches", lambda: search(nuclei))]
+        rows += [measure("a training runs in its process", lambda: train(nuclei))]
     print("| while | beats | p50 ms | p99 ms | longest ms | longest work ms | over 50 ms |")
     print("|---|---|---|---|---|---|---|")
     for row in rows:
@@ -147,6 +156,79 @@ def fill(planes: int) -> Pulse:
     hand.dock.stack.fill.click()
     hand.wait_for_answer()
     return ended(hand, pulse)
+
+
+def read_ahead(side: int = 4000, seconds: int = 5) -> Pulse:
+    """The first of a folder of large images is on the screen, and the second is being read."""
+    hand, pulse = opened(photo(SIDE)), Pulse()
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(3):
+            image = photo(side)
+            tifffile.imwrite(Path(folder) / f"{number}.tif", image, compression="zlib")
+        walk, panel = hand.dock.controller.folder, hand.dock.folder
+        walk.open(Path(folder))
+        hand.wait(lambda: panel.where.text().startswith("1 of") and not walk.is_going)
+        pulse.start()
+        _EVENTS.qWait(1000 * seconds)
+        return ended(hand, pulse)
+
+
+def search(nuclei: Path, seconds: int = 30) -> Pulse:
+    """A search is under way in the tuning dock."""
+    hand, pulse = opened(photo(SIDE)), Pulse()
+    dock = open_dock(hand, "Tune refinement")
+    dock.tabs.setCurrentIndex(1)
+    dock.search.source.use_folder.click()
+    dock.search.source.path.setText(str(nuclei))
+    dock.search.start.click()
+    hand.wait(lambda: dock.search.bar.value() > 0)
+    pulse.start()
+    _EVENTS.qWait(1000 * seconds)
+    pulse.stop()
+    dock.end()
+    return ended(hand, pulse)
+
+
+def train(nuclei: Path, seconds: int = 30) -> Pulse:
+    """A training makes its steps, and its curves are drawn."""
+    hand, pulse = opened(photo(SIDE)), Pulse()
+    dock = open_dock(hand, "Train a model")
+    shorter = ["data.side=96", "schedule.batch=2", "schedule.steps=1000", "validation.every=20"]
+    few = ["validation.objects=2", "validation.max_clicks=3", "validation.gate_objects=5"]
+    options = recipes.with_assignments(dock.settings.options(), [*shorter, *few])
+    dock.settings.form.show_options(options)
+    dock.data.source.use_folder.click()
+    dock.data.source.path.setText(str(nuclei))
+    dock.progress.folder.setText(str(nuclei.parent / "run"))
+    dock.progress.start.click()
+    hand.wait(lambda: dock.trainer.watch is not None)
+    hand.wait(lambda: max(dock.trainer.watch.curves.rounds, default=0) >= 1)
+    pulse.start()
+    _EVENTS.qWait(1000 * seconds)
+    pulse.stop()
+    dock.trainer.watch.process.kill()
+    dock.end()
+    return ended(hand, pulse)
+
+
+def tiles(folder: Path) -> Path:
+    """The field of nuclei and its labels in nine pieces, as a collection."""
+    sample = samples.load("nuclei")
+    for part, values in (("images", sample.image), ("labels", sample.labels)):
+        (folder / part).mkdir(parents=True)
+        rows, cols = (side // 3 for side in values.shape[:2])
+        for number in range(9):
+            top, left = (number // 3) * rows, (number % 3) * cols
+            tile = values[top : top + rows, left : left + cols]
+            tifffile.imwrite(folder / part / f"field-{number}.tif", tile)
+    return folder
+
+
+def open_dock(hand: Hand, name: str) -> Any:
+    """Open another dock of ours in front of the first."""
+    _, dock = hand.viewer.window.add_plugin_dock_widget(PLUGIN, name, tabify=True)
+    dock.parentWidget().raise_()
+    return dock
 
 
 def photo(side: int) -> np.ndarray:

@@ -40,7 +40,9 @@ class Pulse(QObject):
         self._timer.start()
 
     def stop(self) -> None:
-        """End; the time since the last beat counts too."""
+        """End, if it beats; the time since the last beat counts too."""
+        if not self._timer.isActive():
+            return
         self._timer.stop()
         self._on_beat()
 
