@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
-from napari_cfr_icl.engine.settings import Refinement, Settings
+from napari_cfr_icl.engine.settings import PRESETS, Refinement, Settings
 from napari_cfr_icl.gui.tuning_presets import load_presets
 from napari_cfr_icl.session.preferences import Preferences
 from napari_cfr_icl.session.records import EngineRecord
@@ -44,7 +44,9 @@ class EngineChoice:
     @classmethod
     def of(cls, preferences: Preferences) -> EngineChoice:
         """The part of the user's choices that concerns the predictor."""
-        named = load_presets().get(preferences.preset)
+        # Asked at every click: the folder of named presets is read only for the name of one.
+        bundled = preferences.preset in PRESETS
+        named = None if bundled else load_presets().get(preferences.preset)
         return cls(
             preferences.model,
             preferences.device,
