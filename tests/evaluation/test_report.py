@@ -85,6 +85,15 @@ def test_report_compares_with_standard_inference(tmp_path):
     assert "| GrabCut | small | StdInfer | 6 |" in text
 
 
+@pytest.mark.parametrize("method", METHODS, ids=["std alone", "no std"])
+def test_what_cannot_be_compared_has_no_section(tmp_path, method):
+    write_report(options(tmp_path), records(method))
+
+    text = (tmp_path / "report.md").read_text()
+    assert "Against standard inference" not in text
+    assert "## By size" in text
+
+
 def test_files_are_the_same_every_time(tmp_path):
     for out in ("a", "b"):
         write_report(options(tmp_path / out), records(*METHODS))

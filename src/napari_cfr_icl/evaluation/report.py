@@ -95,23 +95,29 @@ def _report(
         "Mean [95 % bootstrap interval over pictures]. NoC@t: clicks until the IoU reaches t %, "
         f"{protocol.max_clicks} where it never does.\n",
         markdown(full_table(results, protocol)),
-        "\n## Against standard inference\n",
-        "Mean difference on the same objects [95 % interval]; fewer clicks are negative.\n",
-        markdown(_gain_table(groups, protocol)),
+        *_gain_section(groups, protocol),
         "\n## By size\n",
         markdown(_size_table(groups, protocol)),
     ]
     return "\n".join(parts)
 
 
-def _gain_table(groups: dict[tuple[str, Method], list[Record]], protocol: Protocol) -> list[Row]:
+def _gain_section(groups: dict[tuple[str, Method], list[Record]], protocol: Protocol) -> list[str]:
+    """Nothing where `std` ran alone, or not at all: there is nothing to compare then."""
+    found = _gains(groups, protocol)
+    if not found:
+        return []
     titles = method_titles(list(dict.fromkeys(method for _, method in groups)))
-    rows: list[Row] = []
-    head: Row = ["data set", "method"]
-    for (dataset, method), changes in _gains(groups, protocol).items():
-        head = ["data set", "method", *changes]
-        rows.append([dataset, titles[method], *(change.signed() for change in changes.values())])
-    return [head, *rows]
+    head: Row = ["data set", "method", *next(iter(found.values()))]
+    rows = [
+        [dataset, titles[method], *(change.signed() for change in changes.values())]
+        for (dataset, method), changes in found.items()
+    ]
+    return [
+        "\n## Against standard inference\n",
+        "Mean difference on the same objects [95 % interval]; fewer clicks are negative.\n",
+        markdown([head, *rows]),
+    ]
 
 
 def _size_table(groups: dict[tuple[str, Method], list[Record]], protocol: Protocol) -> list[Row]:
