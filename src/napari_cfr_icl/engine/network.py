@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import TYPE_CHECKING
 
 from napari_cfr_icl.engine.acceleration import Run, accelerated, quickest
 from napari_cfr_icl.engine.device import pick_device, readable_memory_errors
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import torch
 
     from napari_cfr_icl.engine.models import ClickModel
@@ -55,6 +58,12 @@ class Network:
         plain = arithmetic == "float32" and self.device.type == "cpu"
         self._run = self._model.forward_maps if plain else accelerated(self._model, arithmetic)
         self.arithmetic = arithmetic
+
+    def through(self, gathered: Callable[[Run], Run]) -> Network:
+        """The same network, its passes run by what `gathered` makes of the way they run now."""
+        other = copy(self)
+        other._run = gathered(self._run)
+        return other
 
     def nearest_size(self, size: tuple[int, int]) -> tuple[int, int]:
         """Find the input size closest to `size`, (rows, columns), that the network takes."""

@@ -72,7 +72,9 @@ PerPicture = Annotated[int | None, _option("So many objects of each picture, dra
 Seed = Annotated[int, _option("Seed of all that is drawn.")]
 Split = Annotated[str, _option("SBD, Pascal VOC, COCO+LVIS: val, train or another list.")]
 MinArea = Annotated[int, _option("Leave out objects of fewer pixels.")]
-Images = Annotated[Path | None, _option("Folder of the images of a COCO json.")]
+Images = Annotated[
+    Path | None, _option("Folder of the images, if not beside the labels that DATASET holds.")
+]
 IgnoredId = Annotated[int | None, _option("Id in label images that counts neither way.")]
 Stuff = Annotated[bool, _option("COCO+LVIS: take sky, grass and so on too.")]
 Greys = Annotated[bool, _option("Pascal VOC: merge objects as the public code does.")]
@@ -81,6 +83,9 @@ Arithmetic = Annotated[
     str | None, _option("float32 or fast; by default as the preset says.", "--precision")
 ]
 Worst = Annotated[int, _option("How many of the worst cases to draw.")]
+Batch = Annotated[
+    int, _option("Objects of a picture to click side by side, their passes as one batch: for GPUs.")
+]
 Goal = Annotated[float, _option("IoU to reach.")]
 ClickWorth = Annotated[float, _option("How many passes are a fair price for one click less.")]
 MaxSteps = Annotated[int, _option("Most inner steps to try.")]
@@ -116,6 +121,7 @@ def evaluate_command(  # noqa: PLR0913 - one for each option
     device: Device = "auto",
     precision: Arithmetic = None,
     worst: Worst = 12,
+    batch: Batch = 1,
 ) -> None:
     """Count the clicks that a user made of code needs, and write tables and plots."""
     from napari_cfr_icl.evaluation.metrics import PAPER_THRESHOLDS
@@ -136,6 +142,7 @@ def evaluate_command(  # noqa: PLR0913 - one for each option
         device=device,
         precision=cast("Precision | None", precision),
         worst=worst,
+        batch=batch,
     )
     with _progress("Evaluating") as screen:
         records = evaluate(options, screen.advance, screen.leave_out)

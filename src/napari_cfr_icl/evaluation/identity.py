@@ -71,6 +71,8 @@ def identity_of(options: EvaluateOptions, datasets: Sequence[Dataset]) -> dict[s
         "precision": options.precision,
         "protocol": asdict(options.protocol),
         "sample": asdict(options.sample),
+        # Windows that go through a network together round otherwise than alone.
+        **({"batch": options.batch} if options.batch > 1 else {}),
     }
 
 

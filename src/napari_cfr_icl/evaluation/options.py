@@ -133,6 +133,8 @@ class EvaluateOptions:
         "float32" or "fast"; None leaves it to the preset.
     worst : int
         How many of the worst cases to draw.
+    batch : int
+        Most objects of a picture that are clicked side by side, their passes run together.
     """
 
     datasets: tuple[DatasetChoice, ...]
@@ -146,6 +148,7 @@ class EvaluateOptions:
     device: str = "auto"
     precision: Precision | None = None
     worst: int = 12
+    batch: int = 1
 
     def __post_init__(self) -> None:
         for name in ("datasets", "models", "schemes", "presets"):
@@ -161,3 +164,5 @@ class EvaluateOptions:
             raise SettingsError(f"The precision is float32 or fast, not {self.precision!r}.")
         if self.worst < 0:
             raise SettingsError(f"The number of worst cases must not be negative: {self.worst}.")
+        if self.batch < 1:
+            raise SettingsError(f"A batch holds at least 1 object, not {self.batch}.")

@@ -12,6 +12,9 @@ from napari_cfr_icl.evaluation.records import Method
 from napari_cfr_icl.evaluation.settings_file import settings_for
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari_cfr_icl.engine.acceleration import Run
     from napari_cfr_icl.engine.settings import Settings
     from napari_cfr_icl.evaluation.options import EvaluateOptions
 
@@ -54,6 +57,13 @@ def with_settings(predictor: Predictor, settings: Settings) -> Predictor:
     """The same network, placed and made quick once, under other settings of the same precision."""
     other = copy.copy(predictor)
     other.settings = settings
+    return other
+
+
+def through(predictor: Predictor, gathered: Callable[[Run], Run]) -> Predictor:
+    """The same predictor, its passes run by what `gathered` makes of the way they run now."""
+    other = copy.copy(predictor)
+    other.network = predictor.network.through(gathered)
     return other
 
 

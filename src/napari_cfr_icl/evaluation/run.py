@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from napari_cfr_icl.engine.clicks import Click, Clicks
+from napari_cfr_icl.evaluation.batching import SideBySide
 from napari_cfr_icl.evaluation.clicking import click_through
 from napari_cfr_icl.evaluation.identity import claim, identity_of
 from napari_cfr_icl.evaluation.journal import Journal, read_journals
 from napari_cfr_icl.evaluation.left_out import LeftOutPictures, nothing_left, without
 from napari_cfr_icl.evaluation.pace import Pace
-from napari_cfr_icl.evaluation.predictors import for_set, methods_of, predictors_for
+from napari_cfr_icl.evaluation.predictors import for_set, methods_of, predictors_for, through
 from napari_cfr_icl.evaluation.records import Method, Record, in_order
 from napari_cfr_icl.evaluation.report import write_report
 from napari_cfr_icl.evaluation.robot import user_for
@@ -20,7 +22,7 @@ from napari_cfr_icl.evaluation.work import Page, open_datasets, pages
 from napari_cfr_icl.evaluation.worst_cases import write_worst_cases
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -145,15 +147,43 @@ class _Worker:
             if not warm:
                 _warm_up(predictors.values(), image)
                 warm = True
-            for done, todo in enumerate(missing, start=1):
-                truth = page.truth(todo.item, image.shape, self._unreadable)
-                if truth is None:
-                    break
-                predictor = for_set(predictors[todo.method], todo.method, page.window_scale)
-                record = self._one(page, todo, predictor, image, truth)
+            for done, record in enumerate(self._records(page, missing, image, predictors), start=1):
                 journal.append(record)
                 pages_done = page.number + done / len(missing)
                 self._report(number, pages_done / page.count, record)
+
+    def _records(
+        self,
+        page: Page,
+        missing: Sequence[_Todo],
+        image: ImageSource,
+        predictors: Mapping[Method, Predictor],
+    ) -> Iterator[Record]:
+        """Click the objects of a page one after the other, or several side by side."""
+        if self._options.batch == 1:
+            for job in self._jobs(page, missing, image, predictors):
+                yield job()
+            return
+        desk: SideBySide[Record] = SideBySide(self._options.batch)
+        gathered = {
+            method: through(predictor, desk.gathered) for method, predictor in predictors.items()
+        }
+        yield from desk.results(self._jobs(page, missing, image, gathered))
+
+    def _jobs(
+        self,
+        page: Page,
+        missing: Sequence[_Todo],
+        image: ImageSource,
+        predictors: Mapping[Method, Predictor],
+    ) -> Iterator[Callable[[], Record]]:
+        """What is to do on a page, each object's truth read when its turn comes."""
+        for todo in missing:
+            truth = page.truth(todo.item, image.shape, self._unreadable)
+            if truth is None:
+                return
+            predictor = for_set(predictors[todo.method], todo.method, page.window_scale)
+            yield partial(self._one, page, todo, predictor, image, truth)
 
     def _missing(self, page: Page, methods: Sequence[Method]) -> list[_Todo]:
         return [
