@@ -6,7 +6,9 @@ import threading
 
 import numpy as np
 import pytest
+from napari._qt.widgets.qt_progress_bar import QtLabeledProgressBar
 from napari.utils.notifications import notification_manager
+from napari.utils.progress import progress
 from qtpy.QtCore import Qt
 
 from disk_predictor import DiskPredictor
@@ -345,3 +347,41 @@ def test_without_an_object_nothing_is_taken_along(work):
     hand.type(Qt.Key.Key_Q)
     hand.type(Qt.Key.Key_K)
     assert hand.dock.hint.text() == "There is no object to take along: click one first."
+
+
+def test_a_fill_is_among_naparis_activities_and_cancelled_there(work):
+    gate = threading.Semaphore(0)
+    hand = work(gate=gate)
+    hand.dock.stack.last.setValue(7)
+    hand.dock.stack.fill.click()
+    dialog = hand.viewer.window._qt_window._activity_dialog
+    hand.wait(lambda: dialog.findChildren(QtLabeledProgressBar))
+    (bar,) = dialog.findChildren(QtLabeledProgressBar)
+    assert "Filling planes" in bar.description_label.text()
+    gate.release(2)
+    hand.wait(lambda: bar.qt_progress_bar.value() == 2)
+    assert bar.qt_progress_bar.maximum() == 4
+    bar.cancel_button.click()
+    assert hand.dock.hint.text() == "Filled 2 planes: cancelled."
+    hand.wait(lambda: not progress._all_instances)
+    gate.release(10)
+    hand.wait_for_answer()
+    assert planes_with(hand) == [3, 4, 5]
+
+
+def test_a_dock_closed_in_the_middle_of_a_fill_takes_its_activity_along(work):
+    gate = threading.Semaphore(0)
+    hand = work(gate=gate)
+    hand.dock.stack.fill.click()
+    hand.wait(lambda: bool(progress._all_instances))
+    hand.viewer.window.remove_dock_widget(hand.dock)
+    hand.wait(lambda: not progress._all_instances)
+    gate.release(10)
+
+
+def test_the_bar_of_a_fill_tells_the_time_left(work):
+    panel = work().dock.stack
+    panel.show_filling(1, 4)
+    assert panel.progress.text() == "plane 1 of 4"
+    panel.show_filling(2, 4, 41.7)
+    assert panel.progress.text() == "plane 2 of 4, 42 s left"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QTimer, Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QVBoxLayout, QWidget
 
+from napari_cfr_icl.gui.activity import Activity
 from napari_cfr_icl.gui.durations import time_left
 from napari_cfr_icl.gui.errand import Errand
 from napari_cfr_icl.gui.key_button import KeyButton
@@ -46,6 +47,7 @@ class ModelFetch(QWidget):
         self._came: tuple[str, int, int | None] = ("", 0, None)
         self._began: tuple[float, int] | None = None
         self._errand = Errand(self)
+        self._activity = Activity(self._on_cancel, self)
         self._look = QTimer(self)
         self._look.setInterval(LOOK_PAUSE)
         self._build()
@@ -73,6 +75,7 @@ class ModelFetch(QWidget):
         """Have the download end, and hear no more of it. Touches no widget."""
         self._cancelled.set()
         self._errand.forget()
+        self._activity.close()
 
     def _build(self) -> None:
         self.text = QLabel()
@@ -104,6 +107,8 @@ class ModelFetch(QWidget):
         self._running.setVisible(running)
         self.start.setVisible(not running)
         (self._look.start if running else self._look.stop)()
+        if not running:
+            self._activity.end()
 
     def _on_start(self) -> None:
         if self._status is None:
@@ -140,6 +145,7 @@ class ModelFetch(QWidget):
         name = "" if self._status is None else self._status.title
         self.bar.setRange(0, BAR_STEPS if total else 0)
         self.bar.setValue(round(BAR_STEPS * done / total) if total else 0)
+        self._activity.show(f"{stage} {name}", done // 2**20, (total or 0) // 2**20)
         size = f"{done / 1e6:.0f}" + (f" of {total / 1e6:.0f} MB" if total else " MB")
         left = time_left(self._seconds_left(done, total))
         self.text.setText(f"{stage} {name}: {', '.join(part for part in (size, left) if part)}.")

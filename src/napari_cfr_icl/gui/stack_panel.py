@@ -17,6 +17,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_cfr_icl.gui.dock_keys import DockKeys
+from napari_cfr_icl.gui.durations import time_left
 from napari_cfr_icl.gui.key_button import KeyButton
 from napari_cfr_icl.session.propagation import Limits
 
@@ -70,7 +71,6 @@ class StackPanel(QWidget):
 
     def _build_progress(self) -> None:
         self.progress = QProgressBar()
-        self.progress.setFormat("plane %v of %m")
         self.cancel = QPushButton("Cancel")
         self.cancel.setToolTip("Stop filling; the planes that are done stay.")
         self._running = QWidget()
@@ -129,11 +129,13 @@ class StackPanel(QWidget):
         for button in (self.previous, self.next, self.fill):
             button.setEnabled(current)
 
-    def show_filling(self, done: int, planes: int) -> None:
-        """Show how far a fill is; of 0 planes: that none is under way."""
+    def show_filling(self, done: int, planes: int, seconds: float | None = None) -> None:
+        """Show how far a fill is and what time is left; of 0 planes: that none is under way."""
         self._running.setVisible(planes > 0)
         self.progress.setRange(0, max(1, planes))
         self.progress.setValue(done)
+        parts = ["plane %v of %m", time_left(seconds)]
+        self.progress.setFormat(", ".join(part for part in parts if part))
 
     def _on_previous_clicked(self) -> None:
         self.step_requested.emit(-1)

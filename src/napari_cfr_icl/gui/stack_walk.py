@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterable, Iterator
 
 from napari.layers import Image, Labels
 
+from napari_cfr_icl.evaluation.pace import Pace
 from napari_cfr_icl.gui import wording
+from napari_cfr_icl.gui.activity import Activity
 from napari_cfr_icl.gui.label_target import LabelStore
 from napari_cfr_icl.gui.planes import LayerPlane, data_shape, neighbour
 from napari_cfr_icl.gui.screen import Screen, plane_of
@@ -37,6 +39,8 @@ class StackWalk:
         self._reveal = reveal
         self._wanted = 0
         self._planes = 0
+        self._pace = Pace()
+        self._activity = Activity(self._session.travel.cancel, self._panel)
         self._session.busy_changed.connect(self._on_busy_changed)
         self._session.travel.filled.connect(self._on_filled)
         self._session.travel.ended.connect(self._on_ended)
@@ -46,6 +50,7 @@ class StackWalk:
         self._session.busy_changed.disconnect(self._on_busy_changed)
         self._session.travel.filled.disconnect(self._on_filled)
         self._session.travel.ended.disconnect(self._on_ended)
+        self._activity.close()
 
     def show_stack(self) -> None:
         """Show what the image and the current object allow."""
@@ -104,8 +109,8 @@ class StackWalk:
         start, way = plane.index[axis], 1 if last >= plane.index[axis] else -1
         indices = range(start + way, last + way, way)
         home = self._home()
-        self._planes = len(indices)
-        self._panel.show_filling(0, self._planes)
+        self._planes, self._pace = len(indices), Pace()
+        self._show_filling(0)
         stations = self._stations(home.layer, image, plane, axis, indices)
         try:
             self._session.travel.fill(home, stations, self._panel.limits)
@@ -113,7 +118,7 @@ class StackWalk:
             if self._session.travel.is_filling:
                 self._screen.show_hint()
             else:
-                self._panel.show_filling(0, 0)
+                self._show_end()
 
     def _axis_of_object(self) -> tuple[Image, LayerPlane, int] | None:
         """The image, the object's plane and the axis to go along; None, and a word why, without."""
@@ -145,10 +150,19 @@ class StackWalk:
         self.step(1 if self._wanted > 0 else -1)
 
     def _on_filled(self, planes: int) -> None:
-        self._panel.show_filling(planes, self._planes)
+        self._show_filling(planes)
+
+    def _show_filling(self, planes: int) -> None:
+        left = self._pace.seconds_left(planes / self._planes) if self._planes else None
+        self._panel.show_filling(planes, self._planes, left)
+        self._activity.show("Filling planes", planes, self._planes)
+
+    def _show_end(self) -> None:
+        self._panel.show_filling(0, 0)
+        self._activity.end()
 
     def _on_ended(self, report: Report) -> None:
-        self._panel.show_filling(0, 0)
+        self._show_end()
         if report.reason == "arrived":
             self._reveal()
             return

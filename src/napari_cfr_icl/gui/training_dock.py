@@ -12,6 +12,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QScrollArea, QVBoxLayout, QWidget
 
 from napari_cfr_icl._errors import CfrIclError, InputError
+from napari_cfr_icl.gui.activity import Activity
 from napari_cfr_icl.gui.ending import EndingDock
 from napari_cfr_icl.gui.line_process import LineProcess
 from napari_cfr_icl.gui.notices import show_error
@@ -52,6 +53,7 @@ class TrainingDock(EndingDock):
         self.settings = SettingsPanel()
         self.progress = RunPanel(self._viewer)
         self.trainer = Trainer(self)
+        self._activity = Activity(self.trainer.stop, self)
         self.checker, self.suggester, self.importer = (LineProcess(self) for _ in range(3))
         self._lay_out()
         self._connect()
@@ -60,6 +62,7 @@ class TrainingDock(EndingDock):
     def close_work(self) -> None:
         """End what belongs to the dock. A run of training goes on."""
         self.trainer.close()
+        self._activity.close()
         for process in (self.checker, self.suggester, self.importer):
             process.stop()
         self.progress.plot.close_events()
@@ -192,11 +195,16 @@ class TrainingDock(EndingDock):
             self.trainer.attach(run)
         else:
             self.trainer.detach()
+            self._activity.end()
             self.progress.show_nothing()
 
     def _on_viewed(self, view: RunView) -> None:
         if self.trainer.watch is not None:
             self.progress.show_view(view, self.trainer.watch)
+        if view.is_at_work:
+            self._activity.show("Training a model", view.step, view.steps)
+        else:
+            self._activity.end()
 
     def _on_use(self, name: str) -> None:
         if self.trainer.watch is not None and not self.importer.is_running:
@@ -211,6 +219,7 @@ class TrainingDock(EndingDock):
             show_info(f"{self._name} is in the model menu, and chosen.")
 
     def _on_failed(self, error: Exception) -> None:
+        self._activity.end()
         self.data.show_idle("")
         self.progress.show_nothing(str(error))
         show_error(error)

@@ -8,6 +8,7 @@ from qtpy.QtWidgets import QScrollArea, QTabWidget, QVBoxLayout, QWidget
 
 from napari_cfr_icl._errors import CfrIclError
 from napari_cfr_icl.engine.settings import Refinement
+from napari_cfr_icl.gui.activity import Activity
 from napari_cfr_icl.gui.ending import EndingDock
 from napari_cfr_icl.gui.layer_pictures import LayerPictures
 from napari_cfr_icl.gui.notices import show_error
@@ -18,8 +19,10 @@ from napari_cfr_icl.gui.tuning_look_panel import LookPanel
 from napari_cfr_icl.gui.tuning_looker import Looker
 from napari_cfr_icl.gui.tuning_presets import NamedPreset, save_preset
 from napari_cfr_icl.gui.tuning_search import Standings
-from napari_cfr_icl.gui.tuning_search_panel import SearchPanel
+from napari_cfr_icl.gui.tuning_search_panel import BAR_STEPS, SearchPanel
 from napari_cfr_icl.gui.tuning_searcher import Searcher, SearchJob
+
+SEARCHING = "Searching for the best refinement"
 
 WIDTH = 350
 """Least width in pixels: nothing is cut off."""
@@ -44,6 +47,7 @@ class TuningDock(EndingDock):
         self.search = SearchPanel(self._viewer)
         self.looker = Looker(self._viewer, self)
         self.searcher = Searcher(self)
+        self._activity = Activity(self._on_cancel, self)
         self._glance = QTimer(self)
         self._glance.setInterval(FINDING_PAUSE)
         self._lay_out()
@@ -55,6 +59,7 @@ class TuningDock(EndingDock):
         """End the search, let go of the viewer."""
         self.looker.close()
         self.searcher.cancel()
+        self._activity.close()
         self.look.plot.close_events()
         self.search.plot.close_events()
         self.search.source.close_events()
@@ -114,12 +119,15 @@ class TuningDock(EndingDock):
             return
         self.search.clear()
         self.search.show_running("Loading the model…")
+        self._activity.show(SEARCHING, 0, 0)
 
     def _on_cancel(self) -> None:
         self.searcher.cancel()
         self.search.show_idle("Cancelled.")
+        self._activity.end()
 
     def _on_progressed(self, fraction: float, seconds: float | None, standings: Standings) -> None:
+        self._activity.show(SEARCHING, round(BAR_STEPS * fraction), BAR_STEPS)
         if standings.objects:
             self.search.show_progress(fraction, seconds, standings.objects)
             self.search.show_standings(standings)
@@ -127,12 +135,14 @@ class TuningDock(EndingDock):
             self.search.show_running("Clicking the first object…")
 
     def _on_finished(self, standings: Standings, text: str) -> None:
+        self._activity.end()
         self.search.show_standings(standings)
         self.search.show_idle(
             f"{standings.objects} objects clicked. {text}", self.searcher.folder / "results"
         )
 
     def _on_failed(self, error: Exception) -> None:
+        self._activity.end()
         self.search.show_idle(str(error))
         show_error(error)
 

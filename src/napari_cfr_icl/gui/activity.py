@@ -1,0 +1,79 @@
+"""Long work among napari's own activities: a bar, the time left, and a Cancel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+
+from napari.utils.progress import cancelable_progress
+from qtpy.QtCore import QObject, QTimer
+
+PAUSE = 300
+"""Milliseconds between two looks: what takes less needs no bar."""
+
+
+class _Bar(cancelable_progress):
+    """One of napari's bars, whose Cancel acts at once and not at the next round of a loop."""
+
+    def cancel(self) -> None:
+        """Say that the user wants no more of it."""
+        super().cancel()
+        if self.cancel_callback is not None:
+            self.cancel_callback()
+
+
+class Activity(QObject):
+    """Shows one thing that goes on.
+
+    Napari lets all waiting events happen whenever a bar moves. So the bar is moved by a timer of
+    its own, never in the middle of what tells how far the work is.
+
+    Parameters
+    ----------
+    cancel : callable
+        Called when the user cancels.
+    parent : QObject
+        What the timer dies with.
+    """
+
+    def __init__(self, cancel: Callable[[], None], parent: QObject) -> None:
+        super().__init__(parent)
+        self._cancel = cancel
+        self._state: tuple[str, int, int] | None = None
+        self._bar: _Bar | None = None
+        self._look = QTimer(self)
+        self._look.setInterval(PAUSE)
+        self._look.timeout.connect(self._on_look)
+
+    def show(self, what: str, done: int, total: int) -> None:
+        """Tell how far the work is; of 0 in all: nobody knows."""
+        self._state = what, done, total
+        if not self._look.isActive():
+            self._look.start()
+
+    def end(self) -> None:
+        """The work is over; the bar goes at the next look."""
+        self._state = None
+
+    def close(self) -> None:
+        """Take the bar away at once, whatever has become of the window."""
+        self._state, bar, self._bar = None, self._bar, None
+        if bar is not None:
+            # Napari's bars may be gone already, with the window.
+            with suppress(RuntimeError):
+                bar.close()
+
+    def _on_look(self) -> None:
+        if self._state is None:
+            self._look.stop()
+            self.close()
+            return
+        what, done, total = self._state
+        if self._bar is None:
+            self._bar = _Bar(desc=what, total=total, cancel_callback=self._cancel)
+        elif self._bar.total != total:
+            self._bar.total = total
+        if self._bar.desc.rstrip(": ") != what:
+            self._bar.set_description(what)
+        if done != self._bar.n:
+            self._bar.update(done - self._bar.n)
