@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from qtpy.QtCore import Qt
@@ -9,6 +11,7 @@ from qtpy.QtTest import QTest
 
 from checkpoints import HRNET
 from napari_cfr_icl.gui.hand import LEFT
+from napari_cfr_icl.gui.speeds import FEWEST, Speeds
 from napari_cfr_icl.zoo import Store
 from published import NAME, site_with_model
 
@@ -89,3 +92,31 @@ def test_the_menu_begins_with_what_is_here(hand):
     assert here
     assert all(Store().path_of(name) is not None for name in here)
     assert menu.itemData(menu.findText("Published", Qt.MatchFlag.MatchStartsWith)) == NAME
+
+
+def test_the_dock_learns_how_quick_the_model_is_and_remembers(hand, viewer, open_dock):
+    engine = hand.dock.engine
+    assert "ms a pass" not in engine.about.text()
+    for number in range(FEWEST):
+        hand.click(20 + 15 * number, 60)
+        hand.wait_for_answer()
+    assert re.search(r"About \d+ ms a pass on this machine\.", engine.about.text())
+    assert "ms a pass" in open_dock(viewer).dock.engine.about.text()
+
+
+def test_one_slow_pass_is_no_news(tmp_path):
+    speeds = Speeds(tmp_path / "speeds.json")
+    news = [speeds.note("model", "cpu", 0.1) for _ in range(FEWEST)]
+    assert news == [False] * (FEWEST - 1) + [True]
+    assert not speeds.note("model", "cpu", 9.0)
+    assert speeds.of("model", "cpu") == pytest.approx(100)
+    assert speeds.of("model", "cuda") is None
+    assert Speeds(tmp_path / "speeds.json").of("model", "cpu") == pytest.approx(100)
+
+
+def test_a_damaged_file_of_speeds_is_an_empty_one(tmp_path):
+    file = tmp_path / "speeds.json"
+    for content in ("{", "[1]", '{"a on cpu": "quick", "b on cpu": -3}'):
+        file.write_text(content)
+        assert Speeds(file).of("a", "cpu") is None
+        assert Speeds(file).of("b", "cpu") is None

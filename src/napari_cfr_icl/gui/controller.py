@@ -180,6 +180,7 @@ class Controller:
         session.busy_changed.connect(dock.show_busy)
         session.preparing_changed.connect(self.screen.show_preparing)
         session.failed.connect(self.screen.show_trouble)
+        session.timed.connect(dock.engine.note_pass)
         self._reader.taking.connect(self._on_prepare)
         self._reader.added.connect(self._on_click_added)
         workspace.clicks_changed.connect(self._reader.read)
@@ -200,6 +201,7 @@ class Controller:
             self.session.busy_changed,
             self.session.preparing_changed,
             self.session.failed,
+            self.session.timed,
             self.workspace.clicks_changed,
             self.workspace.image_changed,
             self.workspace.tool_changed,

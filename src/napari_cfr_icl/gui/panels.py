@@ -24,6 +24,7 @@ from napari_cfr_icl.engine.settings import PRESETS
 from napari_cfr_icl.gui.dock_keys import DockKeys
 from napari_cfr_icl.gui.key_button import KeyButton
 from napari_cfr_icl.gui.model_fetch import ModelFetch
+from napari_cfr_icl.gui.speeds import Speeds
 from napari_cfr_icl.gui.trace_view import TraceView
 from napari_cfr_icl.gui.tuning_presets import load_presets
 from napari_cfr_icl.gui.wording import last_change, outcome
@@ -202,9 +203,15 @@ class EnginePanel(QWidget):
     def __init__(self, preferences: Preferences, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._preferences = preferences
+        self._speeds = Speeds()
         self._build()
         self._show()
         self._connect()
+
+    def note_pass(self, seconds: float) -> None:
+        """Learn how quick the model in use is on this machine."""
+        if self._speeds.note(self._preferences.model, self._preferences.device, seconds):
+            self._describe()
 
     def _build(self) -> None:
         self.model = _menu()
@@ -283,13 +290,18 @@ class EnginePanel(QWidget):
         self.fetch.offer(None if status is None or status.path is not None else status)
         if status is None:
             # A path may be longer than the dock is wide.
-            self.about.setText("A model from a file.")
+            self.about.setText(f"A model from a file.{self._speed()}")
             self.about.setToolTip(self._preferences.model)
             return
         trained_on = f"Trained on {status.trained_on}. " if status.trained_on else ""
         size = f" {status.size / 1e6:.0f} MB." if status.size else ""
-        self.about.setText(f"{trained_on}Licence: {status.licence or 'unknown'}.{size}")
+        licence = f"Licence: {status.licence or 'unknown'}."
+        self.about.setText(f"{trained_on}{licence}{size}{self._speed()}")
         self.about.setToolTip(f"{status.notes}\n{status.source}".strip())
+
+    def _speed(self) -> str:
+        known = self._speeds.of(self._preferences.model, self._preferences.device)
+        return "" if known is None else f" About {known:.0f} ms a pass on this machine."
 
     def _on_fetched(self, name: str) -> None:
         self._preferences = replace(self._preferences, model=name)

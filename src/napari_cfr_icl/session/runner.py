@@ -12,6 +12,7 @@ import logging
 import os
 import sys
 import threading
+import time
 import weakref
 from collections import deque
 from contextlib import suppress
@@ -96,9 +97,10 @@ class Prepared(Message):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stepped(Message):
-    """One pass is done."""
+    """One pass is done; it took so many seconds."""
 
     answer: Answer
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,10 +254,12 @@ class Runner:
 
     def _predict(self, number: int, request: Request, predictor: PredictorLike) -> None:
         steps = predictor.steps(request.source, request.clicks, request.previous, request.view)
+        begun = time.perf_counter()
         for answer in steps:
             if number != self._newest:
                 return
-            self._tell(Stepped(number, answer))
+            self._tell(Stepped(number, answer, time.perf_counter() - begun))
+            begun = time.perf_counter()
 
     def _tell(self, message: Message) -> None:
         if message.number == self._newest:

@@ -39,9 +39,10 @@ class Session:
     """One user's work with one predictor: clicks, masks, finished objects, undo and redo.
 
     `object_changed` is emitted with the current `ObjectState` whenever clicks, mask or plane
-    changed; `stepped` with each `Answer` as it comes; `busy_changed` and `preparing_changed` with a
-    bool; `wrote` with the id of an object that was written; `failed` with an Exception. `travel`
-    takes the current object to other planes, and has signals of its own.
+    changed; `timed` with the seconds of each pass, `stepped` with its `Answer`; `busy_changed` and
+    `preparing_changed` with a bool; `wrote` with the id of an object that was written; `failed`
+    with an Exception. `travel` takes the current object to other planes, and has signals of its
+    own.
 
     Parameters
     ----------
@@ -53,6 +54,7 @@ class Session:
 
     object_changed = Signal(ObjectState)
     stepped = Signal(object)
+    timed = Signal(float)
     busy_changed = Signal(bool)
     preparing_changed = Signal(bool)
     wrote = Signal(int)
@@ -281,8 +283,9 @@ class Session:
                 self._set_preparing(True)
             case Prepared():
                 self._set_preparing(False)
-            case Stepped(answer=answer):
+            case Stepped(answer=answer, seconds=seconds):
                 self._state = self._state.with_answer(answer)
+                self.timed.emit(seconds)
                 self.stepped.emit(answer)
                 self.object_changed.emit(self._state)
             case Finished():
