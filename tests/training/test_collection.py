@@ -41,6 +41,44 @@ def test_pairs_are_found_side_by_side(tmp_path):
     np.testing.assert_array_equal(example.labels(), labels)
 
 
+def test_images_may_lie_in_a_tree_of_their_own(tmp_path):
+    for part in ("train", "val"):
+        write_collection(tmp_path / part, 1)
+        (tmp_path / "raw" / part).mkdir(parents=True)
+        (tmp_path / part / "images" / "0.tif").rename(tmp_path / "raw" / part / "0.tif")
+        (tmp_path / "done" / part).mkdir(parents=True)
+        (tmp_path / part / "labels" / "0.tif").rename(tmp_path / "done" / part / "0_gt.tif")
+    tifffile.imwrite(tmp_path / "done" / "val" / "lonely.tif", np.zeros(SHAPE, np.uint8))
+    collection = open_collection(tmp_path / "done", tmp_path / "raw")
+    assert [(e.key, e.split) for e in collection.examples] == [
+        ("train/0.tif", "train"),
+        ("val/0.tif", "val"),
+    ]
+    np.testing.assert_array_equal(collection.examples[1].image(), disks_picture(0)[0])
+    np.testing.assert_array_equal(collection.examples[1].labels(), disks_picture(0)[1])
+    assert collection.troubles == (("val/lonely.tif", "there is no image of this name"),)
+
+
+def test_pictures_of_one_name_in_two_folders_are_told_apart(tmp_path):
+    for inner in ("a", "b"):
+        write_collection(tmp_path / inner, 2)
+        for kind in ("images", "labels"):
+            (tmp_path / kind).mkdir(exist_ok=True)
+            (tmp_path / inner / kind).rename(tmp_path / kind / inner)
+    examples = open_collection(tmp_path / "labels", tmp_path / "images").examples
+    names = ["a/0.tif", "a/1.tif", "b/0.tif", "b/1.tif"]
+    assert [example.key for example in examples] == names
+    assert [example.group for example in examples] == names
+
+
+def test_names_in_a_list_start_where_the_images_are(tmp_path):
+    write_collection(tmp_path, 2)
+    (tmp_path / "images").rename(tmp_path / "elsewhere")
+    (tmp_path / "a.csv").write_text("image,labels\n0.tif,labels/0.tif\n1.tif,labels/1.tif\n")
+    _, second = open_collection(tmp_path / "a.csv", tmp_path / "elsewhere").examples
+    np.testing.assert_array_equal(second.image(), disks_picture(1)[0])
+
+
 def test_a_list_gives_pairs_groups_and_split(tmp_path):
     write_collection(tmp_path, 3)
     rows = ["image,labels,group,split"]

@@ -41,7 +41,9 @@ def trained(cells, tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "first"
     values = [word for value in TINY for word in ("--set", value)]
     base = GOLDEN / "g_hrnet_w4s.pth"
-    return out, _invoke(cells, "--base", base, "--out", out, *values)
+    # Resuming has to know where the images were, too.
+    given = cells / "labels", "--images", cells / "images"
+    return out, _invoke(*given, "--base", base, "--out", out, *values)
 
 
 def test_one_command_trains_measures_and_compares(trained):
@@ -110,6 +112,7 @@ def test_options_can_be_changed_and_given_back(tmp_path):
     [
         (["--out", "x"], "at least one collection"),
         (["cells", "--resume", "--out", "x"], "knows its collections"),
+        (["--images", "raw", "--resume", "--out", "x"], "knows its collections"),
         (["--resume", "--out", "nowhere"], "no run that could be resumed"),
         (["nowhere"], "no collection at nowhere"),
         (["nowhere", "--set", "steps=3"], "no option steps"),

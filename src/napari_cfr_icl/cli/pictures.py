@@ -8,17 +8,13 @@ import numpy as np
 import tifffile
 from PIL import Image, ImageOps
 
+from napari_cfr_icl._damage import DAMAGE
 from napari_cfr_icl._errors import ImageError, MaskError
 from napari_cfr_icl.cli.opened import Opened
-from napari_cfr_icl.cli.zarr_files import is_zarr, open_zarr
 from napari_cfr_icl.engine.rendering import Rendering
 from napari_cfr_icl.engine.source import SAMPLE_SIDE, ImageSource, Plane
-from napari_cfr_icl.evaluation.readers.images import (
-    DAMAGE,
-    PHOTO_SUFFIXES,
-    TIFF_SUFFIXES,
-    read_labels,
-)
+from napari_cfr_icl.evaluation.readers.images import PHOTO_SUFFIXES, TIFF_SUFFIXES, read_labels
+from napari_cfr_icl.evaluation.readers.zarr_folders import is_zarr, open_pyramid
 from napari_cfr_icl.zoo.file_kinds import FileKind, kind_of
 
 if TYPE_CHECKING:
@@ -115,7 +111,7 @@ def _open(path: Path) -> Opened:
     if path.is_dir():
         if not is_zarr(path):
             raise ImageError(f"{path} is a folder without a Zarr image: choose a file.")
-        return open_zarr(path)
+        return Opened(path, *open_pyramid(path))
     if not path.exists():
         raise ImageError(f"There is no file {path}.")
     return _explained(path, _open_file)

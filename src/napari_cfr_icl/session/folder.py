@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import imageio.v3 as iio
 import numpy as np
-import tifffile
 
+from napari_cfr_icl._damage import DAMAGE
 from napari_cfr_icl._errors import ImageError, InputError, OutputError
 from napari_cfr_icl.zoo.writing import explain_write_failure, whole_or_nothing
 
@@ -24,21 +24,6 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp", ".npy")
 """Endings of the files that are taken for images."""
-
-# What the readers were seen to raise for files with bytes changed or missing.
-_DAMAGE = (
-    ArithmeticError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    MemoryError,
-    OSError,
-    RuntimeError,
-    SyntaxError,
-    TypeError,
-    ValueError,
-    tifffile.TiffFileError,
-)
 
 LABELS_ENDING = "_labels.tif"
 STATE_NAME = "cfr-icl-folder.json"
@@ -134,7 +119,7 @@ def read_image(path: Path) -> NDArray[Any]:
     """
     try:
         pixels: NDArray[Any] = np.asarray(_read(path))
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise ImageError(
             f"{path.name} cannot be read and is left out: it is damaged or no image."
         ) from error

@@ -15,18 +15,9 @@ import numpy as np
 from napari_cfr_icl._errors import CfrIclError, InputError
 from napari_cfr_icl.evaluation.readers.coco_json import coco_json
 from napari_cfr_icl.evaluation.readers.files import title_of
-from napari_cfr_icl.evaluation.readers.label_images import (
-    IMAGE_FOLDERS,
-    LABEL_ENDINGS,
-    LABEL_FOLDERS,
-)
-from napari_cfr_icl.training.arrays import (
-    image_plane,
-    is_readable,
-    label_plane,
-    label_shape,
-    planes,
-)
+from napari_cfr_icl.evaluation.readers.pairs import pairs_in, pairs_of
+from napari_cfr_icl.evaluation.readers.planes import image_plane, label_shape, plane_indices
+from napari_cfr_icl.training.arrays import label_plane
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -90,7 +81,7 @@ class Collection:
     troubles: tuple[tuple[str, str], ...] = ()
 
 
-def open_collection(path: Path) -> Collection:
+def open_collection(path: Path, images: Path | None = None) -> Collection:
     """The collection at `path`.
 
     Parameters
@@ -99,6 +90,10 @@ def open_collection(path: Path) -> Collection:
         A folder with `images` and `labels` in it, or NAME.tif beside NAME_labels.tif, or `train`
         and `val` that are such folders; a CSV file with the columns image and labels, and perhaps
         group and split (also as `collection.csv` in the folder); or a COCO json.
+    images : Path, optional
+        The folder of the images, where they lie elsewhere. Names in a list or a COCO json start
+        there; a folder at `path` is one of label images then, and its images have the same names
+        in the same sub-folders.
 
     Raises
     ------
@@ -108,33 +103,34 @@ def open_collection(path: Path) -> Collection:
     path = path.expanduser()
     if not path.exists():
         raise InputError(f"There is no collection at {path}.")
-    collection = _opened(path)
+    collection = _opened(path, None if images is None else images.expanduser())
     if not collection.examples:
         why = "".join(f" {name}: {reason}" for name, reason in collection.troubles[:3])
         raise InputError(f"{path} holds no image with a label image.{why}")
     return collection
 
 
-def _opened(path: Path) -> Collection:
+def _opened(path: Path, images: Path | None) -> Collection:
     if path.suffix.lower() == ".csv":
-        return _from_list(path)
+        return _from_list(path, images)
     if path.suffix.lower() == ".json":
-        return _from_coco(path)
+        return _from_coco(path, images)
     if not path.is_dir():
         raise InputError(f"{path} is no collection: give a folder, a CSV list or a COCO json.")
     if (path / LIST_NAME).is_file():
-        return _from_list(path / LIST_NAME)
+        return _from_list(path / LIST_NAME, images)
     parts = [p for p in sorted(path.iterdir()) if p.is_dir() and p.name.lower() in SPLIT_FOLDERS]
     if parts:
-        return _from_parts(path, parts)
-    return _from_folder(path)
+        return _from_parts(path, parts, images)
+    return _from_folder(path, images)
 
 
-def _from_parts(path: Path, parts: Iterable[Path]) -> Collection:
+def _from_parts(path: Path, parts: Iterable[Path], images: Path | None) -> Collection:
     """`train` and `val`, each a collection: the split is given."""
     examples, troubles = [], []
     for part in parts:
-        opened = _opened(part)
+        divided = images is not None and (images / part.name).is_dir()
+        opened = _opened(part, images / part.name if images and divided else images)
         split = SPLIT_FOLDERS[part.name.lower()]
         for example in opened.examples:
             name = f"{part.name}/{example.key}"
@@ -144,31 +140,15 @@ def _from_parts(path: Path, parts: Iterable[Path]) -> Collection:
     return Collection(title_of(path), path, tuple(examples), tuple(troubles))
 
 
-def _from_folder(path: Path) -> Collection:
-    images, labels = _first(path, IMAGE_FOLDERS), _first(path, LABEL_FOLDERS)
-    if images is None or labels is None:
-        images = labels = path
-    side_by_side = images == labels
-    endings = LABEL_ENDINGS[1:] if side_by_side else LABEL_ENDINGS
-    by_stem = {p.stem: p for p in _files(labels)}
-    partners = {
-        image: next((by_stem[image.stem + e] for e in endings if image.stem + e in by_stem), None)
-        for image in _files(images)
-    }
-    used = {partner for partner in partners.values() if partner is not None}
-    found = [_Pair(i, p, i.name) for i, p in partners.items() if p is not None]
-    troubles = [
-        (image.name, "there is no label image of this name")
-        for image, partner in partners.items()
-        if partner is None and image not in used
-    ]
-    if not side_by_side:
-        lonely = [p for p in by_stem.values() if p not in used]
-        troubles += [(p.name, "there is no image of this name") for p in lonely]
+def _from_folder(path: Path, images: Path | None) -> Collection:
+    pairs = pairs_in(path) if images is None else pairs_of(path, images)
+    troubles = [(name, "there is no label image of this name") for name in pairs.lonely_images]
+    troubles += [(name, "there is no image of this name") for name in pairs.lonely_labels]
+    found = [_Listed(pair.image, pair.labels, pair.name, pair.name) for pair in pairs.found]
     return _collected(path, found, troubles)
 
 
-def _from_list(path: Path) -> Collection:
+def _from_list(path: Path, images: Path | None) -> Collection:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
@@ -186,14 +166,14 @@ def _from_list(path: Path) -> Collection:
             raise InputError(f"Line {number} of {path}: split is train or val, not {split!r}.")
         if not (row["image"] and row["labels"]):
             raise InputError(f"Line {number} of {path} must name an image and its labels.")
-        image, labels = (path.parent / row[name] for name in ("image", "labels"))
+        image, labels = (images or path.parent) / row["image"], path.parent / row["labels"]
         group = (row.get("group") or "").strip() or row["image"]
-        pairs.append(_Pair(image, labels, group, SPLIT_FOLDERS.get(split)))
+        pairs.append(_Listed(image, labels, image.name, group, SPLIT_FOLDERS.get(split)))
     return _collected(path.parent, pairs, [])
 
 
-def _from_coco(path: Path) -> Collection:
-    dataset = coco_json(path)
+def _from_coco(path: Path, images: Path | None) -> Collection:
+    dataset = coco_json(path, images)
 
     def painted(objects: Callable[[], Any]) -> NDArray[np.int32]:
         truths = [item.truth() for item in sorted(objects(), key=lambda item: -item.area)]
@@ -210,15 +190,16 @@ def _from_coco(path: Path) -> Collection:
 
 
 @dataclass(frozen=True, slots=True)
-class _Pair:
+class _Listed:
     image: Path
     labels: Path
+    name: str
     group: str
     split: Split | None = None
 
 
 def _collected(
-    path: Path, pairs: Iterable[_Pair], troubles: Iterable[tuple[str, str]]
+    path: Path, pairs: Iterable[_Listed], troubles: Iterable[tuple[str, str]]
 ) -> Collection:
     examples: list[Example] = []
     troubles = list(troubles)
@@ -230,21 +211,13 @@ def _collected(
     return Collection(title_of(path), path, tuple(examples), tuple(troubles))
 
 
-def _examples(pair: _Pair) -> Iterator[Example]:
+def _examples(pair: _Listed) -> Iterator[Example]:
     shape = label_shape(pair.labels)
-    for index in planes(pair.labels):
+    for index in plane_indices(shape):
         yield Example(
-            pair.image.name + "".join(f"[{i}]" for i in index),
+            pair.name + "".join(f"[{i}]" for i in index),
             pair.group,
             pair.split,
             partial(image_plane, pair.image, shape, index),
             partial(label_plane, pair.labels, index),
         )
-
-
-def _first(root: Path, names: Iterable[str]) -> Path | None:
-    return next((root / name for name in names if (root / name).is_dir()), None)
-
-
-def _files(place: Path) -> list[Path]:
-    return sorted(p for p in place.iterdir() if is_readable(p) and not p.name.startswith("."))

@@ -41,6 +41,10 @@ Collections = Annotated[
     list[Path] | None,
     typer.Argument(metavar="COLLECTION...", help="Folders, CSV lists or COCO json files."),
 ]
+Images = Annotated[
+    Path | None,
+    typer.Option(help="Folder of the images, if not beside the labels that COLLECTION holds."),
+]
 Config = Annotated[str, typer.Option(help="A recipe: finetune, paper, or a TOML file.")]
 Base = Annotated[str | None, typer.Option(help="Name or file of the model to begin with.")]
 Out = Annotated[Path, typer.Option(help="Folder of the run.")]
@@ -60,6 +64,7 @@ Anyway = Annotated[bool, typer.Option("--anyway", help="Even if it did not pass 
 @app.command("run")
 def run_command(  # noqa: PLR0913 - one for each option
     collections: Collections = None,
+    images: Images = None,
     out: Out = Path("run"),
     config: Config = "finetune",
     base: Base = None,
@@ -75,14 +80,14 @@ def run_command(  # noqa: PLR0913 - one for each option
     from napari_cfr_icl.training import loop
 
     options = None
-    if resume and (collections or values or base):
+    if resume and (collections or values or base or images):
         raise SettingsError("A resumed run knows its collections and options: give only --out.")
     if not resume:
         if not collections:
             raise SettingsError("Give at least one collection, or --resume with --out.")
         options = _options(config, base, values or [])
     with _interrupts_become_wishes(out):
-        outcome = loop.main(options, collections or [], out, device, _listener(out))
+        outcome = loop.main(options, collections or [], out, device, _listener(out), images)
     if os.environ.get("RANK", "0") != "0":
         return
     if not outcome.finished:
@@ -95,7 +100,10 @@ def run_command(  # noqa: PLR0913 - one for each option
 
 @app.command("check")
 def check_command(
-    collections: Collections = None, page: Page = None, as_json: Json = False
+    collections: Collections = None,
+    images: Images = None,
+    page: Page = None,
+    as_json: Json = False,
 ) -> None:
     """Read whole collections and say what is wrong with which file."""
     from napari_cfr_icl.training.check import survey
@@ -104,7 +112,7 @@ def check_command(
     from napari_cfr_icl.training.telling import CheckTeller
 
     usable = True
-    opened = [open_collection(path) for path in collections or []]
+    opened = [open_collection(path, images) for path in collections or []]
     teller = CheckTeller(opened, typer.echo) if as_json else None
     for collection in opened:
         found = survey(collection, on_read=teller.hear if teller else None)
@@ -123,6 +131,7 @@ def check_command(
 @app.command("suggest")
 def suggest_command(
     collections: Collections = None,
+    images: Images = None,
     config: Config = "finetune",
     base: Base = None,
     device: Device = "auto",
@@ -133,7 +142,7 @@ def suggest_command(
     from napari_cfr_icl.training.suggest import suggest
     from napari_cfr_icl.training.telling import suggestion_line
 
-    pictures = sum(len(open_collection(path).examples) for path in collections or [])
+    pictures = sum(len(open_collection(path, images).examples) for path in collections or [])
     found = suggest(_options(config, base, []), pictures, device)
     if as_json:
         typer.echo(suggestion_line(found))

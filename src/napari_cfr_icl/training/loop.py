@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from napari_cfr_icl.training.options import TrainOptions
+    from napari_cfr_icl.training.setup import Data
     from napari_cfr_icl.training.step import StepResult
     from napari_cfr_icl.training.world import World
 
@@ -61,6 +62,7 @@ def main(
     out: Path,
     device: str = "auto",
     listener: Listener | None = None,
+    images: Path | None = None,
 ) -> Outcome:
     """Begin a run, or go on with the one in the folder.
 
@@ -76,6 +78,8 @@ def main(
         "auto", "cpu", "cuda", "cuda:1"; under torchrun each process takes its own GPU.
     listener : callable, optional
         Hears every event.
+    images : Path, optional
+        The folder of the images, where they are not beside their labels; a resumed run knows it.
 
     Raises
     ------
@@ -85,17 +89,16 @@ def main(
     with joined(device) as world:
         folder = RunFolder(out, listener if world.leads else None)
         if options is not None:
-            return _fit_or_say_why(_begun(options, collections, folder, world))
+            tell = _teller(folder, world)
+            data = read_data(collections, options, world.device, tell, images)
+            return _fit_or_say_why(_begun(options, data, folder, world))
         options = folder.options()
         with threads(folder.machine()["threads"]):
             return _fit_or_say_why(_resumed(options, folder, world))
 
 
-def _begun(
-    options: TrainOptions, collections: Sequence[Path], folder: RunFolder, world: World
-) -> Run:
+def _begun(options: TrainOptions, data: Data, folder: RunFolder, world: World) -> Run:
     """A new run, before its first step."""
-    data = read_data(collections, options, world.device, _teller(folder, world))
     run = set_up(options, data, folder, world)
     if world.leads:
         folder.begin(options, data.description, machine(world))
@@ -104,8 +107,10 @@ def _begun(
 
 def _resumed(options: TrainOptions, folder: RunFolder, world: World) -> Run:
     """The run in the folder, as its newest checkpoint has it."""
-    collections = [Path(part["path"]) for part in folder.data()["collections"]]
-    data = read_data(collections, options, world.device, _teller(folder, world))
+    known = folder.data()
+    collections = [Path(part["path"]) for part in known["collections"]]
+    images = Path(known["images"]) if known.get("images") else None
+    data = read_data(collections, options, world.device, _teller(folder, world), images)
     run = set_up(options, data, folder, world)
     _check_same_data(run)
     _restore(run)

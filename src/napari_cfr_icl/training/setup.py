@@ -90,9 +90,26 @@ class Run:
 
 
 def read_data(
-    paths: Sequence[Path], options: TrainOptions, device: torch.device, tell: Callable[[str], None]
+    paths: Sequence[Path],
+    options: TrainOptions,
+    device: torch.device,
+    tell: Callable[[str], None],
+    images: Path | None = None,
 ) -> Data:
     """Read all collections once, report, divide, and keep the pictures ready.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        The collections.
+    options : TrainOptions
+        What is kept, held out and left out.
+    device : torch.device
+        Where pictures are kept.
+    tell : callable
+        Hears a sentence for each collection.
+    images : Path, optional
+        See `open_collection`.
 
     Raises
     ------
@@ -102,7 +119,7 @@ def read_data(
     store = Store(options.data.cache_gib, device)
     surveys = []
     for path in paths:
-        opened = open_collection(path)
+        opened = open_collection(path, images)
         tell(f"Reading {opened.name}: {len(opened.examples)} pictures")
         found = survey(opened, options.data.min_area, store.keep)
         surveys.append(without_ignored(found, options.data.ignored_id))
@@ -111,7 +128,8 @@ def read_data(
         raise InputError(f"Two collections have one name ({', '.join(names)}): rename a folder.")
     parts = tuple(divide(found, options.data.held_out, options.seed) for found in surveys)
     described = [_described(f, p, path) for f, p, path in zip(surveys, parts, paths, strict=True)]
-    return Data(parts, store, {"collections": described})
+    place = None if images is None else str(images.absolute())
+    return Data(parts, store, {"collections": described, "images": place})
 
 
 def _described(found: Survey, part: SplitPages, path: Path) -> dict[str, Any]:

@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+LABEL_FOLDERS = ("labels", "label", "masks", "mask", "gt")
+_SAY_LITTLE = ("train", "val", "validation", "test", *LABEL_FOLDERS)
+
 
 def folder(root: Path, name: str) -> Path:
     """The folder `name` in `root`.
@@ -72,6 +75,6 @@ def by_name(paths: Sequence[Path], name: str, place: Path) -> Path:
 def title_of(root: Path) -> str:
     """What to call the data set in a folder: its name, and its parent's where that says more."""
     place = root.resolve()
-    if place.name.lower() in ("train", "val", "validation", "test"):
+    if place.name.lower() in _SAY_LITTLE:
         return f"{place.parent.name} {place.name}"
     return place.name

@@ -38,7 +38,7 @@ class ReaderOptions:
     min_area : int
         Objects of fewer pixels are left out.
     images : Path or None
-        Folder of the images of a COCO json; None looks beside it.
+        Folder of the images of a COCO json, or of a folder of label images; None looks beside it.
     ignored_id : int or None
         Id in label images that counts neither as object nor as background.
     with_stuff : bool
@@ -69,7 +69,7 @@ FORMATS: dict[str, Callable[[Path, ReaderOptions], Dataset]] = {
     "coco-lvis": lambda path, options: coco_lvis(path, options.split, options.with_stuff),
     "coco-json": lambda path, options: coco_json(path, options.images),
     "mask-files": lambda path, _: mask_files(path),
-    "folder": lambda path, options: label_images(path, options.ignored_id),
+    "folder": lambda path, options: label_images(path, options.ignored_id, options.images),
 }
 """Name on the command line -> reader."""
 

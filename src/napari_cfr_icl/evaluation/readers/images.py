@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import struct
-import tokenize
-import zlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tifffile
 from PIL import Image, ImageOps
 
+from napari_cfr_icl._damage import DAMAGE
 from napari_cfr_icl._errors import ImageError, MaskError
-from napari_cfr_icl.evaluation.readers.zarr_folders import ZARR_SUFFIX, is_zarr, open_zarr
+from napari_cfr_icl.evaluation.readers.zarr_folders import is_zarr, open_zarr
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,29 +22,14 @@ PHOTO_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
 SUFFIXES = (*TIFF_SUFFIXES, *PHOTO_SUFFIXES, ".npy")
 """Endings of the files that `read_pixels` reads."""
 
-DAMAGE = (
-    tifffile.TiffFileError,
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    EOFError,
-    Image.DecompressionBombError,
-    LookupError,
-    MemoryError,
-    OSError,
-    RuntimeError,
-    SyntaxError,
-    TypeError,
-    ValueError,
-    struct.error,
-    tokenize.TokenError,
-    zlib.error,
-)
-"""What the libraries were seen to raise for files with bytes changed or missing."""
-
 # What Pillow calls pictures whose pixels are numbers already; all others become RGB or grey.
 _NUMERIC_MODES = ("L", "I", "F", "I;16", "I;16B", "I;16L", "I;16N")
 _WIDE_MODES = ("I", "I;16", "I;16B", "I;16L", "I;16N")
+
+
+def is_readable(path: Path) -> bool:
+    """Whether a file or folder has an ending that can be read as an image, or is Zarr."""
+    return path.suffix.lower() in SUFFIXES or is_zarr(path)
 
 
 def read_photo(path: Path) -> NDArray[np.uint8]:
@@ -86,7 +69,7 @@ def read_pixels(path: Path) -> NDArray[Any]:
     """
     suffix = path.suffix.lower()
     if is_zarr(path):
-        return _read_zarr(path)
+        return np.asarray(open_zarr(path)[...])
     if suffix in TIFF_SUFFIXES:
         return _read_tiff(path)
     if suffix == ".npy":
@@ -112,13 +95,24 @@ def read_labels(path: Path) -> NDArray[Any]:
     ImageError
         When the file is missing or unreadable.
     """
-    if path.suffix.lower() in (*TIFF_SUFFIXES, ".npy", ZARR_SUFFIX):
+    if is_zarr(path) or path.suffix.lower() in (*TIFF_SUFFIXES, ".npy"):
         labels = read_pixels(path)
     else:
         with _opened(path) as picture:
             labels = np.asarray(picture)
         if labels.ndim == 3 and (labels == labels[..., :1]).all():
             labels = labels[..., 0]
+    return whole_numbers(path, labels)
+
+
+def whole_numbers(path: Path, labels: NDArray[Any]) -> NDArray[Any]:
+    """Labels, or a plane of them, as integers; whole floats and booleans are taken for such.
+
+    Raises
+    ------
+    MaskError
+        When the pixels are no whole numbers.
+    """
     if labels.dtype.kind == "f" and (labels == np.round(labels)).all():
         labels = labels.astype(np.int64)
     if labels.dtype.kind == "b":
@@ -145,7 +139,7 @@ def shape_of(path: Path) -> tuple[int, ...]:
     """
     suffix = path.suffix.lower()
     if is_zarr(path):
-        return tuple(open_zarr(path).shape)
+        return open_zarr(path).shape
     try:
         if suffix in TIFF_SUFFIXES:
             with tifffile.TiffFile(path) as tiff:
@@ -197,14 +191,6 @@ def _read_tiff(path: Path) -> NDArray[Any]:
         return pixels
     except FileNotFoundError:
         raise ImageError(f"There is no file {path}.") from None
-    except DAMAGE as error:
-        raise ImageError(f"{path} cannot be read: {error}") from error
-
-
-def _read_zarr(path: Path) -> NDArray[Any]:
-    array = open_zarr(path)
-    try:
-        return np.asarray(array[...])
     except DAMAGE as error:
         raise ImageError(f"{path} cannot be read: {error}") from error
 
