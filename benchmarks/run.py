@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 THREADS = (1, 2)
-MODELS = ("cfr-icl-hrnet18", "hrnet18-cocolvis", "vit_b")
+MODELS = ("cfr-icl-hrnet18", "vit_b")
 SCHEMES = ("std", "cfr-1", "a-cfr-4")
 SIDES = {"500x375": (375, 500), "2000x2000": (2000, 2000), "20000x20000": (20_000, 20_000)}
 LARGEST_PLAIN = 2000
