@@ -2,14 +2,17 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import subprocess
 import sys
 from importlib.metadata import entry_points
+from pathlib import Path
 
 import pytest
+from typer.main import get_command
 
 from napari_cfr_icl import __version__, _errors
-from napari_cfr_icl.cli import main, segmentation
+from napari_cfr_icl.cli import app, main, segmentation
 from napari_cfr_icl.cli.segment import parse_click, parse_plane
 from napari_cfr_icl.engine import Click
 
@@ -35,6 +38,31 @@ def test_a_group_alone_shows_its_commands(run, group):
     assert (result.exit_code, result.stdout) == (2, "")
     assert f"Usage: napari-cfr-icl {group}" in result.stderr
     assert "\nCommands:\n" in result.stderr
+
+
+def commands(group=None, *words):
+    """Every command with the words that it is called by."""
+    for name, command in (group or get_command(app)).commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, *words, name)
+        else:
+            yield (*words, name), command
+
+
+@pytest.mark.parametrize(
+    ("words", "command"),
+    [pytest.param(words, command, id=" ".join(words)) for words, command in commands()],
+)
+def test_the_manual_tells_of_every_option(words, command):
+    manual = (Path(__file__).parents[2] / "docs" / "command-line.md").read_text("utf-8")
+    sections = re.split(r"^##+ (.+)\n", manual, flags=re.M)
+    by_title = dict(zip(sections[1::2], sections[2::2], strict=True))
+    section = by_title.get(" ".join(words)) or by_title[words[0]]
+
+    assert f"napari-cfr-icl {' '.join(words)}".replace("train run", "train") in section
+    named = set(re.findall(r"--[a-z-]+", section))
+    options = {name for option in command.params for name in option.opts if name[:2] == "--"}
+    assert options - {"--help"} <= named
 
 
 def test_version(run):
