@@ -258,5 +258,5 @@ def ended(hand: Hand, pulse: Pulse) -> Pulse:
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as choices:
-        os.environ["CFR_ICL_CONFIG"] = choices
+        os.environ["NAPARI_CFR_ICL_CONFIG"] = choices
         main()

@@ -85,5 +85,5 @@ def drawn(hand: Hand, began: float) -> float:
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as choices:
-        os.environ["CFR_ICL_CONFIG"] = choices
+        os.environ["NAPARI_CFR_ICL_CONFIG"] = choices
         main()

@@ -226,6 +226,6 @@ def main(folder: Path, names: Sequence[str] = ()) -> None:
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as choices:
         # Whatever the person at this machine has chosen, the pictures show the defaults.
-        os.environ["CFR_ICL_CONFIG"] = choices
-        os.environ["CFR_ICL_DATA"] = choices
+        os.environ["NAPARI_CFR_ICL_CONFIG"] = choices
+        os.environ["NAPARI_CFR_ICL_DATA"] = choices
         main(Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER, sys.argv[2:])

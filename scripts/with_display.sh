@@ -31,5 +31,5 @@ done
 unset WAYLAND_DISPLAY
 export DISPLAY=":$(cat "$scratch/number")" QT_QPA_PLATFORM=xcb XDG_SESSION_TYPE=x11
 # A virtual display has no graphics card; the variables tell Mesa and us not to look for one.
-export LIBGL_ALWAYS_SOFTWARE=1 CFR_ICL_VIRTUAL_DISPLAY=1
+export LIBGL_ALWAYS_SOFTWARE=1 NAPARI_CFR_ICL_VIRTUAL_DISPLAY=1
 "$@"

@@ -24,7 +24,7 @@ def test_doctor_tells_what_a_bug_report_needs(run, own_models):
     assert (told["torch"], told["numpy"]) == (torch.__version__.split("+")[0], numpy.__version__)
     assert "cpu" in told["available"]
     assert told["NAPARI_CFR_ICL_MODELS"] == str(own_models)
-    assert {"CFR_ICL_CONFIG", "CFR_ICL_DATA"} <= told.keys()
+    assert {"NAPARI_CFR_ICL_CONFIG", "NAPARI_CFR_ICL_DATA"} <= told.keys()
     assert told[zoo.DEFAULT_MODEL] == "built in"
     assert told["arithmetic"].startswith("float32 on ")
     assert " ms" in told["loading"]

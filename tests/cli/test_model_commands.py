@@ -109,3 +109,17 @@ def test_export_in_a_type_that_is_none(run, tmp_path):
 
 def test_columns_begin_at_the_same_place():
     assert aligned([("a", "bb", "c"), ("aaa", "b", "")]) == ["a    bb  c", "aaa  b"]
+
+
+def test_the_folder_of_models_is_said_and_chosen(run, own_models, tmp_path, monkeypatch):
+    monkeypatch.setenv("NAPARI_CFR_ICL_CONFIG", str(tmp_path / "config"))
+    assert run("models", "folder").stdout.strip() == str(own_models)
+    monkeypatch.delenv("NAPARI_CFR_ICL_MODELS")
+    default = run("models", "folder").stdout
+    mine = tmp_path / "mine"
+    assert run("models", "folder", mine).stdout.strip() == str(mine)
+    assert f"lie in {mine}" in run("models", "list").stdout
+    assert run("models", "folder", "--default").stdout == default
+    result = run("models", "folder", mine, "--default")
+    assert result.exit_code == 2
+    assert "not both" in result.stderr

@@ -20,8 +20,8 @@ _SPARE_NONES = [None] * 1_000_000
 @pytest.fixture(autouse=True)
 def own_preferences(tmp_path, monkeypatch):
     """No test reads or writes what the person at this machine has chosen."""
-    monkeypatch.setenv("CFR_ICL_CONFIG", str(tmp_path / "config"))
-    monkeypatch.setenv("CFR_ICL_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("NAPARI_CFR_ICL_CONFIG", str(tmp_path / "config"))
+    monkeypatch.setenv("NAPARI_CFR_ICL_DATA", str(tmp_path / "data"))
     if hasattr(napari.settings, "get_plugin_settings"):
         # As napari's own fixture does, which wants a plugin manager without plugins besides.
         napari.settings._clear_plugin_settings_cache()

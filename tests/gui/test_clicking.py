@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from qtpy.QtCore import Qt
@@ -328,6 +330,16 @@ def test_the_inner_loop_is_shown(hand):
     assert [step.index for step in hand.dock.loop.trace.steps] == [1]
     assert hand.dock.loop.change.text() == "Step 1 changed 7 px; it stops below 3 px."
     assert hand.dock.loop.outcome.text().startswith("2 passes, 0 ms: all steps done")
+
+
+def test_where_there_are_no_steps_the_dock_says_why(hand):
+    trace = hand.dock.loop.trace
+    assert trace.text == "The refinement steps appear here."
+    trace.show_steps([SimpleNamespace(changed_pixels=None, threshold_pixels=None)])
+    assert trace.text == "This click was not refined."
+    hand.click(40, 60)
+    hand.wait_for_answer()
+    assert trace.text == ""
 
 
 def test_without_an_image_the_dock_waits_for_one(viewer, open_dock, disks):

@@ -1,6 +1,6 @@
 """Click and mask land on the same pixels: random transforms, axes and axis orders.
 
-CFR_ICL_MATRIX=100 makes it that many cases.
+NAPARI_CFR_ICL_MATRIX=100 makes it that many cases.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from qtpy.QtCore import Qt
 from disk_predictor import DiskPredictor
 from napari_cfr_icl.gui import controller
 
-CASES = int(os.environ.get("CFR_ICL_MATRIX", "6"))
+CASES = int(os.environ.get("NAPARI_CFR_ICL_MATRIX", "6"))
 SIDE = 50
 """Pixels along every axis that may be shown."""
 

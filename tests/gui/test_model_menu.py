@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QFileDialog
 
 from checkpoints import HRNET
 from napari_cfr_icl.gui.hand import LEFT
@@ -120,3 +121,15 @@ def test_a_damaged_file_of_speeds_is_an_empty_one(tmp_path):
         file.write_text(content)
         assert Speeds(file).of("a", "cpu") is None
         assert Speeds(file).of("b", "cpu") is None
+
+
+def test_models_can_be_kept_in_another_folder(hand, tmp_path, monkeypatch):
+    monkeypatch.delenv("NAPARI_CFR_ICL_MODELS")
+    monkeypatch.setattr(
+        QFileDialog, "getExistingDirectory", lambda *args: str(tmp_path / "elsewhere")
+    )
+    engine, used = hand.dock.engine, hand.dock.engine.preferences.model
+    engine.model.setCurrentText("Keep models in…")
+    engine.model.activated.emit(engine.model.currentIndex())
+    assert Store().folder == tmp_path / "elsewhere"
+    assert engine.preferences.model == engine.model.currentData() == used

@@ -1,6 +1,7 @@
 """A restless person at the mouse: whatever is done in whatever order, no work is harmed.
 
-CFR_ICL_SOAK=2000 makes it that many actions, CFR_ICL_SOAK_SEEDS=0,1,2 chooses the persons.
+NAPARI_CFR_ICL_SOAK=2000 makes it that many actions, NAPARI_CFR_ICL_SOAK_SEEDS=0,1,2 chooses the
+persons.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from vispy.scene import SceneCanvas
 
 from napari_cfr_icl.gui.hand import SHIFT
 
-ACTIONS = int(os.environ.get("CFR_ICL_SOAK", "80"))
-SEEDS = [int(seed) for seed in os.environ.get("CFR_ICL_SOAK_SEEDS", "0").split(",")]
+ACTIONS = int(os.environ.get("NAPARI_CFR_ICL_SOAK", "80"))
+SEEDS = [int(seed) for seed in os.environ.get("NAPARI_CFR_ICL_SOAK_SEEDS", "0").split(",")]
 EPISODE = 80
 PLANES, ROWS, COLS = 5, 90, 120
 

@@ -18,7 +18,7 @@ from napari_cfr_icl.gui.training_process import mark_of
 from napari_cfr_icl.gui.training_trainer import last_run
 from napari_cfr_icl.gui.training_watch import GONE
 from napari_cfr_icl.training import recipes
-from napari_cfr_icl.zoo.store import FOLDER_VARIABLE, Store
+from napari_cfr_icl.zoo.store import Store
 from training_collections import SHAPE, disks_picture, write_collection
 from training_goldens import GOLDEN
 
@@ -51,7 +51,7 @@ def wait(until):
 @pytest.fixture(autouse=True)
 def own_machine(tmp_path, monkeypatch):
     """No run or model of a test outlasts it."""
-    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "models"))
+    monkeypatch.setenv("NAPARI_CFR_ICL_MODELS", str(tmp_path / "models"))
     yield
     for path in tmp_path.rglob(training_process.MARK):
         mark = mark_of(path.parent)

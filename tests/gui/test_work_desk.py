@@ -22,7 +22,7 @@ SHAPE = (120, 160)
 @pytest.fixture
 def data(tmp_path, monkeypatch):
     """The folder of journals."""
-    monkeypatch.setenv("CFR_ICL_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("NAPARI_CFR_ICL_DATA", str(tmp_path / "data"))
     return tmp_path / "data" / "journals"
 
 
@@ -341,6 +341,16 @@ def test_what_cannot_be_exported_is_one_sentence(from_file, tmp_path, monkeypatc
     assert because in told()[0]
     assert (tmp_path / "grey.tif").read_bytes() == content
     assert {path.name for path in tmp_path.iterdir()} <= {"grey.tif", "data", "config"}
+
+
+def test_what_came_of_the_last_export_goes_when_the_next_one_fails(start, tmp_path, monkeypatch):
+    hand = start()
+    write(hand, 40, 60)
+    export(hand, tmp_path / "mine.tif", monkeypatch)
+    assert hand.dock.work.said.text() == "1 object exported to mine.tif."
+    export(hand, tmp_path / "mine.docx", monkeypatch)
+    assert len(told()) == 1
+    assert hand.dock.work.said.isHidden()
 
 
 # --------------------------------------------------------------------------------- session files

@@ -15,7 +15,7 @@ import tifffile
 
 from killed_dock import COLS, GAP, ROWS, checksum
 
-MOMENTS = int(os.environ.get("CFR_ICL_KILLS", "3"))
+MOMENTS = int(os.environ.get("NAPARI_CFR_ICL_KILLS", "3"))
 """How many moments are tried."""
 
 LONGEST = 4.0

@@ -195,7 +195,7 @@ def test_a_folder_that_cannot_be_written_is_said_once_and_work_goes_on(files, tm
 
 
 def test_the_folder_can_be_chosen(tmp_path, monkeypatch):
-    monkeypatch.setenv("CFR_ICL_DATA", str(tmp_path))
+    monkeypatch.setenv("NAPARI_CFR_ICL_DATA", str(tmp_path))
     assert journals.journals_folder() == tmp_path / "journals"
 
 

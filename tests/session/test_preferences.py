@@ -15,7 +15,7 @@ from napari_cfr_icl.session.preferences import (
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    monkeypatch.setenv("CFR_ICL_CONFIG", str(tmp_path))
+    monkeypatch.setenv("NAPARI_CFR_ICL_CONFIG", str(tmp_path))
     return tmp_path
 
 

@@ -166,7 +166,7 @@ def test_close_ends_the_thread_and_refuses_further_requests(start):
 
 @pytest.mark.parametrize(("value", "own_thread"), [("1", False), ("0", True), ("", True)])
 def test_the_environment_can_ask_for_synchronous_work(start, box, monkeypatch, value, own_thread):
-    monkeypatch.setenv("CFR_ICL_SYNC", value)
+    monkeypatch.setenv("NAPARI_CFR_ICL_SYNC", value)
     predictor = DiskPredictor()
     start(lambda engine: predictor).submit(Request("a", IMAGE, ONE))
     box.until(Finished)

@@ -60,7 +60,7 @@ class Desk:
 @pytest.fixture
 def desk(monkeypatch):
     """A desk where every answer is there at once."""
-    monkeypatch.setenv("CFR_ICL_SYNC", "1")
+    monkeypatch.setenv("NAPARI_CFR_ICL_SYNC", "1")
     return Desk(DiskPredictor(passes=2), synchronous=True)
 
 

@@ -41,7 +41,7 @@ class BlobPredictor:
 
 @pytest.mark.slow
 def test_two_hundred_steps(monkeypatch):
-    monkeypatch.setenv("CFR_ICL_SYNC", "1")
+    monkeypatch.setenv("NAPARI_CFR_ICL_SYNC", "1")
     session = Session(lambda engine: BlobPredictor(), lambda message: session.receive(message))
     scene, store = Scene("plane", None, (SIDE, SIDE)), PlainStore((SIDE, SIDE))
     store.labels = np.zeros((SIDE, SIDE), np.uint16)

@@ -174,10 +174,10 @@ def test_one_fetches_and_the_other_is_told_to_wait(site, store, publish):
     assert download(NAME, store).is_file()
 
 
-def test_a_folder_that_cannot_be_made_names_the_variable(tmp_path, publish):
+def test_a_folder_that_cannot_be_made_says_how_to_choose_another(tmp_path, publish):
     (tmp_path / "file").write_text("in the way")
     publish("http://127.0.0.1:9/m")
-    with pytest.raises(DownloadError, match="NAPARI_CFR_ICL_MODELS"):
+    with pytest.raises(DownloadError, match="models folder"):
         download(NAME, Store(tmp_path / "file" / "models"))
 
 

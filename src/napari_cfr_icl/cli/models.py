@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from napari_cfr_icl._errors import InputError, OutputError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -29,6 +31,31 @@ def list_models() -> None:
     for line in aligned([head, *map(_row, available(store))]):
         typer.echo(line)
     typer.echo(f"\nModels of your own lie in {store.folder}")
+
+
+@app.command()
+def folder(
+    place: Annotated[
+        Path | None, typer.Argument(metavar="[FOLDER]", help="Keep models there from now on.")
+    ] = None,
+    default: Annotated[
+        bool, typer.Option("--default", help="Keep them in the user's cache again.")
+    ] = False,
+) -> None:
+    """Say where models are kept, or choose another folder.
+
+    Models that are there already stay there. NAPARI_CFR_ICL_MODELS, where it is set, comes first.
+    """
+    from napari_cfr_icl import _places
+
+    if place is not None and default:
+        raise InputError("Give a folder or --default, not both.")
+    if place is not None or default:
+        try:
+            _places.choose_models_folder(place)
+        except OSError as error:
+            raise OutputError(f"The choice cannot be kept: {error}.") from error
+    typer.echo(_places.models_folder())
 
 
 @app.command()

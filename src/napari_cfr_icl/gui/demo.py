@@ -91,14 +91,14 @@ def run(folder: Path) -> None:
     CfrIclError
         When there is no display at all.
     """
-    if os.environ.get("CFR_ICL_VIRTUAL_DISPLAY", "0") not in ("", "0"):
+    if os.environ.get("NAPARI_CFR_ICL_VIRTUAL_DISPLAY", "0") not in ("", "0"):
         drive(folder)
         return
     displays = (os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
     if sys.platform.startswith("linux") and not any(displays):
         raise CfrIclError(
             "There is no display; with Xvfb installed, "
-            "CFR_ICL_VIRTUAL_DISPLAY=1 xvfb-run -a napari-cfr-icl demo needs none."
+            "NAPARI_CFR_ICL_VIRTUAL_DISPLAY=1 xvfb-run -a napari-cfr-icl demo needs none."
         )
     show()
 

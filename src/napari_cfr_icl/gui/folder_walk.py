@@ -64,6 +64,7 @@ class FolderWalk:
         self._going = False
         self._files = FileWork(show_error, screen.dock)
         self._ahead = _ReadAhead()
+        self._told: set[Path] = set()
         panel = self._dock.folder
         panel.open_requested.connect(self._on_open)
         panel.labels_requested.connect(self._on_labels)
@@ -112,6 +113,7 @@ class FolderWalk:
 
         def opened(folder: ImageFolder) -> None:
             self._folder = folder
+            self._told.clear()
             self._show(folder.first_index, 1)
 
         def look() -> None:
@@ -217,7 +219,10 @@ class FolderWalk:
             self._read_ahead(folder, index)
 
         def failed(error: Exception) -> None:
-            self._on_failed(error)
+            self._end_going()
+            if path not in self._told:
+                show_error(error)
+            self._told.add(path)
             beyond = folder.next_index(index, step)
             if isinstance(error, ImageError) and beyond is not None:
                 self._show(beyond, step)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
@@ -20,10 +21,13 @@ from qtpy.QtWidgets import (
 )
 from superqt.utils import signals_blocked
 
+from napari_cfr_icl._errors import OutputError
+from napari_cfr_icl._places import choose_models_folder, models_folder
 from napari_cfr_icl.engine.settings import PRESETS
 from napari_cfr_icl.gui.dock_keys import DockKeys
 from napari_cfr_icl.gui.key_button import KeyButton
 from napari_cfr_icl.gui.model_fetch import ModelFetch
+from napari_cfr_icl.gui.notices import show_error
 from napari_cfr_icl.gui.speeds import Speeds
 from napari_cfr_icl.gui.trace_view import TraceView
 from napari_cfr_icl.gui.tuning_presets import load_presets
@@ -41,6 +45,8 @@ INFERENCES = {
 }
 DEVICES = ("auto", "cpu", "cuda", "mps")
 OTHER_FILE = "From a file…"
+OTHER_FOLDER, ELSEWHERE = "Keep models in…", "\0elsewhere"
+"""Text and value of the item that chooses the folder; no model can have that name."""
 SLIDER_STEPS = 100
 
 
@@ -280,6 +286,7 @@ class EnginePanel(QWidget):
         if chosen not in self._models:
             self.model.addItem(chosen.replace("\\", "/").rsplit("/", 1)[-1], chosen)
         self.model.addItem(OTHER_FILE, None)
+        self.model.addItem(OTHER_FOLDER, ELSEWHERE)
         self.model.insertSeparator(self.model.count())
         for status in self._models.values():
             if status.path is None:
@@ -308,7 +315,21 @@ class EnginePanel(QWidget):
         self._show()
         self.chosen.emit(self._preferences)
 
+    def _choose_folder(self) -> None:
+        """Ask where models are to be kept; the one in use stays in use."""
+        here = str(models_folder())
+        chosen = QFileDialog.getExistingDirectory(self, "Keep models in", here)
+        if chosen:
+            try:
+                choose_models_folder(Path(chosen))
+            except OSError as error:
+                show_error(OutputError(f"The choice cannot be kept: {error}."))
+        self._show()
+
     def _on_model_activated(self) -> None:
+        if self.model.currentData() == ELSEWHERE:
+            self._choose_folder()
+            return
         status = self._models.get(self.model.currentData() or "")
         if status is not None and status.path is None:
             # The model in use stays in use until this one is here.

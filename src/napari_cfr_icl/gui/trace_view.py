@@ -14,6 +14,7 @@ from napari_cfr_icl.session.objects import StepLike
 BAR = QColor("#00b7ff")
 SETTLED = QColor("#2ecc40")
 LINE = QColor("#ff9f43")
+NOTHING_YET, NOT_REFINED = "The refinement steps appear here.", "This click was not refined."
 MARGIN, TEXT_HEIGHT, WIDEST_BAR = 8, 16, 56
 
 
@@ -23,6 +24,7 @@ class TraceView(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._steps: tuple[StepLike, ...] = ()
+        self._why_none = NOTHING_YET
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setToolTip(
             "Pixels that each refinement step changed. A-CFR stops when a bar stays below the line."
@@ -37,9 +39,15 @@ class TraceView(QWidget):
         """The steps that are drawn: those that have something to compare with."""
         return self._steps
 
+    @property
+    def text(self) -> str:
+        """What stands in the place of the steps where there are none."""
+        return "" if self._steps else self._why_none
+
     def show_steps(self, trace: Sequence[StepLike]) -> None:
         """Draw these passes; the first one, which refines nothing, is left out."""
         self._steps = tuple(step for step in trace if step.changed_pixels is not None)
+        self._why_none = NOT_REFINED if trace else NOTHING_YET
         self.update()
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
@@ -50,9 +58,7 @@ class TraceView(QWidget):
             self._paint_steps(painter)
         else:
             painter.setPen(_faint(self))
-            painter.drawText(
-                self.rect(), Qt.AlignmentFlag.AlignCenter, "The refinement steps appear here."
-            )
+            painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter, self._why_none)
         painter.end()
 
     def _paint_steps(self, painter: QPainter) -> None:

@@ -220,6 +220,8 @@ class WorkDesk:
         start = str(self._folder() / f"{layer.name}.tif")
         file, kind = QFileDialog.getSaveFileName(self._dock, "Export labels", start, formats)
         if file:
+            # What came of the last attempt must not stand beside what is wrong with this one.
+            self._dock.work.say("")
             self._attempt(lambda: self._export(chosen_path(file, kind), layer, image))
 
     def _export(self, path: Path, layer: Labels, image: Image | None) -> None:

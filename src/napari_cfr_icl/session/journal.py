@@ -12,22 +12,21 @@ import os
 import time
 from contextlib import suppress
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-import platformdirs
 from filelock import FileLock, Timeout
 
 from napari_cfr_icl._errors import InputError, OutputError
+from napari_cfr_icl._places import data_folder
 from napari_cfr_icl.session.work import Work, decoded, encoded, work_from
 from napari_cfr_icl.zoo.writing import explain_write_failure, whole_or_nothing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
     from napari_cfr_icl.session.work import Event
 
-FOLDER_VARIABLE = "CFR_ICL_DATA"
 SUFFIX, LOCK_SUFFIX = ".jsonl", ".lock"
 OLDEST_DAYS, MOST_JOURNALS = 30, 50
 """Journals that are older, or more than so many, are thrown away."""
@@ -36,10 +35,8 @@ _log = logging.getLogger(__name__)
 
 
 def journals_folder() -> Path:
-    """Where journals lie; the environment variable CFR_ICL_DATA names another data folder."""
-    folder = os.environ.get(FOLDER_VARIABLE)
-    data = Path(folder) if folder else platformdirs.user_data_path("napari-cfr-icl", False)
-    return data / "journals"
+    """Where journals lie."""
+    return data_folder() / "journals"
 
 
 class Journal:

@@ -7,12 +7,13 @@ import logging
 import os
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import platformdirs
+from napari_cfr_icl._places import config_folder
 
-FOLDER_VARIABLE = "CFR_ICL_CONFIG"
+if TYPE_CHECKING:
+    from pathlib import Path
+
 _log = logging.getLogger(__name__)
 
 
@@ -45,11 +46,8 @@ class Preferences:
 
 
 def preferences_file() -> Path:
-    """Where the choices are kept; the environment variable CFR_ICL_CONFIG names another folder."""
-    folder = os.environ.get(FOLDER_VARIABLE)
-    if folder:
-        return Path(folder) / "preferences.json"
-    return platformdirs.user_config_path("napari-cfr-icl", appauthor=False) / "preferences.json"
+    """Where the choices are kept."""
+    return config_folder() / "preferences.json"
 
 
 def load_preferences(file: Path | None = None) -> Preferences:

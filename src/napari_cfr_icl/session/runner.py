@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from napari_cfr_icl.engine.windows import Patch, Window
     from napari_cfr_icl.session.objects import Answer
 
-SYNCHRONOUS_VARIABLE = "CFR_ICL_SYNC"
+SYNCHRONOUS_VARIABLE = "NAPARI_CFR_ICL_SYNC"
 NICENESS = 10
 """Of the worker and the arithmetic threads that it starts: the screen's thread comes first."""
 _log = logging.getLogger(__name__)
@@ -127,7 +127,7 @@ class Runner:
         Receives every `Message`, called in the worker: hand over to your own thread there.
     synchronous : bool, optional
         Do all work inside `submit`, in the caller's thread; for tests and for debugging. By default
-        what the environment variable CFR_ICL_SYNC says.
+        what the environment variable NAPARI_CFR_ICL_SYNC says.
     """
 
     def __init__(

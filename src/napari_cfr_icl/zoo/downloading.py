@@ -10,7 +10,7 @@ from filelock import FileLock, Timeout
 from napari_cfr_icl._errors import DownloadError
 from napari_cfr_icl.zoo.catalog import ModelEntry, require
 from napari_cfr_icl.zoo.file_kinds import FileKind, file_sha256, find_damage, kind_of
-from napari_cfr_icl.zoo.store import FOLDER_VARIABLE, Store, explain_absence
+from napari_cfr_icl.zoo.store import Store, explain_absence
 from napari_cfr_icl.zoo.transfer import fetch, remote_size
 from napari_cfr_icl.zoo.unpack import unpack
 from napari_cfr_icl.zoo.writing import explain_write_failure
@@ -110,7 +110,7 @@ def _exclusive(folder: Path, name: str) -> Iterator[None]:
         ) from error
     except OSError as error:
         raise DownloadError(
-            f"{explain_write_failure(error, folder)} {FOLDER_VARIABLE} can name it."
+            f"{explain_write_failure(error, folder)} `napari-cfr-icl models folder` chooses it."
         ) from error
     try:
         yield

@@ -1,24 +1,20 @@
 """The folder of models on this machine: what is there, is it still what it was, remove. No torch.
 
-The folder is `NAPARI_CFR_ICL_MODELS` if that is set, else one in the user's cache. Beside each
-file lies its SHA-256, written when it came and compared whenever the file is about to be used.
+The folder is that of `napari_cfr_icl._places.models_folder`. Beside each file lies its SHA-256,
+written when it came and compared whenever the file is about to be used.
 """
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 
-from platformdirs import user_cache_path
-
 from napari_cfr_icl._errors import InputError, ModelError, ModelFileError
+from napari_cfr_icl._places import models_folder
 from napari_cfr_icl.zoo.catalog import CATALOGUE, require
 from napari_cfr_icl.zoo.file_kinds import file_sha256
 
-__all__ = ["FOLDER_VARIABLE", "Store", "explain_absence"]
-
-FOLDER_VARIABLE = "NAPARI_CFR_ICL_MODELS"
+__all__ = ["Store", "explain_absence"]
 
 _OWN_SUFFIX = ".safetensors"
 _GOOD_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -34,9 +30,7 @@ class Store:
     """
 
     def __init__(self, folder: str | Path | None = None) -> None:
-        chosen = folder or os.environ.get(FOLDER_VARIABLE)
-        default = user_cache_path("napari-cfr-icl", appauthor=False) / "models"
-        self.folder = Path(chosen).expanduser() if chosen else default
+        self.folder = Path(folder).expanduser() if folder else models_folder()
 
     def path_of(self, name: str) -> Path | None:
         """Where the model called `name` lies, inside the package or here; None if it does not."""

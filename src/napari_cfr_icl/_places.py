@@ -1,0 +1,67 @@
+"""Where the package keeps things on this machine."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from platformdirs import user_cache_path, user_config_path, user_data_path
+
+CONFIG_VARIABLE = "NAPARI_CFR_ICL_CONFIG"
+DATA_VARIABLE = "NAPARI_CFR_ICL_DATA"
+MODELS_VARIABLE = "NAPARI_CFR_ICL_MODELS"
+
+_NAME = "napari-cfr-icl"
+_CHOICE = "models-folder.txt"
+
+
+def config_folder() -> Path:
+    """The user's choices; the environment variable NAPARI_CFR_ICL_CONFIG names another folder."""
+    return _chosen(CONFIG_VARIABLE) or user_config_path(_NAME, appauthor=False)
+
+
+def data_folder() -> Path:
+    """The user's unfinished work; NAPARI_CFR_ICL_DATA names another folder."""
+    return _chosen(DATA_VARIABLE) or user_data_path(_NAME, appauthor=False)
+
+
+def models_folder() -> Path:
+    """Models: NAPARI_CFR_ICL_MODELS, else the folder that the user chose, else a cache."""
+    return (
+        _chosen(MODELS_VARIABLE)
+        or _written_choice()
+        or user_cache_path(_NAME, appauthor=False) / "models"
+    )
+
+
+def choose_models_folder(folder: Path | None) -> None:
+    """Keep models in another folder from now on, or with None in the cache again.
+
+    Models that are there already stay where they are.
+
+    Raises
+    ------
+    OSError
+        When the choice cannot be kept.
+    """
+    file = config_folder() / _CHOICE
+    if folder is None:
+        file.unlink(missing_ok=True)
+        return
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_suffix(f".{os.getpid()}.partial")
+    partial.write_text(f"{folder.expanduser().absolute()}\n", encoding="utf-8")
+    partial.replace(file)
+
+
+def _chosen(variable: str) -> Path | None:
+    folder = os.environ.get(variable)
+    return Path(folder).expanduser() if folder else None
+
+
+def _written_choice() -> Path | None:
+    try:
+        folder = (config_folder() / _CHOICE).read_text(encoding="utf-8").strip()
+    except (OSError, ValueError):
+        return None
+    return Path(folder) if folder else None
