@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 PLUGIN, WIDGET = "napari-cfr-icl", "Segment with clicks"
 BAR = 50
 SIDE = 512
+WINDOW = (1500, 950)
+"""Width and height in pixels. Without a graphics card the time of a drawing grows with them."""
+
 HELD, SETTLED = 60, 150
 """Milliseconds that a button is down, and between a click and what comes next."""
 
@@ -93,7 +96,7 @@ def measure(what: str, act: Callable[[], Pulse]) -> Row:
 def napari_alone(count: int, side: int = 512) -> Pulse:
     """Points added with the mouse, each followed by a new mask in a layer of labels."""
     viewer = napari.Viewer()
-    viewer.window.resize(1500, 950)
+    viewer.window.resize(*WINDOW)
     viewer.add_image(photo(side))
     labels = viewer.add_labels(np.zeros((side, side), np.uint8))
     viewer.add_points(ndim=2).mode = "add"
@@ -241,7 +244,7 @@ def photo(side: int) -> np.ndarray:
 def opened(image: np.ndarray, **options: object) -> Hand:
     """A viewer with an image and the dock."""
     viewer = napari.Viewer()
-    viewer.window.resize(1500, 950)
+    viewer.window.resize(*WINDOW)
     viewer.add_image(image, **options)
     _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, WIDGET)
     return Hand(viewer, dock)
