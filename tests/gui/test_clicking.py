@@ -55,7 +55,12 @@ def test_the_dock_has_prepared_everything(hand):
     assert isinstance(hand.dock, SegmentDock)
     assert hand.dock.image.currentText() == "grey"
     assert hand.dock.labels.currentText() == "objects"
-    assert [layer.name for layer in hand.viewer.layers] == ["grey", "objects", "clicks"]
+    assert [layer.name for layer in hand.viewer.layers] == [
+        "grey",
+        "objects",
+        "current object",
+        "clicks",
+    ]
     assert hand.viewer.layers.selection.active is points(hand)
     assert hand.dock.hint.text() == "Click the object."
 

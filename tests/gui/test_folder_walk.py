@@ -99,7 +99,12 @@ def test_next_keeps_the_labels_beside_and_goes_on(walk, folder):
     assert not hand.dock.folder.finished.isChecked()
     assert np.array_equal(hand.viewer.layers["a2"].data, pixels(2, np.uint16) * 90)
     assert not labels(hand).any()
-    assert [layer.name for layer in hand.viewer.layers] == ["a2", "objects", "clicks"]
+    assert [layer.name for layer in hand.viewer.layers] == [
+        "a2",
+        "objects",
+        "current object",
+        "clicks",
+    ]
     go(hand, hand.dock.folder.next)
     assert hand.viewer.layers["a3"].rgb
     go(hand, hand.dock.folder.next)
