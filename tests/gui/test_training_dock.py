@@ -216,7 +216,7 @@ def test_what_ends_a_run_is_one_sentence(dock, tmp_path, spoil, values, sentence
 
 def test_a_full_disk_and_little_memory_are_said(dock, monkeypatch, tmp_path):
     limited = training_process._HELPER.replace(
-        "os.nice(5)",
+        "os.nice(10)",
         "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))",
     )
     monkeypatch.setattr(training_process, "_HELPER", limited)

@@ -26,7 +26,7 @@ apart = {"start_new_session": True}
 if os.name == "nt":
     apart = {"creationflags": 0x00000008 | 0x00000200}  # detached, in a group of its own
 else:
-    os.nice(5)
+    os.nice(10)
 with open(os.path.join(run, "output.txt"), "ab") as out:
     with open(os.path.join(run, "complaints.txt"), "wb") as err:
         child = subprocess.Popen(

@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from napari_cfr_icl.session.objects import Answer
 
 SYNCHRONOUS_VARIABLE = "NAPARI_CFR_ICL_SYNC"
-NICENESS = 10
-"""Of the worker and the arithmetic threads that it starts: the screen's thread comes first."""
+NICENESS = 3
+"""Of the worker and the arithmetic threads that it starts: the screen's thread comes first, but
+not so far that other programs take the network's time."""
 _log = logging.getLogger(__name__)
 
 
