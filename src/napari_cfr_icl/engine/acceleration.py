@@ -94,6 +94,7 @@ class Race:
         self._reference = model.forward_maps(*self._inputs)
         self.name, self.run = "float32", cast("Run", model.forward_maps)
         self._best = _seconds(self.run, self._inputs)
+        logger.debug("float32 takes %.0f ms", 1000 * self._best)
 
     def enter(self, way: str) -> None:
         """Try one way; one that this build of PyTorch lacks on this device is passed over."""
