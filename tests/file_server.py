@@ -26,6 +26,9 @@ class Served:
     cuts: list[int] = field(default_factory=list)
     # Length that is announced instead of the true one.
     announced: int | None = None
+    # Bytes of the file after which the line waits for permission.
+    pause_at: int | None = None
+    may_go_on: threading.Event = field(default_factory=threading.Event)
 
 
 @dataclass
@@ -78,7 +81,16 @@ class _Handler(BaseHTTPRequestHandler):
                 body = body[: served.cuts.pop(0)]
             # Whoever asked may have hung up.
             with suppress(ConnectionError):
-                self.wfile.write(body)
+                self._send(body, served)
+
+    def _send(self, body: bytes, served: Served) -> None:
+        if served.pause_at is None:
+            self.wfile.write(body)
+            return
+        sent = max(0, served.pause_at - (len(served.content) - len(body)))
+        self.wfile.write(body[:sent])
+        served.may_go_on.wait()
+        self.wfile.write(body[sent:])
 
     def _send_head(self, served: Served) -> bytes:
         whole = len(served.content)

@@ -10,6 +10,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QFileDialog
 
+from activities import bars, cancel
 from checkpoints import HRNET
 from napari_cfr_icl.gui.hand import LEFT
 from napari_cfr_icl.gui.speeds import FEWEST, Speeds
@@ -77,6 +78,36 @@ def test_a_download_that_fails_is_one_sentence_and_can_be_tried_again(hand, site
     press(hand, engine.fetch.start)
     hand.wait(lambda: Store().path_of(NAME) is not None)
     hand.wait(lambda: not engine.fetch.is_running)
+
+
+def test_a_download_is_among_naparis_activities_and_cancelled_there(hand, site):
+    file = site.files["/published.pth"]
+    file.content, file.pause_at = bytes(8 * 2**20), 4 * 2**20
+    engine, viewer, what = hand.dock.engine, hand.viewer, "Fetching Published"
+    choose(hand, NAME)
+    press(hand, engine.fetch.start)
+    hand.wait(lambda: what in bars(viewer) and bars(viewer)[what].qt_progress_bar.value() > 0)
+    assert bars(viewer)[what].qt_progress_bar.maximum() == 8
+    cancel(viewer, what)
+    # The line is silent, and the screen has understood all the same.
+    assert engine.fetch.text.text() == "Cancelling…"
+    hand.wait(lambda: not bars(viewer))
+    file.may_go_on.set()
+    hand.wait(lambda: not engine.fetch.is_running)
+    assert engine.fetch.text.text().startswith("Cancelled; what has come is kept")
+    assert not bars(viewer)
+    assert Store().path_of(NAME) is None
+
+
+def test_a_dock_closed_in_the_middle_of_a_download_takes_its_activity_along(hand, site):
+    file = site.files["/published.pth"]
+    file.content, file.pause_at = bytes(8 * 2**20), 4 * 2**20
+    choose(hand, NAME)
+    press(hand, hand.dock.engine.fetch.start)
+    hand.wait(lambda: "Fetching Published" in bars(hand.viewer))
+    hand.viewer.window.remove_dock_widget(hand.dock)
+    assert not bars(hand.viewer)
+    file.may_go_on.set()
 
 
 def test_a_model_that_only_people_can_fetch_is_told_how(hand):

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import threading
 
 import numpy as np
 import pytest
-from napari._qt.widgets.qt_progress_bar import QtLabeledProgressBar
 from napari.utils.notifications import notification_manager
 from napari.utils.progress import progress
 from qtpy.QtCore import Qt
 
+from activities import bars, cancel
 from disk_predictor import DiskPredictor
 from napari_cfr_icl.engine.windows import Window
 from napari_cfr_icl.gui import controller
@@ -354,14 +355,14 @@ def test_a_fill_is_among_naparis_activities_and_cancelled_there(work):
     hand = work(gate=gate)
     hand.dock.stack.last.setValue(7)
     hand.dock.stack.fill.click()
-    dialog = hand.viewer.window._qt_window._activity_dialog
-    hand.wait(lambda: dialog.findChildren(QtLabeledProgressBar))
-    (bar,) = dialog.findChildren(QtLabeledProgressBar)
-    assert "Filling planes" in bar.description_label.text()
-    gate.release(2)
-    hand.wait(lambda: bar.qt_progress_bar.value() == 2)
+    hand.wait(lambda: "Filling planes" in bars(hand.viewer))
+    (bar,) = bars(hand.viewer).values()
+    for done in (1, 2):
+        gate.release()
+        hand.wait(lambda planes=done: bar.qt_progress_bar.value() == planes)
     assert bar.qt_progress_bar.maximum() == 4
-    bar.cancel_button.click()
+    assert re.search(r"2/4 \[\d+:\d\d<\d+:\d\d", bar.eta_label.text())
+    cancel(hand.viewer, "Filling planes")
     assert hand.dock.hint.text() == "Filled 2 planes: cancelled."
     hand.wait(lambda: not progress._all_instances)
     gate.release(10)

@@ -9,11 +9,14 @@ import numpy as np
 import psutil
 import pytest
 import tifffile
+from napari.utils.progress import progress
 from qtpy.QtTest import QTest
 
+from activities import bars, cancel
 from chosen import choose_tiny_model
 from napari_cfr_icl.gui import training_process
 from napari_cfr_icl.gui.hand import LEFT
+from napari_cfr_icl.gui.training_dock import TRAINING
 from napari_cfr_icl.gui.training_process import mark_of
 from napari_cfr_icl.gui.training_trainer import last_run
 from napari_cfr_icl.gui.training_watch import GONE
@@ -136,7 +139,9 @@ def test_a_run_outlives_the_viewer_is_found_again_stopped_and_resumed(
     wait(lambda: dock.progress.stop.isEnabled() and say(dock).startswith("Step"))
     run = tmp_path / "runs" / "first"
     process = psutil.Process(mark_of(run).pid)
+    wait(lambda: TRAINING in bars(viewer))
     viewer.close()
+    assert not progress._all_instances
     assert process.is_running()
     assert last_run() == run
 
@@ -150,6 +155,14 @@ def test_a_run_outlives_the_viewer_is_found_again_stopped_and_resumed(
     step = max(dock.trainer.watch.curves.losses)
     assert say(dock) == f"Stopped after step {step}; it can go on."
     assert (run / "checkpoints" / f"step-{step:07d}.pt").is_file()
+
+    press(dock.progress.resume)
+    wait(lambda: max(dock.trainer.watch.curves.losses) > step and TRAINING in bars(again))
+    cancel(again, TRAINING)
+    wait(lambda: is_at_rest(dock))
+    step = max(dock.trainer.watch.curves.losses)
+    assert say(dock) == f"Stopped after step {step}; it can go on."
+    wait(lambda: not bars(again))
 
     press(dock.progress.resume)
     wait(lambda: max(dock.trainer.watch.curves.losses) > step)

@@ -12,12 +12,14 @@ import pytest
 from qtpy.QtCore import QPoint, QTimer
 from qtpy.QtTest import QTest
 
+from activities import bars, cancel
 from blobs import TINY_MODEL, blobs, write_blobs
 from chosen import choose_tiny_model
 from napari_cfr_icl.evaluation.options import DatasetChoice
 from napari_cfr_icl.evaluation.policies import Grid
 from napari_cfr_icl.evaluation.tune import TuneOptions, tune
 from napari_cfr_icl.gui.hand import LEFT
+from napari_cfr_icl.gui.tuning_dock import SEARCHING
 from napari_cfr_icl.gui.tuning_presets import load_presets, preset_file
 from napari_cfr_icl.session.preferences import load_preferences
 
@@ -123,6 +125,18 @@ def test_cancel_ends_the_process_at_once(dock, tmp_path):
     assert not process.is_running()
     assert dock.search.status.text() == "Cancelled."
     assert dock.search.start.isEnabled()
+
+
+def test_a_search_is_among_naparis_activities_and_cancelled_there(viewer, dock, tmp_path):
+    dock.search.source.use_folder.click()
+    dock.search.source.path.setText(str(write_blobs(tmp_path / "blobs", pictures=20)))
+    press(dock.search.start)
+    wait(lambda: SEARCHING in bars(viewer) and dock.searcher.pid)
+    process = psutil.Process(dock.searcher.pid)
+    cancel(viewer, SEARCHING)
+    assert not process.is_running()
+    assert dock.search.status.text() == "Cancelled."
+    wait(lambda: not bars(viewer))
 
 
 def test_closing_the_viewer_mid_search_ends_it(viewer, dock, tmp_path):

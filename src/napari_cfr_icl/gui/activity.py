@@ -16,7 +16,9 @@ class _Bar(cancelable_progress):
     """One of napari's bars, whose Cancel acts at once and not at the next round of a loop."""
 
     def cancel(self) -> None:
-        """Say that the user wants no more of it."""
+        """Say, once, that the user wants no more of it."""
+        if self.is_canceled:
+            return
         super().cancel()
         if self.cancel_callback is not None:
             self.cancel_callback()
@@ -41,6 +43,8 @@ class Activity(QObject):
         self._cancel = cancel
         self._state: tuple[str, int, int] | None = None
         self._bar: _Bar | None = None
+        self._shown: tuple[str, int] | None = None
+        self._moving = False
         self._look = QTimer(self)
         self._look.setInterval(PAUSE)
         self._look.timeout.connect(self._on_look)
@@ -57,23 +61,38 @@ class Activity(QObject):
 
     def close(self) -> None:
         """Take the bar away at once, whatever has become of the window."""
-        self._state, bar, self._bar = None, self._bar, None
+        self._state = None
+        self._take_away()
+
+    def _take_away(self) -> None:
+        bar, self._bar, self._shown = self._bar, None, None
         if bar is not None:
             # Napari's bars may be gone already, with the window.
             with suppress(RuntimeError):
                 bar.close()
 
     def _on_look(self) -> None:
+        # What napari lets happen while a bar moves may be another look.
+        if self._moving:
+            return
+        self._moving = True
+        try:
+            self._move()
+        finally:
+            self._moving = False
         if self._state is None:
             self._look.stop()
-            self.close()
+            self._take_away()
+
+    def _move(self) -> None:
+        if self._state is None:
             return
         what, done, total = self._state
-        if self._bar is None:
-            self._bar = _Bar(desc=what, total=total, cancel_callback=self._cancel)
-        elif self._bar.total != total:
+        if self._shown != (what, total):
+            self._take_away()
+            self._shown = what, total
+            # What was done before costs no time now: the estimate begins here.
+            self._bar = _Bar(desc=what, total=total, cancel_callback=self._cancel, initial=done)
             self._bar.total = total
-        if self._bar.desc.rstrip(": ") != what:
-            self._bar.set_description(what)
-        if done != self._bar.n:
+        elif self._bar is not None and done != self._bar.n:
             self._bar.update(done - self._bar.n)

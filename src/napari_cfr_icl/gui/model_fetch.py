@@ -145,6 +145,10 @@ class ModelFetch(QWidget):
         name = "" if self._status is None else self._status.title
         self.bar.setRange(0, BAR_STEPS if total else 0)
         self.bar.setValue(round(BAR_STEPS * done / total) if total else 0)
+        if self._cancelled.is_set():
+            self._activity.end()
+            self.text.setText("Cancelling…")
+            return
         self._activity.show(f"{stage} {name}", done // 2**20, (total or 0) // 2**20)
         size = f"{done / 1e6:.0f}" + (f" of {total / 1e6:.0f} MB" if total else " MB")
         left = time_left(self._seconds_left(done, total))
@@ -162,6 +166,7 @@ class ModelFetch(QWidget):
 
     def _on_cancel(self) -> None:
         self._cancelled.set()
+        self._on_look()
 
     def _on_done(self, path: object) -> None:
         self._show_running(False)

@@ -31,6 +31,8 @@ from napari_cfr_icl.gui.training_trainer import (
 )
 from napari_cfr_icl.gui.training_watch import RunView, holds_run
 
+TRAINING = "Training a model"
+
 WIDTH = 370
 """Least width in pixels: nothing is cut off."""
 
@@ -202,7 +204,7 @@ class TrainingDock(EndingDock):
         if self.trainer.watch is not None:
             self.progress.show_view(view, self.trainer.watch)
         if view.is_at_work:
-            self._activity.show("Training a model", view.step, view.steps)
+            self._activity.show(TRAINING, view.step, view.steps)
         else:
             self._activity.end()
 
