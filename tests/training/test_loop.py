@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -46,6 +47,10 @@ CLICKED = ValidationOptions(
     min_area=20,
     preset=str(GOLDEN.parent / "training" / "small_window.json"),
 )
+KILLS = int(os.environ.get("NAPARI_CFR_ICL_TRAINING_KILLS", "1"))
+"""How many times a run is killed before it may end."""
+
+OFTEN_KILLED = replace(TINY, schedule=replace(TINY.schedule, steps=4 * KILLS), validation=CLICKED)
 
 
 @pytest.fixture(scope="module")
@@ -153,10 +158,11 @@ def test_a_stopped_run_resumes_to_the_same_weights(cells, whole, tmp_path, monke
 
 def test_a_killed_run_resumes_to_the_same_weights(cells, tmp_path):
     """Killed with one thread and resumed where there are more: as if nothing had happened."""
-    out, undisturbed = tmp_path / "run", tmp_path / "undisturbed"
-    killed = _in_other_process(cells, out, "3")
-    assert killed.returncode == -signal.SIGKILL
-    assert [event["step"] for event in _events(out, "step")] == [1, 2, 3]
+    out, undisturbed, last = tmp_path / "run", tmp_path / "undisturbed", 4 * KILLS - 1
+    for moment in [*sorted(random.Random(0).sample(range(1, last), KILLS - 1)), last]:
+        killed = _in_other_process(cells, out, str(moment))
+        assert killed.returncode == -signal.SIGKILL
+        assert [event["step"] for event in _events(out, "step")] == list(range(1, moment + 1))
     assert _in_other_process(cells, undisturbed, "never").returncode == 0
     with threads(os.cpu_count()):
         _, weights = _run(cells, out, None)
@@ -282,7 +288,8 @@ def _other_process(cells, out, how):
         if event["event"] == "step" and str(event["step"]) == how:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    loop.main(replace(TINY, validation=CLICKED), [Path(cells)], Path(out), "cpu", kill)
+    begun = (Path(out) / "config.toml").exists()
+    loop.main(None if begun else OFTEN_KILLED, [Path(cells)], Path(out), "cpu", kill)
 
 
 if __name__ == "__main__":
