@@ -39,6 +39,9 @@ SIDE = 512
 WINDOW = (1500, 950)
 """Width and height in pixels. Without a graphics card the time of a drawing grows with them."""
 
+LONG = 600.0
+"""Seconds that a search or a training may take to begin on a busy machine."""
+
 HELD, SETTLED = 60, 150
 """Milliseconds that a button is down, and between a click and what comes next."""
 
@@ -184,7 +187,7 @@ def search(nuclei: Path, seconds: int = 30) -> Pulse:
     dock.search.source.use_folder.click()
     dock.search.source.path.setText(str(nuclei))
     dock.search.start.click()
-    hand.wait(lambda: dock.search.bar.value() > 0)
+    hand.wait(lambda: dock.search.bar.value() > 0, LONG)
     pulse.start()
     _EVENTS.qWait(1000 * seconds)
     pulse.stop()
@@ -204,8 +207,8 @@ def train(nuclei: Path, seconds: int = 30) -> Pulse:
     dock.data.source.path.setText(str(nuclei))
     dock.progress.folder.setText(str(nuclei.parent / "run"))
     dock.progress.start.click()
-    hand.wait(lambda: dock.trainer.watch is not None)
-    hand.wait(lambda: max(dock.trainer.watch.curves.rounds, default=0) >= 1)
+    hand.wait(lambda: dock.trainer.watch is not None, LONG)
+    hand.wait(lambda: max(dock.trainer.watch.curves.rounds, default=0) >= 1, LONG)
     pulse.start()
     _EVENTS.qWait(1000 * seconds)
     pulse.stop()
