@@ -34,6 +34,11 @@ def models_folder() -> Path:
     )
 
 
+def variable_names_models_folder() -> bool:
+    """Whether NAPARI_CFR_ICL_MODELS is set: then a choice has no effect until it is not."""
+    return _chosen(MODELS_VARIABLE) is not None
+
+
 def choose_models_folder(folder: Path | None) -> None:
     """Keep models in another folder from now on, or with None in the cache again.
 

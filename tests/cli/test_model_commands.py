@@ -119,6 +119,11 @@ def test_the_folder_of_models_is_said_and_chosen(run, own_models, tmp_path, monk
     mine = tmp_path / "mine"
     assert run("models", "folder", mine).stdout.strip() == str(mine)
     assert f"lie in {mine}" in run("models", "list").stdout
+    monkeypatch.setenv("NAPARI_CFR_ICL_MODELS", str(own_models))
+    result = run("models", "folder", mine)
+    assert result.stdout.strip() == str(own_models)
+    assert result.stderr == "NAPARI_CFR_ICL_MODELS is set and comes first:\n"
+    monkeypatch.delenv("NAPARI_CFR_ICL_MODELS")
     assert run("models", "folder", "--default").stdout == default
     result = run("models", "folder", mine, "--default")
     assert result.exit_code == 2

@@ -162,7 +162,27 @@ def test_a_damaged_image_is_said_and_left_out(walk, folder):
     ]
     go(hand, hand.dock.folder.previous)
     assert where(hand) == "1 of 4: a1.tif"
-    # Once is enough, however often one passes it.
+    # Once is enough, however often one passes it; which it is stays to be seen.
+    assert len(notification_manager.records) == 1
+    assert hand.dock.folder.left_out.text() == "Left out: a2.tif"
+    assert not hand.dock.folder.left_out.isHidden()
+    assert "damaged" in hand.dock.folder.left_out.toolTip()
+
+
+def test_a_file_that_was_mended_is_taken_in_again(walk, folder):
+    (folder / "a2.tif").write_bytes(b"no image at all")
+    hand = walk()
+    go(hand, hand.dock.folder.next)
+    assert not hand.dock.folder.left_out.isHidden()
+    tifffile.imwrite(folder / "a2.tif", pixels(2))
+    go(hand, hand.dock.folder.previous)
+    assert where(hand) == "2 of 4: a2.tif"
+    assert hand.dock.folder.left_out.isHidden()
+    (folder / "a2.tif").write_bytes(b"no image at all")
+    notification_manager.records.clear()
+    go(hand, hand.dock.folder.previous)
+    go(hand, hand.dock.folder.next)
+    assert where(hand) == "3 of 4: a3.png"
     assert len(notification_manager.records) == 1
 
 

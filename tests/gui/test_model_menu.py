@@ -126,13 +126,30 @@ def test_the_menu_begins_with_what_is_here(hand):
     assert menu.itemData(menu.findText("Published", Qt.MatchFlag.MatchStartsWith)) == NAME
 
 
+def fact_of(engine, name):
+    index = engine.model.findData(name)
+    return engine.model.itemData(index, Qt.ItemDataRole.ToolTipRole)
+
+
+def test_every_model_in_the_menu_tells_what_it_is_before_it_is_chosen(hand):
+    engine = hand.dock.engine
+    assert fact_of(engine, NAME) == "Licence: MIT."
+    assert fact_of(engine, "ritm-hrnet32-cocolvis") == (
+        "Trained on COCO + LVIS. Licence: MIT. 119 MB."
+    )
+    assert fact_of(engine, engine.preferences.model) == engine.about.text()
+
+
 def test_the_dock_learns_how_quick_the_model_is_and_remembers(hand, viewer, open_dock):
     engine = hand.dock.engine
     assert "ms a pass" not in engine.about.text()
     for number in range(FEWEST):
         hand.click(20 + 15 * number, 60)
         hand.wait_for_answer()
-    assert re.search(r"About \d+ ms a pass on this machine\.", engine.about.text())
+    speed = re.compile(r"About \d+ ms a pass on this machine\.")
+    assert speed.search(engine.about.text())
+    assert speed.search(fact_of(engine, engine.preferences.model))
+    assert not speed.search(fact_of(engine, NAME))
     assert "ms a pass" in open_dock(viewer).dock.engine.about.text()
 
 
@@ -154,7 +171,7 @@ def test_a_damaged_file_of_speeds_is_an_empty_one(tmp_path):
         assert Speeds(file).of("b", "cpu") is None
 
 
-def test_models_can_be_kept_in_another_folder(hand, tmp_path, monkeypatch):
+def test_models_can_be_kept_in_another_folder(hand, tmp_path, monkeypatch, said):
     monkeypatch.delenv("NAPARI_CFR_ICL_MODELS")
     monkeypatch.setattr(
         QFileDialog, "getExistingDirectory", lambda *args: str(tmp_path / "elsewhere")
@@ -163,4 +180,10 @@ def test_models_can_be_kept_in_another_folder(hand, tmp_path, monkeypatch):
     engine.model.setCurrentText("Keep models in…")
     engine.model.activated.emit(engine.model.currentIndex())
     assert Store().folder == tmp_path / "elsewhere"
+    assert not said()
+
+    monkeypatch.setenv("NAPARI_CFR_ICL_MODELS", str(tmp_path / "shared"))
+    engine.model.setCurrentText("Keep models in…")
+    engine.model.activated.emit(engine.model.currentIndex())
+    assert said() == [f"NAPARI_CFR_ICL_MODELS is set and comes first: {tmp_path / 'shared'}"]
     assert engine.preferences.model == engine.model.currentData() == used

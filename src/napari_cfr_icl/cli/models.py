@@ -55,6 +55,8 @@ def folder(
             _places.choose_models_folder(place)
         except OSError as error:
             raise OutputError(f"The choice cannot be kept: {error}.") from error
+        if _places.variable_names_models_folder():
+            typer.echo(f"{_places.MODELS_VARIABLE} is set and comes first:", err=True)
     typer.echo(_places.models_folder())
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QCheckBox, QGridLayout, QProgressBar, QWidget
 from superqt.utils import signals_blocked
@@ -34,6 +36,7 @@ class FolderPanel(QWidget):
         self.unfinished = KeyButton("Next unfinished", "Skip what is finished.")
         self.finished = QCheckBox("This image is finished")
         self.where = NameLabel()
+        self.left_out = NameLabel()
         self.progress = QProgressBar()
         self.progress.setFormat("%v of %m finished")
         self._lay_out()
@@ -56,10 +59,12 @@ class FolderPanel(QWidget):
         grid.addWidget(self.next, 3, 1)
         grid.addWidget(self.unfinished, 4, 0, 1, 2)
         grid.addWidget(self.finished, 5, 0, 1, 2)
+        grid.addWidget(self.left_out, 6, 0, 1, 2)
 
     def show_nothing(self) -> None:
         """No folder is open."""
         self._show_parts(False)
+        self.show_left_out({})
 
     def show_place(self, name: str, number: int, count: int) -> None:
         """Show which image it is, counted from 1, of how many."""
@@ -72,6 +77,12 @@ class FolderPanel(QWidget):
         self.progress.setValue(finished)
         with signals_blocked(self.finished):
             self.finished.setChecked(this_one)
+
+    def show_left_out(self, reasons: Mapping[str, str]) -> None:
+        """Show which files of the folder are left out, and why: sentences by file name."""
+        self.left_out.setText(f"Left out: {', '.join(reasons)}")
+        self.left_out.setToolTip("\n".join(reasons.values()))
+        self.left_out.setVisible(bool(reasons))
 
     def show_way(self, *, back: bool, on: bool, unfinished: bool) -> None:
         """Enable the ways that there are."""

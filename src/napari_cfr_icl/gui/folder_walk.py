@@ -64,7 +64,7 @@ class FolderWalk:
         self._going = False
         self._files = FileWork(show_error, screen.dock)
         self._ahead = _ReadAhead()
-        self._told: set[Path] = set()
+        self._left_out: dict[str, str] = {}
         panel = self._dock.folder
         panel.open_requested.connect(self._on_open)
         panel.labels_requested.connect(self._on_labels)
@@ -113,7 +113,7 @@ class FolderWalk:
 
         def opened(folder: ImageFolder) -> None:
             self._folder = folder
-            self._told.clear()
+            self._note_left_out({})
             self._show(folder.first_index, 1)
 
         def look() -> None:
@@ -212,6 +212,7 @@ class FolderWalk:
         def read(found: Read) -> None:
             self._end_going()
             self._replace(path, *found)
+            self._note_left_out({n: why for n, why in self._left_out.items() if n != path.name})
             self._index = index
             folder.last = path.name
             self._show_place()
@@ -219,15 +220,23 @@ class FolderWalk:
             self._read_ahead(folder, index)
 
         def failed(error: Exception) -> None:
+            if not isinstance(error, ImageError):
+                self._on_failed(error)
+                return
             self._end_going()
-            if path not in self._told:
+            # Once is enough, however often one passes it.
+            if self._left_out.get(path.name) != str(error):
                 show_error(error)
-            self._told.add(path)
+            self._note_left_out({**self._left_out, path.name: str(error)})
             beyond = folder.next_index(index, step)
-            if isinstance(error, ImageError) and beyond is not None:
+            if beyond is not None:
                 self._show(beyond, step)
 
         self._files.do(partial(self._ahead.take, path, folder.labels_path(path)), read, failed)
+
+    def _note_left_out(self, reasons: dict[str, str]) -> None:
+        self._left_out = reasons
+        self._dock.folder.show_left_out(reasons)
 
     def _end_going(self) -> None:
         self._going = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from napari.utils.notifications import show_info
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
     QCheckBox,
@@ -22,7 +23,12 @@ from qtpy.QtWidgets import (
 from superqt.utils import signals_blocked
 
 from napari_cfr_icl._errors import OutputError
-from napari_cfr_icl._places import choose_models_folder, models_folder
+from napari_cfr_icl._places import (
+    MODELS_VARIABLE,
+    choose_models_folder,
+    models_folder,
+    variable_names_models_folder,
+)
 from napari_cfr_icl.engine.settings import PRESETS
 from napari_cfr_icl.gui.dock_keys import DockKeys
 from napari_cfr_icl.gui.key_button import KeyButton
@@ -295,20 +301,26 @@ class EnginePanel(QWidget):
     def _describe(self) -> None:
         status = self._models.get(self._preferences.model)
         self.fetch.offer(None if status is None or status.path is not None else status)
-        if status is None:
-            # A path may be longer than the dock is wide.
-            self.about.setText(f"A model from a file.{self._speed()}")
-            self.about.setToolTip(self._preferences.model)
-            return
-        trained_on = f"Trained on {status.trained_on}. " if status.trained_on else ""
-        size = f" {status.size / 1e6:.0f} MB." if status.size else ""
-        licence = f"Licence: {status.licence or 'unknown'}."
-        self.about.setText(f"{trained_on}{licence}{size}{self._speed()}")
-        self.about.setToolTip(f"{status.notes}\n{status.source}".strip())
+        self.about.setText(self._facts(self._preferences.model))
+        # A path may be longer than the dock is wide.
+        more = self._preferences.model if status is None else f"{status.notes}\n{status.source}"
+        self.about.setToolTip(more.strip())
+        for index in range(self.model.count()):
+            name = self.model.itemData(index)
+            if name not in (None, ELSEWHERE):
+                self.model.setItemData(index, self._facts(name), Qt.ItemDataRole.ToolTipRole)
 
-    def _speed(self) -> str:
-        known = self._speeds.of(self._preferences.model, self._preferences.device)
-        return "" if known is None else f" About {known:.0f} ms a pass on this machine."
+    def _facts(self, name: str) -> str:
+        """What helps to choose a model: what it learned from, its terms, its size, its speed."""
+        status, facts = self._models.get(name), ["A model from a file."]
+        if status is not None:
+            facts = [f"Trained on {status.trained_on}."] if status.trained_on else []
+            facts.append(f"Licence: {status.licence or 'unknown'}.")
+            facts.extend([f"{status.size / 1e6:.0f} MB."] if status.size else [])
+        speed = self._speeds.of(name, self._preferences.device)
+        if speed is not None:
+            facts.append(f"About {speed:.0f} ms a pass on this machine.")
+        return " ".join(facts)
 
     def _on_fetched(self, name: str) -> None:
         self._preferences = replace(self._preferences, model=name)
@@ -324,6 +336,9 @@ class EnginePanel(QWidget):
                 choose_models_folder(Path(chosen))
             except OSError as error:
                 show_error(OutputError(f"The choice cannot be kept: {error}."))
+            else:
+                if variable_names_models_folder():
+                    show_info(f"{MODELS_VARIABLE} is set and comes first: {models_folder()}")
         self._show()
 
     def _on_model_activated(self) -> None:
