@@ -1,8 +1,9 @@
-"""Where the package keeps things on this machine."""
+"""Where the package keeps things on this machine, and how it keeps small ones."""
 
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from platformdirs import user_cache_path, user_config_path, user_data_path
@@ -53,10 +54,27 @@ def choose_models_folder(folder: Path | None) -> None:
     if folder is None:
         file.unlink(missing_ok=True)
         return
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_suffix(f".{os.getpid()}.partial")
-    partial.write_text(f"{folder.expanduser().absolute()}\n", encoding="utf-8")
-    partial.replace(file)
+    keep_text(file, f"{folder.expanduser().absolute()}\n")
+
+
+def keep_text(file: Path, text: str) -> None:
+    """Replace a small file in one go, so that it is never half written; its folder is made.
+
+    Raises
+    ------
+    OSError
+        When it cannot be written; what was there is still there then.
+    """
+    # With the number of the process: two programs may keep the same file at once.
+    partial = file.with_name(f"{file.name}.{os.getpid()}.partial")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(file)
+    except OSError:
+        with suppress(OSError):
+            partial.unlink()
+        raise
 
 
 def _chosen(variable: str) -> Path | None:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from collections import deque
-from contextlib import suppress
 from pathlib import Path
 from statistics import median
 
+from napari_cfr_icl._places import keep_text
 from napari_cfr_icl.session.preferences import preferences_file
 
 FEWEST = 5
@@ -56,15 +55,10 @@ class Speeds:
         return True
 
     def _save(self) -> None:
-        partial = self._file.with_suffix(f".{os.getpid()}.partial")
         try:
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            partial.write_text(json.dumps(self._known, indent=1) + "\n", encoding="utf-8")
-            partial.replace(self._file)
+            keep_text(self._file, json.dumps(self._known, indent=1) + "\n")
         except OSError as error:
             _log.warning("The speeds could not be saved to %s: %s", self._file, error)
-            with suppress(OSError):
-                partial.unlink()
 
 
 def _key(model: str, device: str) -> str:

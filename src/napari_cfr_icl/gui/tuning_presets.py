@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from napari_cfr_icl._errors import CfrIclError, OutputError, SettingsError
+from napari_cfr_icl._places import keep_text
 from napari_cfr_icl.engine.settings import PRESETS, Refinement, Settings
 from napari_cfr_icl.session.preferences import preferences_file
 
@@ -96,11 +96,8 @@ def write_settings(path: Path, base: str, refinement: Refinement) -> None:
         When the file cannot be written.
     """
     content = {"base": base, "refinement": asdict(refinement)}
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-        partial.replace(path)
+        keep_text(path, json.dumps(content, indent=2) + "\n")
     except OSError as error:
         raise OutputError(f"The preset cannot be saved to {path}: {error.strerror}.") from error
 

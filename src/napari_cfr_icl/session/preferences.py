@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from napari_cfr_icl._places import config_folder
+from napari_cfr_icl._places import config_folder, keep_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,14 +66,9 @@ def load_preferences(file: Path | None = None) -> Preferences:
 
 
 def save_preferences(preferences: Preferences, file: Path | None = None) -> None:
-    """Keep the choices; the file is replaced in one go, so it is never half written."""
+    """Keep the choices; where that fails, the log says so."""
     file = file or preferences_file()
-    partial = file.with_suffix(f".{os.getpid()}.partial")
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(json.dumps(asdict(preferences), indent=2) + "\n", encoding="utf-8")
-        partial.replace(file)
+        keep_text(file, json.dumps(asdict(preferences), indent=2) + "\n")
     except OSError as error:
         _log.warning("The choices could not be saved to %s: %s", file, error)
-        with suppress(OSError):
-            partial.unlink()
