@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_cfr_icl._errors import ImageError, SettingsError
 from napari_cfr_icl.engine.source import Plane
+from napari_cfr_icl.evaluation.readers.planes import by
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,7 +60,7 @@ class Opened:
             distinct = len(set(letters)) == len(letters)
             if len(letters) != len(self.shape) or not distinct or not {"Y", "X"} <= set(letters):
                 raise SettingsError(
-                    f"{axes!r} cannot be the axes of {self.path}, which are {_by(self.shape)}: "
+                    f"{axes!r} cannot be the axes of {self.path}, which are {by(self.shape)}: "
                     "give each a letter, among them Y and X, and C for channels."
                 )
         elif self.axes and not _NAMELESS & set(self.axes):
@@ -68,12 +69,12 @@ class Opened:
             letters = _guessed(self.shape)
         if not letters and len(self.shape) > 1:
             raise ImageError(
-                f"{self.path} has {len(self.shape)} axes, {_by(self.shape)}: say with --axes which "
+                f"{self.path} has {len(self.shape)} axes, {by(self.shape)}: say with --axes which "
                 "they are, a letter for each, among them Y and X."
             )
         if not {"Y", "X"} <= set(letters):
             raise ImageError(
-                f"{self.path} holds no picture of rows and columns, but {_by(self.shape)} numbers."
+                f"{self.path} holds no picture of rows and columns, but {by(self.shape)} numbers."
             )
         return Opened(self.path, self.levels, letters)
 
@@ -111,7 +112,7 @@ class Opened:
         if len(chosen or ()) != len(stacked):
             raise ImageError(
                 f"{self.path} needs {len(stacked)} numbers to choose a plane, not "
-                f"{len(chosen or ())}: its axes {self.axes} are {_by(self.shape)}."
+                f"{len(chosen or ())}: its axes {self.axes} are {by(self.shape)}."
             )
         for axis, number in zip(stacked, chosen or (), strict=True):
             if number >= self.shape[axis]:
@@ -127,7 +128,7 @@ class Opened:
         stacked = self.plane_axes
         ranges = ",".join(f"0..{self.shape[axis] - 1}" for axis in stacked)
         sentence = (
-            f"{self.path} is a stack: its axes {self.axes} are {_by(self.shape)}. "
+            f"{self.path} is a stack: its axes {self.axes} are {by(self.shape)}. "
             f"Choose a plane with --plane {ranges}"
         )
         if self.channel_axis is None and len(stacked) == 1:
@@ -145,7 +146,3 @@ def _guessed(shape: tuple[int, ...]) -> str:
     if not 0 <= stacked <= len(_LEADING):
         return ""
     return _LEADING[len(_LEADING) - stacked :] + "YX"
-
-
-def _by(shape: tuple[int, ...]) -> str:
-    return " x ".join(str(length) for length in shape)

@@ -9,7 +9,6 @@ alone, never from the clock, so a run repeats itself.
 from __future__ import annotations
 
 import threading
-from collections import deque
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -56,7 +55,7 @@ class SideBySide(Generic[Result]):
         self._changed = threading.Condition()
         self._waiting: list[_Pass] = []
         self._busy = 0
-        self._done: deque[tuple[int, Result]] = deque()
+        self._done: list[tuple[int, Result]] = []
         self._failed: list[BaseException] = []
         self._here = threading.local()
 
@@ -103,7 +102,7 @@ class SideBySide(Generic[Result]):
     def _threads(self) -> Iterator[None]:
         names = [f"cfr-icl-object-{number}" for number in range(self._width)]
         threads = [threading.Thread(target=self._work, name=name) for name in names]
-        # Filled in this order before anyone runs, so that the first round is always the same.
+        # Before anyone runs: a round begins only when all of them wait.
         self._busy = len(threads)
         for thread in threads:
             thread.start()
@@ -141,9 +140,8 @@ class SideBySide(Generic[Result]):
 
     def _finished(self) -> list[Result]:
         with self._changed:
-            ordered = sorted(self._done, key=lambda item: item[0])
-            self._done.clear()
-        return [result for _, result in ordered]
+            done, self._done = self._done, []
+        return [result for _, result in sorted(done, key=lambda item: item[0])]
 
     def _drop_all(self) -> None:
         """Let every thread that still waits go on, with an error."""

@@ -92,7 +92,7 @@ def image_plane(path: Path, shape: tuple[int, ...], index: tuple[int, ...]) -> N
             plane = np.asarray(pixels[tuple(wanted)])
             kept = [i for i, part in enumerate(wanted) if isinstance(part, slice)]
             return np.moveaxis(plane, kept.index(axis), -1)
-    raise MaskError(f"{path} has {_by(found)} pixels, its labels {_by(shape)}.")
+    raise MaskError(f"{path} has {by(found)} pixels, its labels {by(shape)}.")
 
 
 def _kept_axes(shape: tuple[int, ...]) -> list[int]:
@@ -118,7 +118,8 @@ def _full_index(shape: tuple[int, ...], index: tuple[int, ...]) -> tuple[int | s
     return tuple(full)
 
 
-def _by(shape: tuple[int, ...]) -> str:
+def by(shape: tuple[int, ...]) -> str:
+    """A shape as people write it: "3 x 512 x 512"."""
     return " x ".join(str(length) for length in shape)
 
 
