@@ -26,14 +26,14 @@ from qtpy.QtTest import QTest
 
 from napari_cfr_icl import samples
 from napari_cfr_icl.gui.canvas import canvas_position, canvas_widget
-from napari_cfr_icl.gui.hand import Hand
+from napari_cfr_icl.gui.hand import PLUGIN, Hand
 from napari_cfr_icl.gui.pulse import Pulse, percentile
 from napari_cfr_icl.training import recipes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-PLUGIN, WIDGET = "napari-cfr-icl", "Segment with clicks"
+WIDGET = "Segment with clicks"
 BAR = 50
 SIDE = 512
 WINDOW = (1500, 950)
@@ -182,7 +182,7 @@ def read_ahead(side: int = 4000, seconds: int = 5) -> Pulse:
 def search(nuclei: Path, seconds: int = 30) -> Pulse:
     """A search is under way in the tuning dock."""
     hand, pulse = opened(photo(SIDE)), Pulse()
-    dock = open_dock(hand, "Tune refinement")
+    dock = hand.open_beside("Tune refinement")
     dock.tabs.setCurrentIndex(1)
     dock.search.source.use_folder.click()
     dock.search.source.path.setText(str(nuclei))
@@ -198,7 +198,7 @@ def search(nuclei: Path, seconds: int = 30) -> Pulse:
 def train(nuclei: Path, seconds: int = 30) -> Pulse:
     """A training makes its steps, and its curves are drawn."""
     hand, pulse = opened(photo(SIDE)), Pulse()
-    dock = open_dock(hand, "Train a model")
+    dock = hand.open_beside("Train a model")
     shorter = ["data.side=96", "schedule.batch=2", "schedule.steps=1000", "validation.every=20"]
     few = ["validation.objects=2", "validation.max_clicks=3", "validation.gate_objects=5"]
     options = recipes.with_assignments(dock.settings.options(), [*shorter, *few])
@@ -228,13 +228,6 @@ def tiles(folder: Path) -> Path:
             tile = values[top : top + rows, left : left + cols]
             tifffile.imwrite(folder / part / f"field-{number}.tif", tile)
     return folder
-
-
-def open_dock(hand: Hand, name: str) -> Any:
-    """Open another dock of ours in front of the first."""
-    _, dock = hand.viewer.window.add_plugin_dock_widget(PLUGIN, name, tabify=True)
-    dock.parentWidget().raise_()
-    return dock
 
 
 def photo(side: int) -> np.ndarray:

@@ -19,10 +19,10 @@ from qtpy.QtCore import Qt
 
 from napari_cfr_icl import samples
 from napari_cfr_icl.gui.canvas import canvas_widget, look_at
-from napari_cfr_icl.gui.hand import Hand
+from napari_cfr_icl.gui.hand import PLUGIN, Hand
 from napari_cfr_icl.gui.pulse import percentile
 
-PLUGIN, WIDGET = "napari-cfr-icl", "Segment with clicks"
+WIDGET = "Segment with clicks"
 SIDE = 512
 HUGE = 20_000
 

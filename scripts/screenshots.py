@@ -10,7 +10,7 @@ import os
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import napari
 import numpy as np
@@ -20,14 +20,15 @@ from qtpy.QtWidgets import QScrollArea
 
 from napari_cfr_icl import samples
 from napari_cfr_icl.gui.canvas import look_at
-from napari_cfr_icl.gui.demo import PLUGIN, open_sample, segment
+from napari_cfr_icl.gui.demo import open_sample, segment
+from napari_cfr_icl.gui.hand import PLUGIN
 from napari_cfr_icl.gui.section import Section
 from napari_cfr_icl.gui.tuning_look_panel import STEPS_SHOWN
 from napari_cfr_icl.session.journal import journals_folder
 from napari_cfr_icl.training import recipes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from napari_cfr_icl.gui.hand import Hand
 
@@ -86,7 +87,7 @@ def click(hand: Hand, row: float, col: float, positive: bool = True) -> None:
 
 def tuning_look(hand: Hand) -> None:
     """The inner loop of a click, and a threshold that was dragged."""
-    dock = add_dock(hand, "Tune refinement")
+    dock = hand.open_beside("Tune refinement")
     click(hand, 300, 250)
     hand.wait(lambda: dock.looker.look is not None and dock.looker.look.steps == STEPS_SHOWN)
     dock.look.steps.setValue(6)
@@ -99,7 +100,7 @@ def tuning_search(hand: Hand) -> None:
     """A search on some nuclei, when it is over."""
     truth = samples.load("nuclei").labels
     hand.viewer.add_labels(truth, name="finished", opacity=0.4)
-    dock = add_dock(hand, "Tune refinement")
+    dock = hand.open_beside("Tune refinement")
     dock.tabs.setCurrentIndex(1)
     dock.search.source.labels.setCurrentText("finished")
     dock.search.objects.setValue(6)
@@ -120,7 +121,7 @@ def training(hand: Hand) -> None:
             tile = values[top : top + rows, left : left + cols]
             tifffile.imwrite(place / "nuclei" / part / f"field-{number}.tif", tile)
     (place / "nuclei" / "labels" / "field-8.tif").unlink()
-    dock = add_dock(hand, "Train a model")
+    dock = hand.open_beside("Train a model")
     dock.data.source.use_folder.click()
     dock.data.source.path.setText(str(place / "nuclei"))
     dock.data.check.click()
@@ -157,7 +158,7 @@ def unfinished(hand: Hand) -> None:
     left.write_text(content, encoding="utf-8")
     hand.viewer.layers.clear()
     hand.viewer.open_sample(PLUGIN, "fluorescence")
-    dock = add_dock(hand, "Segment with clicks")
+    dock = hand.open_beside("Segment with clicks")
     hand.wait(lambda: not dock.offer.isHidden())
     hand.wait(lambda: dock.controller.is_prepared)
 
@@ -191,13 +192,6 @@ def image_folder(hand: Hand) -> None:
     scroll.ensureWidgetVisible(panel)
 
 
-def add_dock(hand: Hand, name: str) -> Any:
-    """Open another dock of ours in front of the first."""
-    _, dock = hand.viewer.window.add_plugin_dock_widget(PLUGIN, name, tabify=True)
-    dock.parentWidget().raise_()
-    return dock
-
-
 PICTURES = {
     "dock-photo": ("photo", photo),
     "dock-fluorescence": ("fluorescence", fluorescence),
@@ -215,17 +209,20 @@ def main(folder: Path, names: Sequence[str] = ()) -> None:
     """Make all pictures in `folder`, or those that are named."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in names or PICTURES:
-        key, act = PICTURES[name]
-        viewer = napari.Viewer()
-        hand = open_sample(viewer, key)
-        act(hand)
-        viewer.screenshot(str(folder / f"{name}.png"), canvas_only=False, flash=False)
-        viewer.close()
+        # Whatever the person at this machine has chosen, the pictures show the defaults; and none
+        # shows the offer of the work that the one before it left unfinished.
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as own:
+            os.environ["NAPARI_CFR_ICL_CONFIG"] = os.environ["NAPARI_CFR_ICL_DATA"] = own
+            take(folder / f"{name}.png", *PICTURES[name])
+
+
+def take(file: Path, key: str, act: Callable[[Hand], None]) -> None:
+    """Open a sample with the dock, act on it, and keep what is on the screen."""
+    viewer = napari.Viewer()
+    act(open_sample(viewer, key))
+    viewer.screenshot(str(file), canvas_only=False, flash=False)
+    viewer.close()
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as choices:
-        # Whatever the person at this machine has chosen, the pictures show the defaults.
-        os.environ["NAPARI_CFR_ICL_CONFIG"] = choices
-        os.environ["NAPARI_CFR_ICL_DATA"] = choices
-        main(Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER, sys.argv[2:])
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER, sys.argv[2:])

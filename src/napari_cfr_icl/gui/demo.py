@@ -26,9 +26,9 @@ from napari_cfr_icl._errors import CfrIclError, OutputError
 from napari_cfr_icl.evaluation.metrics import iou
 from napari_cfr_icl.evaluation.robot import RobotUser
 from napari_cfr_icl.gui.canvas import canvas_widget, look_at
-from napari_cfr_icl.gui.hand import Hand
+from napari_cfr_icl.gui.hand import PLUGIN, Hand
 
-PLUGIN, WIDGET = "napari-cfr-icl", "Segment with clicks"
+WIDGET = "Segment with clicks"
 WINDOW = (1500, 950)
 GOOD_ENOUGH = 0.9
 MOST_CLICKS = 6

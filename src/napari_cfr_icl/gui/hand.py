@@ -21,6 +21,8 @@ from napari_cfr_icl.gui.segment_dock import SegmentDock
 # PyQt's type stubs take these functions for methods.
 _EVENTS: Any = QTest
 
+PLUGIN = "napari-cfr-icl"
+
 PATIENCE = 120.0
 """Seconds to wait for anything; loading torch on a busy machine takes most of a minute."""
 
@@ -109,6 +111,12 @@ class Hand:
         event = QMouseEvent(QEvent.Type.MouseMove, where, where, NO_BUTTON, NO_BUTTON, PLAIN)
         QApplication.sendEvent(canvas, event)
         return False
+
+    def open_beside(self, name: str) -> Any:
+        """Open another dock of ours in front of this one, by its name in napari's menu."""
+        _, dock = self.viewer.window.add_plugin_dock_widget(PLUGIN, name, tabify=True)
+        dock.parentWidget().raise_()
+        return dock
 
     def wait(self, until: Callable[[], bool], patience: float = PATIENCE) -> None:
         """Let the event loop run until something is true.
