@@ -12,9 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from qtpy.QtCore import Qt
+from qtpy.QtGui import QOpenGLContext
 
 from disk_predictor import DiskPredictor
 from napari_cfr_icl.gui import controller
+from napari_cfr_icl.gui.canvas import canvas_widget
 from napari_cfr_icl.session.journal import journals_folder
 
 SHAPE = (90, 120)
@@ -155,3 +157,15 @@ def test_a_program_that_ends_with_an_open_dock_ends_cleanly_and_keeps_the_work()
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
     assert len(list(journals_folder().glob("*.jsonl"))) == 1
+
+
+def test_what_a_removed_layer_held_is_freed_in_the_canvas_context(viewer, open_dock, disks):
+    """Mesa's software renderer ends the process otherwise, at one of the next drawings."""
+    layer = viewer.add_image(np.zeros(SHAPE, np.uint8))
+    open_dock(viewer).wait_for_answer()
+    canvas = canvas_widget(viewer)
+    canvas.doneCurrent()
+    current = []
+    viewer.layers.events.removed.connect(lambda: current.append(QOpenGLContext.currentContext()))
+    viewer.layers.remove(layer)
+    assert current[0] == canvas.context()

@@ -15,6 +15,7 @@ from qtpy.QtCore import Qt
 
 from disk_predictor import DiskPredictor
 from napari_cfr_icl.gui import controller
+from napari_cfr_icl.gui.canvas import look_at
 
 CASES = int(os.environ.get("NAPARI_CFR_ICL_MATRIX", "6"))
 SIDE = 50
@@ -102,7 +103,9 @@ def check(viewer, hand, case):
     world = image.data_to_world(place)
     for axis in order[:-2]:
         viewer.dims.set_point(axis, world[axis])
-    viewer.reset_view()
+    # With the whole image in view, its smallest pixels may be finer than the steps of the mouse.
+    narrowest = np.abs(transform["scale"])[[rows, cols]].min()
+    look_at(viewer, world, side=150 * narrowest)
     hand.click(place[rows], place[cols])
     hand.wait_for_answer()
     (click,) = hand.session.state.clicks

@@ -1,11 +1,13 @@
-"""Places of the world on the canvas, for driving the viewer with real mouse events.
+"""The canvas behind the viewer: places of the world on it, and its OpenGL context.
 
 The only file that reaches into napari's private parts: it has no public way to the canvas.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
+from typing import Any
 
 import napari
 from qtpy.QtCore import QPoint
@@ -35,3 +37,25 @@ def canvas_position(viewer: napari.Viewer, world: Sequence[float]) -> QPoint:
     row, col = (float(world[axis]) for axis in viewer.dims.displayed)
     x, y, _, w = (view.transform * view.scene.transform).map([col, row, 0, 1])
     return QPoint(round(x / w), round(y / w))
+
+
+class RemovalGuard:
+    """Lets napari free what a removed layer held on the graphics card where it was made.
+
+    Napari 0.9 frees it in whichever OpenGL context is current, which may be Qt's own. Software
+    rendering (virtual displays, remote desktops) then ends the process at the next drawing.
+    """
+
+    def __init__(self, viewer: napari.Viewer) -> None:
+        self._viewer = viewer
+        viewer.layers.events.removing.connect(self._on_layer_removing)
+
+    def close(self) -> None:
+        """Leave the viewer as it was."""
+        self._viewer.layers.events.removing.disconnect(self._on_layer_removing)
+
+    def _on_layer_removing(self, _event: Any) -> None:
+        # A window that is being closed has no canvas any more.
+        with contextlib.suppress(AttributeError, RuntimeError):
+            canvas: Any = canvas_widget(self._viewer)
+            canvas.makeCurrent()

@@ -15,6 +15,7 @@ from napari_cfr_icl._errors import OutputError
 from napari_cfr_icl.engine.clicks import Clicks
 from napari_cfr_icl.engine.windows import Patch, Window
 from napari_cfr_icl.gui.bindings import ClickMouse, Keys
+from napari_cfr_icl.gui.canvas import RemovalGuard
 from napari_cfr_icl.gui.channels import ChannelWatch, channels_of
 from napari_cfr_icl.gui.click_layer import TAG, ClickLayer, make_click_layer, transform_of
 from napari_cfr_icl.gui.images import scene_of
@@ -81,6 +82,7 @@ class Workspace:
         self._targets: dict[str, LabelTarget] = {}
         self._picture = ChannelWatch(viewer.layers)
         self._picture.changed.connect(self._on_image_changed)
+        self._removals = RemovalGuard(viewer)
         viewer.layers.selection.events.active.connect(self._on_tool_changed)
 
     @property
@@ -237,6 +239,7 @@ class Workspace:
         for target in self._targets.values():
             target.close()
         self._targets.clear()
+        self._removals.close()
 
     def _target_of(self, layer: Labels, highest: int | None = None) -> LabelTarget:
         """What is known of a labels layer; one for each, so that no id is given twice."""
