@@ -10,16 +10,19 @@ import psutil
 import pytest
 import tifffile
 from napari.utils.progress import progress
+from qtpy.QtGui import QColor
 from qtpy.QtTest import QTest
 
 from activities import bars, cancel
 from chosen import choose_tiny_model
 from napari_cfr_icl.gui import training_process
 from napari_cfr_icl.gui.hand import LEFT
+from napari_cfr_icl.gui.themed_canvas import BLUE, ORANGE, Colours
 from napari_cfr_icl.gui.training_dock import TRAINING
+from napari_cfr_icl.gui.training_plot import TrainingPlot, curves_figure
 from napari_cfr_icl.gui.training_process import mark_of
 from napari_cfr_icl.gui.training_trainer import last_run
-from napari_cfr_icl.gui.training_watch import GONE
+from napari_cfr_icl.gui.training_watch import GONE, Curves
 from napari_cfr_icl.training import recipes
 from napari_cfr_icl.zoo.store import Store
 from training_collections import SHAPE, disks_picture, write_collection
@@ -94,6 +97,16 @@ def say(dock):
     return dock.progress.sentence.text()
 
 
+def has_colour(plot, colour):
+    """Whether some pixel of a picture has exactly this colour."""
+    picture, wanted = plot.picture, QColor(colour).rgb()
+    return any(
+        picture.pixel(col, row) == wanted
+        for row in range(picture.height())
+        for col in range(picture.width())
+    )
+
+
 def is_at_rest(dock):
     return dock.progress.start.isEnabled()
 
@@ -108,9 +121,7 @@ def test_a_run_from_start_to_the_model_menu(viewer, dock, tmp_path):
     curves = dock.trainer.watch.curves
     assert sorted(curves.losses) == [1, 2, 3]
     assert sorted(curves.rounds) == [0, 3]
-    loss, clicks = dock.progress.plot.all_axes
-    assert len(loss.lines) == 2
-    assert len(clicks.lines) == 3
+    wait(lambda: has_colour(dock.progress.plot, BLUE) and has_colour(dock.progress.plot, ORANGE))
     assert dock.progress.samples.pixmap().width() > 100
     assert dock.progress.use.isEnabled() == verdict["passed"]
 
@@ -254,3 +265,37 @@ def test_the_form_holds_every_option_and_gives_back_what_it_shows(dock):
     wanted = tiny("suem.paste=0.25", 'optimizer.frozen=["a.b", "c"]', "icl.first_pass=paper")
     dock.settings.form.show_options(wanted)
     assert dock.settings.form.options() == wanted
+
+
+def rounds_at(*steps):
+    return {step: {"noc80": 3.0, "noc85": 4.0 - step / 10, "noc90": 5.0} for step in steps}
+
+
+def test_the_curves_show_every_step_and_every_round(viewer):
+    losses = {step: 1.0 / step for step in (3, 1, 2)}
+    colours = Colours.of(viewer)
+    loss, clicks = curves_figure(Curves(losses, rounds_at(2, 0)), colours).axes
+    raw, smooth = loss.lines
+    assert raw.get_xydata().tolist() == [[1, 1], [2, 1 / 2], [3, 1 / 3]]
+    assert smooth.get_ydata().tolist() == raw.get_ydata().tolist()
+    assert [line.get_label() for line in clicks.lines] == ["to 80 %", "85 %", "90 % overlap"]
+    assert clicks.lines[1].get_xydata().tolist() == [[0, 4.0], [2, 3.8]]
+    assert clicks.get_ylim()[0] == 0
+
+
+def test_the_last_of_many_curves_is_the_one_on_the_screen(viewer, qtbot):
+    plot = TrainingPlot(viewer)
+    qtbot.addWidget(plot)
+    plot.show()
+    curves = Curves()
+    for step in range(1, 8):
+        curves.losses[step] = 1.0
+        plot.show_curves(curves)
+    curves.rounds = rounds_at(0, 7)
+    plot.show_curves(curves)
+    assert not has_colour(plot, ORANGE)
+    wait(lambda: has_colour(plot, ORANGE))
+    viewer.theme = "light"
+    light = QColor(Colours.of(viewer).background).rgb()
+    wait(lambda: plot.picture.pixel(0, 0) == light)
+    plot.close_events()

@@ -37,6 +37,24 @@ class Colours:
         return cls(*(_hex(c) for c in (theme.background, theme.text, theme.secondary)))
 
 
+def dress(axes: Axes, colours: Colours) -> None:
+    """Give axes the theme's colours and a size of text that fits a dock."""
+    axes.set_facecolor(colours.background)
+    axes.tick_params(colors=colours.text, labelsize=7)
+    axes.xaxis.label.set(color=colours.text, size=8)
+    axes.yaxis.label.set(color=colours.text, size=8)
+    axes.spines[:].set_color(colours.faint)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(color=colours.faint, alpha=0.35, linewidth=0.5)
+
+
+def add_legend(axes: Axes, colours: Colours, **where: Any) -> None:
+    """A small legend in the theme's colours."""
+    look = {"facecolor": colours.background, "labelcolor": colours.text}
+    where.update(look, fontsize=7, framealpha=0.6)
+    axes.legend(**where)
+
+
 class ThemedCanvas(FigureCanvasQTAgg):
     """A figure that follows the viewer's theme; subclasses draw on its axes in `draw_on`.
 
@@ -44,35 +62,27 @@ class ThemedCanvas(FigureCanvasQTAgg):
     ----------
     viewer : napari.Viewer
         Whose theme.
-    plots : int
-        How many axes, one above the other.
     height : int
         In pixels.
     """
 
-    def __init__(self, viewer: napari.Viewer, plots: int = 1, height: int = 200) -> None:
+    def __init__(self, viewer: napari.Viewer, height: int = 200) -> None:
         super().__init__(Figure(layout="constrained", dpi=100))  # type: ignore[no-untyped-call]
         self.setFixedHeight(height)
         self.setMinimumWidth(220)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self._viewer: napari.Viewer | None = viewer
-        self.all_axes: list[Axes] = list(self.figure.subplots(plots, 1, squeeze=False)[:, 0])
+        self.axes: Axes = self.figure.subplots()
         self.colours = Colours.of(viewer)
         viewer.events.theme.connect(self._on_theme_changed)
-
-    @property
-    def axes(self) -> Axes:
-        """The first of its axes."""
-        return self.all_axes[0]
 
     def redraw(self) -> None:
         """Draw everything anew."""
         if self._viewer is None:
             return
         self.figure.set_facecolor(self.colours.background)
-        for axes in self.all_axes:
-            axes.clear()
-            self._dress(axes)
+        self.axes.clear()
+        dress(self.axes, self.colours)
         self.draw_on()
         self.draw_idle()  # type: ignore[no-untyped-call]
 
@@ -84,21 +94,6 @@ class ThemedCanvas(FigureCanvasQTAgg):
         viewer, self._viewer = self._viewer, None
         if viewer is not None:
             viewer.events.theme.disconnect(self._on_theme_changed)
-
-    def legend(self, axes: Axes, **where: Any) -> None:
-        """A small legend in the theme's colours."""
-        look = {"facecolor": self.colours.background, "labelcolor": self.colours.text}
-        where.update(look, fontsize=7, framealpha=0.6)
-        axes.legend(**where)
-
-    def _dress(self, axes: Axes) -> None:
-        axes.set_facecolor(self.colours.background)
-        axes.tick_params(colors=self.colours.text, labelsize=7)
-        axes.xaxis.label.set(color=self.colours.text, size=8)
-        axes.yaxis.label.set(color=self.colours.text, size=8)
-        axes.spines[:].set_color(self.colours.faint)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.grid(color=self.colours.faint, alpha=0.35, linewidth=0.5)
 
     def _on_theme_changed(self, event: Any = None) -> None:
         if self._viewer is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from napari.layers import Image, Labels
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_cfr_icl._errors import OutputError
+from napari_cfr_icl._places import keep_text
 from napari_cfr_icl.gui.errand import Errand
 from napari_cfr_icl.gui.layer_pictures import check_same_size, file_name
 from napari_cfr_icl.gui.training_process import start_run
@@ -199,12 +201,8 @@ class Trainer(QObject):
 
 def remember_run(run: Path) -> None:
     """The run that a new dock shows; that it cannot be kept is no trouble."""
-    file = _memory()
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps({"run": str(run.resolve())}), encoding="utf-8")
-    except OSError:
-        return
+    with suppress(OSError):
+        keep_text(_memory(), json.dumps({"run": str(run.resolve())}))
 
 
 def last_run() -> Path | None:

@@ -10,7 +10,7 @@ import napari
 import numpy as np
 from qtpy.QtCore import Signal
 
-from napari_cfr_icl.gui.themed_canvas import BLUE, GREEN, ORANGE, ThemedCanvas
+from napari_cfr_icl.gui.themed_canvas import BLUE, GREEN, ORANGE, ThemedCanvas, add_legend
 
 GRASP = 10.0
 """Distance in pixels from which the mouse takes hold of a line or a point."""
@@ -194,7 +194,7 @@ class FrontPlot(ThemedCanvas):
         self._mark(drawing.recommended, "*", GREEN, "recommended")
         at = drawing.passes[drawing.chosen], drawing.clicks[drawing.chosen]
         axes.plot(*at, "o", markersize=16, fillstyle="none", color=self.colours.text)
-        self.legend(axes, loc="upper right")
+        add_legend(axes, self.colours, loc="upper right")
 
     def _mark(self, place: int, marker: str, colour: str, label: str) -> None:
         at = self._drawing.passes[place], self._drawing.clicks[place]
