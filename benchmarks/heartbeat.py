@@ -6,7 +6,7 @@ is what the screen's thread did itself in that time, however busy the machine. T
 napari's own share: the same clicks and masks of the same size on its layers, with neither dock nor
 network.
 
-    scripts/with_display.sh --virtual python benchmarks/heartbeat.py [--clicks 50] [--planes 50]
+    scripts/with_display.sh --virtual python benchmarks/heartbeat.py [--window 800 600]
 """
 
 from __future__ import annotations
@@ -36,8 +36,9 @@ if TYPE_CHECKING:
 WIDGET = "Segment with clicks"
 BAR = 50
 SIDE = 512
-WINDOW = (1500, 950)
-"""Width and height in pixels. Without a graphics card the time of a drawing grows with them."""
+WINDOW = [1500, 950]
+"""Width and height in pixels, or what --window says. The time of a drawing without a graphics card
+grows with them."""
 
 LONG = 600.0
 """Seconds that a search or a training may take to begin on a busy machine."""
@@ -67,7 +68,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--clicks", type=int, default=50)
     parser.add_argument("--planes", type=int, default=50)
+    parser.add_argument("--window", type=int, nargs=2, default=WINDOW, metavar=("WIDTH", "HEIGHT"))
     options = parser.parse_args()
+    WINDOW[:] = options.window
     alone = f"{options.clicks} points and masks, napari alone"
     rows = [measure(alone, lambda: napari_alone(options.clicks))]
     rows += [measure("loading the model", load)]
@@ -164,12 +167,13 @@ def fill(planes: int) -> Pulse:
     return ended(hand, pulse)
 
 
-def read_ahead(side: int = 4000, seconds: int = 5) -> Pulse:
-    """The first of a folder of large images is on the screen, and the second is being read."""
+def read_ahead(side: int = 8000, seconds: int = 5) -> Pulse:
+    """The first image of a folder is on the screen, and the second, a large one, is being read."""
     hand, pulse = opened(photo(SIDE)), Pulse()
     with tempfile.TemporaryDirectory() as folder:
-        for number in range(3):
-            image = photo(side)
+        # A small one first: that napari takes half a second to draw a large one is no part of this.
+        for number, size in enumerate((SIDE, side)):
+            image = photo(size)
             tifffile.imwrite(Path(folder) / f"{number}.tif", image, compression="zlib")
         walk, panel = hand.dock.controller.folder, hand.dock.folder
         walk.open(Path(folder))
