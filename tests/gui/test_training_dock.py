@@ -19,7 +19,7 @@ from napari_cfr_icl.gui import training_process
 from napari_cfr_icl.gui.hand import LEFT
 from napari_cfr_icl.gui.themed_canvas import BLUE, ORANGE, Colours
 from napari_cfr_icl.gui.training_dock import TRAINING
-from napari_cfr_icl.gui.training_plot import TrainingPlot, curves_figure
+from napari_cfr_icl.gui.training_plot import CurvesFigure, TrainingPlot
 from napari_cfr_icl.gui.training_process import mark_of
 from napari_cfr_icl.gui.training_trainer import last_run
 from napari_cfr_icl.gui.training_watch import GONE, Curves
@@ -274,13 +274,21 @@ def rounds_at(*steps):
 def test_the_curves_show_every_step_and_every_round(viewer):
     losses = {step: 1.0 / step for step in (3, 1, 2)}
     colours = Colours.of(viewer)
-    loss, clicks = curves_figure(Curves(losses, rounds_at(2, 0)), colours).axes
-    raw, smooth = loss.lines
+    figure = CurvesFigure(colours)
+    figure.show(Curves(losses, rounds_at(2, 0)))
+    raw, smooth = figure.loss.lines
     assert raw.get_xydata().tolist() == [[1, 1], [2, 1 / 2], [3, 1 / 3]]
     assert smooth.get_ydata().tolist() == raw.get_ydata().tolist()
+    clicks = figure.clicks
     assert [line.get_label() for line in clicks.lines] == ["to 80 %", "85 %", "90 % overlap"]
     assert clicks.lines[1].get_xydata().tolist() == [[0, 4.0], [2, 3.8]]
     assert clicks.get_ylim()[0] == 0
+    assert clicks.get_ylim()[1] > 5
+
+    figure.show(Curves({**losses, 9: 20.0}, rounds_at(9)))
+    assert figure.loss.get_xlim()[1] > 9
+    assert figure.loss.get_ylim()[1] > 20
+    assert clicks.lines[0].get_xydata().tolist() == [[9, 3.0]]
 
 
 def test_the_last_of_many_curves_is_the_one_on_the_screen(viewer, qtbot):

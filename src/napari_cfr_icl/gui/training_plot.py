@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import napari
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from qtpy.QtGui import QImage, QPainter, QPaintEvent, QResizeEvent
+from qtpy.QtGui import QImage, QPainter, QPaintEvent, QResizeEvent, QShowEvent
 from qtpy.QtWidgets import QWidget
 from scipy import ndimage
 
@@ -40,6 +38,7 @@ class TrainingPlot(QWidget):
         self._viewer: napari.Viewer | None = viewer
         self._curves = Curves()
         self._shown = (-1, -1)
+        self._figure: CurvesFigure | None = None
         self._is_drawing = self._is_stale = False
         self._draughtsman = Errand(self)
         self._draughtsman.done.connect(self._on_drawn)
@@ -66,21 +65,37 @@ class TrainingPlot(QWidget):
         painter.drawImage(self.rect(), self.picture)
         painter.end()
 
+    def showEvent(self, event: QShowEvent | None) -> None:
+        """Draw what came while nobody could see it."""
+        super().showEvent(event)
+        self._draw()
+
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         """Draw for the new width."""
         super().resizeEvent(event)
         self._draw()
 
     def _draw(self) -> None:
+        if self._viewer is None or not self.isVisible():
+            return
         # One at a time: on a busy machine steps come faster than pictures.
         self._is_stale = self._is_drawing
-        if self._is_drawing or self._viewer is None:
+        if self._is_drawing:
             return
         self._is_drawing = True
         curves = Curves(dict(self._curves.losses), dict(self._curves.rounds))
         colours, ratio = Colours.of(self._viewer), self.devicePixelRatioF()
         size = self.width(), self.height()
-        self._draughtsman.run(lambda: _picture(curves_figure(curves, colours), size, ratio))
+        self._draughtsman.run(lambda: self._picture(curves, colours, size, ratio))
+
+    def _picture(
+        self, curves: Curves, colours: Colours, size: tuple[int, int], ratio: float
+    ) -> QImage:
+        """In the thread of the errand, which alone touches the figure."""
+        if self._figure is None or self._figure.colours != colours:
+            self._figure = CurvesFigure(colours)
+        self._figure.show(curves)
+        return self._figure.picture(size, ratio)
 
     def _on_drawn(self, picture: QImage) -> None:
         self._is_drawing = False
@@ -97,47 +112,64 @@ class TrainingPlot(QWidget):
         self._draw()
 
 
-def curves_figure(curves: Curves, colours: Colours) -> Figure:
-    """Loss above, clicks on held-out objects below; of no size yet."""
-    figure = Figure(layout="constrained", facecolor=colours.background)
-    loss, clicks = figure.subplots(2, 1)
-    for axes in (loss, clicks):
-        dress(axes, colours)
-    loss.set(ylabel="loss")
-    clicks.set(xlabel="step", ylabel="clicks, held out")
-    if curves.losses:
-        _draw_loss(loss, curves.losses)
-    if curves.rounds:
-        _draw_clicks(clicks, curves.rounds)
-        add_legend(clicks, colours, loc="lower left", ncols=3)
-    return figure
+class CurvesFigure:
+    """Loss above, clicks on held-out objects below.
 
+    One figure for all its pictures: new ones would make Python look for garbage every few seconds,
+    for which the whole program stands still.
 
-def _draw_loss(axes: Axes, by_step: Mapping[int, float]) -> None:
-    steps = np.array(sorted(by_step))
-    losses = np.array([by_step[step] for step in steps])
-    thin = slice(None, None, max(1, len(steps) // _MOST_POINTS))
-    axes.plot(steps[thin], losses[thin], color=BLUE, alpha=0.3, linewidth=0.8)
-    width = max(1, len(losses) // _SMOOTH_OVER)
-    smooth = ndimage.uniform_filter1d(losses, width, mode="nearest")
-    axes.plot(steps[thin], smooth[thin], color=BLUE)
+    Parameters
+    ----------
+    colours : Colours
+        The theme's.
+    """
 
+    def __init__(self, colours: Colours) -> None:
+        self.colours = colours
+        figure = Figure(layout="constrained", facecolor=colours.background)
+        self._canvas = FigureCanvasAgg(figure)
+        self.loss, self.clicks = figure.subplots(2, 1)
+        for axes in (self.loss, self.clicks):
+            dress(axes, colours)
+        self.loss.set(ylabel="loss")
+        (self._raw,) = self.loss.plot([], [], color=BLUE, alpha=0.3, linewidth=0.8)
+        (self._smooth,) = self.loss.plot([], [], color=BLUE)
+        self.clicks.set(xlabel="step", ylabel="clicks, held out")
+        self._rounds = {
+            name: self.clicks.plot([], [], marker=".", color=colour, label=label)[0]
+            for name, label, colour in _CLICKS
+        }
+        add_legend(self.clicks, colours, loc="lower left", ncols=3)
 
-def _draw_clicks(axes: Axes, rounds: Mapping[int, Mapping[str, Any]]) -> None:
-    steps = sorted(rounds)
-    for name, label, colour in _CLICKS:
-        values = [rounds[step][name] for step in steps]
-        axes.plot(steps, values, marker=".", color=colour, label=label)
-    axes.set_ylim(bottom=0)
+    def show(self, curves: Curves) -> None:
+        """Draw other numbers."""
+        if curves.losses:
+            self._show_losses(curves.losses)
+        steps = sorted(curves.rounds)
+        for name, line in self._rounds.items():
+            line.set_data(steps, [curves.rounds[step][name] for step in steps])
+        for axes in (self.loss, self.clicks):
+            axes.relim()
+            axes.autoscale()
+        self.clicks.set_ylim(bottom=0)
 
+    def picture(self, size: tuple[int, int], ratio: float) -> QImage:
+        """In pixels of the screen, of which `ratio` make one of Qt's, in which `size` is told."""
+        figure = self._canvas.figure
+        figure.set_dpi(_DPI * ratio)
+        figure.set_size_inches(size[0] / _DPI, size[1] / _DPI)
+        self._canvas.draw()  # type: ignore[no-untyped-call]
+        pixels = bytes(self._canvas.buffer_rgba())  # type: ignore[no-untyped-call]
+        width, height = self._canvas.get_width_height()
+        picture = QImage(pixels, width, height, QImage.Format.Format_RGBA8888).copy()
+        picture.setDevicePixelRatio(ratio)
+        return picture
 
-def _picture(figure: Figure, size: tuple[int, int], ratio: float) -> QImage:
-    """The figure in pixels of the screen, of which `ratio` make one of Qt's."""
-    figure.set_dpi(_DPI * ratio)
-    figure.set_size_inches(size[0] / _DPI, size[1] / _DPI)
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()  # type: ignore[no-untyped-call]
-    pixels = bytes(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
-    picture = QImage(pixels, *canvas.get_width_height(), QImage.Format.Format_RGBA8888).copy()
-    picture.setDevicePixelRatio(ratio)
-    return picture
+    def _show_losses(self, by_step: dict[int, float]) -> None:
+        steps = np.array(sorted(by_step))
+        losses = np.array([by_step[step] for step in steps])
+        thin = slice(None, None, max(1, len(steps) // _MOST_POINTS))
+        width = max(1, len(losses) // _SMOOTH_OVER)
+        smooth = ndimage.uniform_filter1d(losses, width, mode="nearest")
+        self._raw.set_data(steps[thin], losses[thin])
+        self._smooth.set_data(steps[thin], smooth[thin])
