@@ -18,6 +18,9 @@ from napari_cfr_icl.gui.training_watch import Curves
 
 _HEIGHT = 320
 _DPI = 100
+_MARGINS = (46, 8, 38, 8)
+"""Pixels for what is written at the axes: left, right, below, above."""
+
 _MOST_POINTS = 1000
 _SMOOTH_OVER = 20
 _CLICKS = (("noc80", "to 80 %", GREEN), ("noc85", "85 %", BLUE), ("noc90", "90 % overlap", ORANGE))
@@ -126,7 +129,7 @@ class CurvesFigure:
 
     def __init__(self, colours: Colours) -> None:
         self.colours = colours
-        figure = Figure(layout="constrained", facecolor=colours.background)
+        figure = Figure(facecolor=colours.background)
         self._canvas = FigureCanvasAgg(figure)
         self.loss, self.clicks = figure.subplots(2, 1)
         for axes in (self.loss, self.clicks):
@@ -158,6 +161,11 @@ class CurvesFigure:
         figure = self._canvas.figure
         figure.set_dpi(_DPI * ratio)
         figure.set_size_inches(size[0] / _DPI, size[1] / _DPI)
+        # Matplotlib's own search for the margins would take longer than the drawing.
+        left, right, bottom, top = _MARGINS
+        figure.subplots_adjust(
+            left / size[0], bottom / size[1], 1 - right / size[0], 1 - top / size[1], hspace=0.2
+        )
         self._canvas.draw()  # type: ignore[no-untyped-call]
         pixels = bytes(self._canvas.buffer_rgba())  # type: ignore[no-untyped-call]
         width, height = self._canvas.get_width_height()
