@@ -280,7 +280,7 @@ def test_the_curves_show_every_step_and_every_round(viewer):
     assert raw.get_xydata().tolist() == [[1, 1], [2, 1 / 2], [3, 1 / 3]]
     assert smooth.get_ydata().tolist() == raw.get_ydata().tolist()
     clicks = figure.clicks
-    assert [line.get_label() for line in clicks.lines] == ["to 80 %", "85 %", "90 % overlap"]
+    assert [line.get_label() for line in clicks.lines] == ["to 80 %", "85 %", "90 % IoU"]
     assert clicks.lines[1].get_xydata().tolist() == [[0, 4.0], [2, 3.8]]
     assert clicks.get_ylim()[0] == 0
     assert clicks.get_ylim()[1] > 5

@@ -23,7 +23,7 @@ _MARGINS = (46, 8, 38, 8)
 
 _MOST_POINTS = 1000
 _SMOOTH_OVER = 20
-_CLICKS = (("noc80", "to 80 %", GREEN), ("noc85", "85 %", BLUE), ("noc90", "90 % overlap", ORANGE))
+_CLICKS = (("noc80", "to 80 %", GREEN), ("noc85", "85 %", BLUE), ("noc90", "90 % IoU", ORANGE))
 
 
 class TrainingPlot(QWidget):
@@ -142,7 +142,8 @@ class CurvesFigure:
             name: self.clicks.plot([], [], marker=".", color=colour, label=label)[0]
             for name, label, colour in _CLICKS
         }
-        add_legend(self.clicks, colours, loc="lower left", ncols=3)
+        tight = {"handlelength": 1, "handletextpad": 0.4, "columnspacing": 0.8}
+        add_legend(self.clicks, colours, loc="lower left", ncols=3, **tight)
 
     def show(self, curves: Curves) -> None:
         """Draw other numbers."""
