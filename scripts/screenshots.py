@@ -10,12 +10,13 @@ import os
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import napari
 import numpy as np
 import tifffile
 from qtpy.QtCore import Qt
+from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QScrollArea
 
 from napari_cfr_icl import samples
@@ -34,6 +35,12 @@ if TYPE_CHECKING:
 
 LONG = 1800.0
 """Seconds that a search or a run may take on a slow machine."""
+
+SETTLED = 500
+"""Milliseconds that a dock may take to lay itself out anew."""
+
+# PyQt's type stubs take this function for a method.
+_EVENTS: Any = QTest
 
 FOLDER = Path(__file__).parents[1] / "docs" / "images"
 
@@ -220,6 +227,7 @@ def take(file: Path, key: str, act: Callable[[Hand], None]) -> None:
     """Open a sample with the dock, act on it, and keep what is on the screen."""
     viewer = napari.Viewer()
     act(open_sample(viewer, key))
+    _EVENTS.qWait(SETTLED)
     viewer.screenshot(str(file), canvas_only=False, flash=False)
     viewer.close()
 
