@@ -290,6 +290,10 @@ def test_the_curves_show_every_step_and_every_round(viewer):
     assert figure.loss.get_ylim()[1] > 20
     assert clicks.lines[0].get_xydata().tolist() == [[9, 3.0]]
 
+    # Another run, of which nothing is known yet, shows nothing of the one before.
+    figure.show(Curves())
+    assert not any(len(line.get_xdata()) for line in (*figure.loss.lines, *clicks.lines))
+
 
 def test_the_last_of_many_curves_is_the_one_on_the_screen(viewer, qtbot):
     plot = TrainingPlot(viewer)
@@ -299,6 +303,10 @@ def test_the_last_of_many_curves_is_the_one_on_the_screen(viewer, qtbot):
     for step in range(1, 8):
         curves.losses[step] = 1.0
         plot.show_curves(curves)
+    wait(lambda: has_colour(plot, BLUE))
+    assert not has_colour(plot, ORANGE)
+    curves.losses[8] = 1.0
+    plot.show_curves(curves)
     curves.rounds = rounds_at(0, 7)
     plot.show_curves(curves)
     assert not has_colour(plot, ORANGE)

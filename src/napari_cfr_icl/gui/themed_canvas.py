@@ -9,6 +9,7 @@ import napari
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_qtagg import FigureCanvasQTAgg
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
 from napari.utils.theme import get_theme
 from qtpy.QtWidgets import QSizePolicy
 
@@ -48,11 +49,11 @@ def dress(axes: Axes, colours: Colours) -> None:
     axes.grid(color=colours.faint, alpha=0.35, linewidth=0.5)
 
 
-def add_legend(axes: Axes, colours: Colours, **where: Any) -> None:
+def add_legend(axes: Axes, colours: Colours, **where: Any) -> Legend:
     """A small legend in the theme's colours."""
     look = {"facecolor": colours.background, "labelcolor": colours.text}
     where.update(look, fontsize=7, framealpha=0.6)
-    axes.legend(**where)
+    return axes.legend(**where)
 
 
 class ThemedCanvas(FigureCanvasQTAgg):

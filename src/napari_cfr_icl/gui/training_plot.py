@@ -143,13 +143,13 @@ class CurvesFigure:
             for name, label, colour in _CLICKS
         }
         tight = {"handlelength": 1, "handletextpad": 0.4, "columnspacing": 0.8}
-        add_legend(self.clicks, colours, loc="lower left", ncols=3, **tight)
+        self._legend = add_legend(self.clicks, colours, loc="lower left", ncols=3, **tight)
 
     def show(self, curves: Curves) -> None:
         """Draw other numbers."""
-        if curves.losses:
-            self._show_losses(curves.losses)
+        self._show_losses(curves.losses)
         steps = sorted(curves.rounds)
+        self._legend.set_visible(bool(steps))
         for name, line in self._rounds.items():
             line.set_data(steps, [curves.rounds[step][name] for step in steps])
         for axes in (self.loss, self.clicks):
@@ -179,6 +179,6 @@ class CurvesFigure:
         losses = np.array([by_step[step] for step in steps])
         thin = slice(None, None, max(1, len(steps) // _MOST_POINTS))
         width = max(1, len(losses) // _SMOOTH_OVER)
-        smooth = ndimage.uniform_filter1d(losses, width, mode="nearest")
+        smooth = ndimage.uniform_filter1d(losses, width, mode="nearest") if by_step else losses
         self._raw.set_data(steps[thin], losses[thin])
         self._smooth.set_data(steps[thin], smooth[thin])
