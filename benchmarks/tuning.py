@@ -119,20 +119,20 @@ class Counter:
     def around(self, run: Run) -> Run:
         """The same way to run the network, counted."""
 
-        def counted(image: torch.Tensor, maps: torch.Tensor) -> torch.Tensor:
+        def counted(*inputs: torch.Tensor) -> torch.Tensor:
             self.asked += 1
             if self._known is None:
-                return self._computed(run, image, maps)
-            key = fingerprint(image) + fingerprint(maps)
+                return self._computed(run, *inputs)
+            key = b"".join(fingerprint(each) for each in inputs)
             if key not in self._known:
-                self._known[key] = self._computed(run, image, maps)
+                self._known[key] = self._computed(run, *inputs)
             return self._known[key].clone()
 
         return counted
 
-    def _computed(self, run: Run, image: torch.Tensor, maps: torch.Tensor) -> torch.Tensor:
+    def _computed(self, run: Run, *inputs: torch.Tensor) -> torch.Tensor:
         self.computed += 1
-        return run(image, maps)
+        return run(*inputs)
 
 
 def fingerprint(tensor: torch.Tensor) -> bytes:

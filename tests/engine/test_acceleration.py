@@ -26,7 +26,7 @@ def _inputs(model, shape, seed=0):
     rows, cols = model.nearest_size(*shape)
     image = torch.rand(1, 3, rows, cols, generator=generator)
     points = torch.tensor([[[rows / 2, cols / 3, 0.0], [-1.0, -1.0, -1.0]]])
-    return image, model.draw_maps(torch.zeros(1, 1, rows, cols), points)
+    return image, torch.zeros(1, 1, rows, cols), points
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
@@ -35,14 +35,14 @@ def _inputs(model, shape, seed=0):
 def test_folded_and_packed_or_traced_it_gives_the_same_logits_at_any_size(hrnet, way, shape):
     run = acceleration.accelerated(hrnet, way)
     inputs = _inputs(hrnet, shape)
-    torch.testing.assert_close(run(*inputs), hrnet.forward_maps(*inputs), atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(run(*inputs), hrnet(*inputs), atol=1e-3, rtol=1e-3)
 
 
 @pytest.mark.parametrize("way", ["bfloat16", "int8"])
 @torch.inference_mode()
 def test_a_quicker_arithmetic_stays_near_float32(vit, way):
     inputs = _inputs(vit, (448, 448))
-    reference = vit.forward_maps(*inputs)
+    reference = vit(*inputs)
     logits = acceleration.accelerated(vit, way)(*inputs)
     assert logits.dtype == torch.float32
     assert 0 < float((logits - reference).pow(2).mean().sqrt() / reference.std()) < 0.1
@@ -73,7 +73,7 @@ def test_the_quickest_way_that_agrees_is_taken(hrnet, monkeypatch):
     def accelerated(model, way):
         made.append(way)
         error = wrong if "bfloat16" in way else 0
-        return lambda *inputs: model.forward_maps(*inputs) + error
+        return lambda *inputs: model(*inputs) + error
 
     monkeypatch.setattr(acceleration, "accelerated", accelerated)
     monkeypatch.setattr(

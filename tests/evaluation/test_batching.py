@@ -11,22 +11,24 @@ from napari_cfr_icl.evaluation.batching import SideBySide
 from napari_cfr_icl.evaluation.options import DatasetChoice, EvaluateOptions, Protocol
 from napari_cfr_icl.evaluation.run import evaluate
 
+NOWHERE = torch.full((1, 2, 3), -1.0)
 
-def doubled(batches, image, maps):
+
+def doubled(batches, image, previous, points):
     batches.append(len(image))
-    return 2 * image + maps
+    return 2 * image + previous
 
 
 def passes(run, job, count, side=3):
     """Some passes of one job, each from the one before."""
     value = torch.full((1, 1, side, side), float(job))
     for _ in range(count):
-        value = run(value, torch.ones(1, 1, side, side))
+        value = run(value, torch.ones(1, 1, side, side), NOWHERE)
     return float(value[0, 0, 0, 0])
 
 
 def alone(job, count):
-    return passes(lambda image, maps: 2 * image + maps, job, count)
+    return passes(partial(doubled, []), job, count)
 
 
 def threads_left():
@@ -73,7 +75,7 @@ def test_a_job_that_fails_is_heard_of_and_ends_the_others():
 
 
 def test_a_network_that_fails_fails_the_jobs():
-    def broken(image, maps):
+    def broken(image, previous, points):
         raise RuntimeError("out of memory")
 
     desk = SideBySide(2)
@@ -90,6 +92,21 @@ def test_stopping_in_the_middle_leaves_no_thread():
     assert next(results) == alone(0, 1)
     results.close()
     assert not threads_left()
+
+
+def test_clicks_of_passes_that_meet_keep_their_places():
+    def asked(run, positives, negatives):
+        slots = max(len(positives), len(negatives))
+        points = torch.full((1, 2 * slots, 3), -1.0)
+        for half, rows in enumerate((positives, negatives)):
+            for slot, row in enumerate(rows):
+                points[0, half * slots + slot] = torch.tensor([row, 0.0, 0.0])
+        return run(torch.zeros(1, 1, 3, 3), torch.zeros(1, 1, 3, 3), points)[0].tolist()
+
+    desk = SideBySide(2)
+    run = desk.gathered(lambda image, previous, points: points[..., 0])
+    jobs = [partial(asked, run, [7.0], []), partial(asked, run, [1.0, 2.0, 3.0], [4.0])]
+    assert list(desk.results(jobs)) == [[7, -1, -1, -1, -1, -1], [1, 2, 3, 4, -1, -1]]
 
 
 def test_objects_clicked_side_by_side_need_the_same_clicks(tmp_path):

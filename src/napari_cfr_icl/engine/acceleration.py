@@ -8,12 +8,13 @@ as long.
 
 from __future__ import annotations
 
+import itertools
 import logging
 import time
 import warnings
 from collections.abc import Callable
 from copy import deepcopy
-from typing import cast
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -23,10 +24,14 @@ from napari_cfr_icl.engine.models import ClickModel, folded
 from napari_cfr_icl.engine.packed import packed
 from napari_cfr_icl.engine.quantised import with_int8_linears
 
+if TYPE_CHECKING:
+    from napari_cfr_icl.engine.models.click_model import Features
+
 logger = logging.getLogger(__name__)
 
-Run = Callable[[Tensor, Tensor], Tensor]
-"""Image (B, 3, H, W) and click maps (B, C, H, W), float32, to logits (B, 1, H, W), float32."""
+Run = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""Image (B, 3, H, W), previous mask (B, 1, H, W) and clicks (B, 2N, 3), float32, to logits
+(B, 1, H, W), float32; see `ClickModel.forward`."""
 
 AGREEMENT = 0.1
 """Largest difference from float32 logits that a quicker way may make: root mean square over the
@@ -45,8 +50,48 @@ WARM_UP_RUNS = 2
 """Runs before: a traced network rewrites itself during the first two."""
 
 
+class Remembering:
+    """Runs a network that looks once: what it saw in a picture serves until another one comes.
+
+    Pictures are compared pixel by pixel, which takes a hundredth of a look: a window can stay the
+    same while the contrast, and so the picture, does not.
+
+    Parameters
+    ----------
+    encode, decode : callable
+        See `ClickModel`.
+    """
+
+    def __init__(
+        self,
+        encode: Callable[[Tensor], Features],
+        decode: Callable[[Features, Tensor, Tensor], Tensor],
+    ) -> None:
+        self._encode, self._decode = encode, decode
+        self._picture: Tensor | None = None
+        self._features: Features = ()
+
+    def __call__(self, image: Tensor, previous: Tensor, points: Tensor) -> Tensor:
+        """Logits, as `Run` says."""
+        if self._picture is None or not _same(image, self._picture):
+            self._features, self._picture = self._encode(image), image
+        return self._decode(self._features, previous, points)
+
+
+def _same(one: Tensor, other: Tensor) -> bool:
+    return one.device == other.device and torch.equal(one, other)
+
+
+def plain(model: ClickModel) -> Run:
+    """Run a network as it is."""
+    return Remembering(model.encode, model.decode) if model.looks_once else model
+
+
 class Accelerated(nn.Module):
-    """A network in another arithmetic: takes and gives float32.
+    """The costly part of a network in another arithmetic: takes float32.
+
+    That is the whole network, image and click maps to float32 logits; or of a network that looks
+    once, image to features.
 
     Parameters
     ----------
@@ -61,13 +106,15 @@ class Accelerated(nn.Module):
         self.model = model
         self.dtype = dtype
 
-    def forward(self, image: Tensor, maps: Tensor) -> Tensor:
-        """Logits, as `Run` says."""
-        image, maps = (
-            values.to(self.dtype, memory_format=torch.channels_last) for values in (image, maps)
-        )
-        logits: Tensor = self.model.forward_maps(image, maps)
+    def forward(self, image: Tensor, maps: Tensor | None = None) -> Tensor | Features:
+        """Logits (B, 1, H, W), or what `ClickModel.encode` gives."""
+        if maps is None:
+            return self.model.encode(self._brought(image))
+        logits: Tensor = self.model.forward_maps(self._brought(image), self._brought(maps))
         return logits.float()
+
+    def _brought(self, values: Tensor) -> Tensor:
+        return values.to(self.dtype, memory_format=torch.channels_last)
 
 
 class Race:
@@ -91,8 +138,8 @@ class Race:
     def __init__(self, model: ClickModel, device: torch.device) -> None:
         self._model = model
         self._inputs = _trial_inputs(model, device)
-        self._reference = model.forward_maps(*self._inputs)
-        self.name, self.run = "float32", cast("Run", model.forward_maps)
+        self.name, self.run = "float32", plain(model)
+        self._reference = self.run(*self._inputs)
         self._best = _seconds(self.run, self._inputs)
         logger.debug("float32 takes %.0f ms", 1000 * self._best)
 
@@ -154,7 +201,10 @@ def accelerated(model: ClickModel, way: str) -> Run:
     if layout == "packed":
         for part in model.packable_parts:
             wrapped.model.set_submodule(part, packed(wrapped.model.get_submodule(part)))
-    return _traced(wrapped) if layout == "traced" else wrapped
+    costly = _traced(wrapped) if layout == "traced" else wrapped
+    if model.looks_once:
+        return Remembering(costly, wrapped.model.decode)
+    return lambda image, previous, points: costly(image, model.draw_maps(previous, points))
 
 
 def _converted(model: ClickModel, arithmetic: str) -> Accelerated:
@@ -174,15 +224,16 @@ def _converted(model: ClickModel, arithmetic: str) -> Accelerated:
     return Accelerated(copy, dtype).eval()
 
 
-def _traced(module: Accelerated) -> Run:
+def _traced(module: Accelerated) -> Callable[..., Any]:
     parameter = next(module.parameters())
     image = torch.zeros(1, 3, TRIAL_SIDE, TRIAL_SIDE, device=parameter.device)
     maps = image if module.model.with_previous else image[:, :2]
+    inputs = (image,) if module.model.looks_once else (image, maps)
     with warnings.catch_warnings():
         # PyTorch means to replace tracing one day; what replaces it needs a C++ compiler.
         warnings.simplefilter("ignore")
-        traced = torch.jit.trace(module, (image, maps), check_trace=False)  # type: ignore[no-untyped-call]
-        frozen: Run = torch.jit.freeze(traced)
+        traced = torch.jit.trace(module, inputs, check_trace=False)  # type: ignore[no-untyped-call]
+        frozen: Callable[..., Any] = torch.jit.freeze(traced)
     return frozen
 
 
@@ -208,7 +259,7 @@ def _has_batch_norms(model: nn.Module) -> bool:
     return any(isinstance(module, nn.BatchNorm2d) for module in model.modules())
 
 
-def _trial_inputs(model: ClickModel, device: torch.device) -> tuple[Tensor, Tensor]:
+def _trial_inputs(model: ClickModel, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
     """A bright disc on a ramp, clicked in the middle."""
     rows, cols = model.nearest_size(TRIAL_SIDE, TRIAL_SIDE)
     down = torch.linspace(-1, 1, rows)[:, None]
@@ -217,8 +268,8 @@ def _trial_inputs(model: ClickModel, device: torch.device) -> tuple[Tensor, Tens
     ramp = (down + across) / 8
     picture = torch.stack([0.5 * disc + 0.3 + ramp, 0.6 * disc + 0.2, 0.4 - ramp])
     points = torch.tensor([[[rows / 2, cols / 2, 0.0], [-1.0, -1.0, -1.0]]])
-    maps = model.draw_maps(torch.zeros(1, 1, rows, cols, device=device), points.to(device))
-    return picture[None].to(device), maps
+    previous = torch.zeros(1, 1, rows, cols, device=device)
+    return picture[None].to(device), previous, points.to(device)
 
 
 def _difference(logits: Tensor, reference: Tensor) -> float:
@@ -226,13 +277,16 @@ def _difference(logits: Tensor, reference: Tensor) -> float:
     return float(error) if torch.isfinite(error) else float("inf")
 
 
-def _seconds(run: Run, inputs: tuple[Tensor, Tensor]) -> float:
+def _seconds(run: Run, inputs: tuple[Tensor, Tensor, Tensor]) -> float:
+    image, *clicked = inputs
+    # Another one each time, or a network that looks once would be timed without its look.
+    pictures = itertools.cycle((image.flip(3), image))
     for _ in range(WARM_UP_RUNS):
-        run(*inputs)
+        run(next(pictures), *clicked)
     seconds = []
     for _ in range(TRIAL_RUNS):
         start = time.perf_counter()
         # Reading one value back waits for a GPU to finish.
-        run(*inputs)[0, 0, 0, 0].item()
+        run(next(pictures), *clicked)[0, 0, 0, 0].item()
         seconds.append(time.perf_counter() - start)
     return min(seconds)

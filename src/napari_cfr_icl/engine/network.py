@@ -5,7 +5,7 @@ from __future__ import annotations
 from copy import copy
 from typing import TYPE_CHECKING
 
-from napari_cfr_icl.engine.acceleration import Run, accelerated, quickest
+from napari_cfr_icl.engine.acceleration import Run, accelerated, plain, quickest
 from napari_cfr_icl.engine.device import pick_device, readable_memory_errors
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Network:
         with readable_memory_errors(self.device):
             self._model = model.to(self.device).eval()
             self.arithmetic = "float32"
-            self._run: Run = model.forward_maps
+            self._run: Run = plain(model)
             if precision == "fast":
                 self.arithmetic, self._run = quickest(model, self.device)
 
@@ -55,8 +55,8 @@ class Network:
         RuntimeError
             When this machine lacks it.
         """
-        plain = arithmetic == "float32" and self.device.type == "cpu"
-        self._run = self._model.forward_maps if plain else accelerated(self._model, arithmetic)
+        as_it_is = arithmetic == "float32" and self.device.type == "cpu"
+        self._run = plain(self._model) if as_it_is else accelerated(self._model, arithmetic)
         self.arithmetic = arithmetic
 
     def through(self, gathered: Callable[[Run], Run]) -> Network:
@@ -74,4 +74,4 @@ class Network:
     ) -> torch.Tensor:
         """Logits (B, 1, rows, columns), float32; see the model's `forward`."""
         with readable_memory_errors(self.device):
-            return self._run(image, self._model.draw_maps(previous, points))
+            return self._run(image, previous, points)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -31,7 +32,8 @@ class _Pass:
     job: int
     run: Run
     image: Tensor
-    maps: Tensor
+    previous: Tensor
+    points: Tensor
     logits: Tensor | None = None
     error: BaseException | None = None
 
@@ -62,8 +64,8 @@ class SideBySide(Generic[Result]):
     def gathered(self, run: Run) -> Run:
         """Make what a job calls instead of `run`: waits until its turn comes with others."""
 
-        def ask(image: Tensor, maps: Tensor) -> Tensor:
-            wanted = _Pass(self._here.job, run, image, maps)
+        def ask(image: Tensor, previous: Tensor, points: Tensor) -> Tensor:
+            wanted = _Pass(self._here.job, run, image, previous, points)
             with self._changed:
                 self._waiting.append(wanted)
                 self._changed.notify_all()
@@ -163,7 +165,7 @@ def _groups(waiting: list[_Pass]) -> list[list[_Pass]]:
     """Passes that fit one batch, in the order of their jobs."""
     groups: dict[tuple[object, ...], list[_Pass]] = {}
     for wanted in sorted(waiting, key=lambda item: item.job):
-        key = (id(wanted.run), wanted.image.shape[1:], wanted.maps.shape[1:])
+        key = (id(wanted.run), wanted.image.shape[1:])
         groups.setdefault(key, []).append(wanted)
     return list(groups.values())
 
@@ -173,7 +175,8 @@ def _run_together(group: list[_Pass]) -> None:
     try:
         logits = group[0].run(
             torch.cat([wanted.image for wanted in group]),
-            torch.cat([wanted.maps for wanted in group]),
+            torch.cat([wanted.previous for wanted in group]),
+            _together([wanted.points for wanted in group]),
         )
     except Exception as error:  # noqa: BLE001  raised in the threads that wait for it
         for wanted in group:
@@ -183,3 +186,14 @@ def _run_together(group: list[_Pass]) -> None:
     for wanted in group:
         end = begin + len(wanted.image)
         wanted.logits, begin = logits[begin:end], end
+
+
+def _together(points: list[Tensor]) -> Tensor:
+    """Clicks of several passes, (B, 2N, 3): each half filled up with empty slots to the longest."""
+    most = max(each.shape[1] for each in points) // 2
+    filled = []
+    for each in points:
+        slots = each.shape[1] // 2
+        halves = each.view(-1, 2, slots, 3)
+        filled.append(F.pad(halves, (0, 0, 0, most - slots), value=-1.0))
+    return torch.cat(filled).flatten(1, 2)

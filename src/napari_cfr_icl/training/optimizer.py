@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from napari_cfr_icl.training.options import OptimizerOptions, ScheduleOptions
 
-BACKBONES = ("feature_extractor.", "backbone.")
+BACKBONES = ("feature_extractor.", "backbone.", "image_encoder.")
 # The heads of the HRNet lie inside its feature extractor.
 _HEADS = tuple(f"feature_extractor.{name}" for name in ("aux_head", "conv3x3_ocr", "ocr_", "cls_"))
 _BLOCK = re.compile(r"backbone\.blocks\.(\d+)\.")

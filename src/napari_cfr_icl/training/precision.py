@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
 
 from napari_cfr_icl.engine.models import ClickModel, folded
+
+if TYPE_CHECKING:
+    from napari_cfr_icl.engine.models.click_model import Features
 
 
 def precision_on(device: torch.device, wanted: str = "auto") -> torch.dtype:
@@ -35,12 +40,15 @@ def for_measuring(model: ClickModel, device: torch.device, precision: torch.dtyp
     model = folded(model).to(device).to(memory_format=torch.channels_last)
     if precision == torch.float32:
         return model
-    plain = model.forward_maps
+    encode, decode = model.encode, model.decode
 
-    def forward_maps(image: Tensor, maps: Tensor) -> Tensor:
-        image, maps = (x.contiguous(memory_format=torch.channels_last) for x in (image, maps))
+    def look(image: Tensor) -> Features:
         with torch.autocast(device.type, precision):
-            return plain(image, maps).float()
+            return encode(image.contiguous(memory_format=torch.channels_last))
 
-    model.forward_maps = forward_maps  # type: ignore[method-assign]
+    def answer(features: Features, previous: Tensor, points: Tensor) -> Tensor:
+        with torch.autocast(device.type, precision):
+            return decode(features, previous, points).float()
+
+    model.encode, model.decode = look, answer  # type: ignore[method-assign]
     return model

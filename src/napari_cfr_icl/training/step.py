@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.profiler import record_function
 
+from napari_cfr_icl.engine.models import ClickModel
 from napari_cfr_icl.training.draws import Draws
 from napari_cfr_icl.training.icl import Pass, icl_passes, pass_weights
 from napari_cfr_icl.training.sampling import next_clicks
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
+    from napari_cfr_icl.engine.models.click_model import Features
     from napari_cfr_icl.training.batches import Batches
     from napari_cfr_icl.training.options import TrainOptions
     from napari_cfr_icl.training.world import World
@@ -83,8 +86,9 @@ class Stepper:
                 inputs = self.batches.inputs(step, samples)
             following = (step, bites[number + 1]) if samples != bites[-1] else (step + 1, bites[0])
             self.batches.expect(*following)
+            looked = self._look_at(inputs.images)
             passes = icl_passes(
-                self._forward,
+                partial(self._forward, looked),
                 (inputs.images, inputs.target, inputs.points),
                 weights,
                 self._clicker(step, samples),
@@ -95,16 +99,29 @@ class Stepper:
                     one = next(passes)
                     losses[index] += one.loss.detach().sum()
                     self._backward(one)
+            if looked is not None:
+                with record_function("backward"):
+                    looked.backward()
         losses = self.world.summed(losses) / options.schedule.batch
         return StepResult(losses.tolist(), weights)
 
-    def _forward(self, images: Tensor, previous: Tensor, points: Tensor) -> Tensor:
+    def _look_at(self, images: Tensor) -> Look | None:
+        # What shares gradients among processes has to be called as a whole.
+        if isinstance(self.model, ClickModel) and self.model.looks_once:
+            return Look(self.model, images)
+        return None
+
+    def _forward(
+        self, looked: Look | None, images: Tensor, previous: Tensor, points: Tensor
+    ) -> Tensor:
         low = self.precision != torch.float32
         images = images.contiguous(memory_format=torch.channels_last)
         with (
             record_function("forward"),
             torch.autocast(self.world.device.type, self.precision, enabled=low),
         ):
+            if looked is not None:
+                return looked.decode(previous, points)
             logits: Tensor = self.model(images, previous, points)
         return logits
 
@@ -135,6 +152,41 @@ class Stepper:
                 return torch.where(draws.chance(cascade, 1)[:, :, None], points, clicked)
 
         return click
+
+
+class Look:
+    """The features of the pictures of a step, computed once for all of its passes.
+
+    The passes add up a gradient of the features, and `backward` takes it to the weights.
+
+    Parameters
+    ----------
+    model : ClickModel
+        One that looks once.
+    images : Tensor
+        (B, 3, H, W).
+    """
+
+    def __init__(self, model: ClickModel, images: Tensor) -> None:
+        self._model, self._images = model, images
+        self._features: Features = ()
+        self._leaves: Features = ()
+
+    def decode(self, previous: Tensor, points: Tensor) -> Tensor:
+        """Logits of a pass."""
+        if not self._features:
+            # The first pass may be one that is not trained.
+            with torch.enable_grad():
+                self._features = self._model.encode(self._images)
+            self._leaves = tuple(x.detach().requires_grad_(x.requires_grad) for x in self._features)
+        return self._model.decode(self._leaves, previous, points)
+
+    def backward(self) -> None:
+        """Take the gradient of all passes through what looked at the pictures."""
+        pairs = zip(self._features, self._leaves, strict=True)
+        reached = [(x, leaf.grad) for x, leaf in pairs if leaf.grad is not None]
+        if reached:
+            torch.autograd.backward([x for x, _ in reached], [grad for _, grad in reached])
 
 
 def chance_at(seed: int, step: int) -> float:

@@ -116,7 +116,8 @@ def _seconds(
     side = model.nearest_size(options.data.side, options.data.side)
     shape = (2 if learning else 1, 3, *side)
     image = torch.rand(shape, device=parameter.device)
-    maps = torch.zeros_like(image if model.with_previous else image[:, :2])
+    nothing = torch.zeros_like(image[:, :1])
+    points = torch.full((len(image), 2, 3), -1.0, device=parameter.device)
     least = float("inf")
     for _ in range(1 + _TRIALS):
         begun = time.perf_counter()
@@ -124,9 +125,9 @@ def _seconds(
             torch.set_grad_enabled(learning),
             torch.autocast(parameter.device.type, precision, precision != torch.float32),
         ):
-            logits = model.forward_maps(image, maps)
+            logits = model(image, nothing, points)
         if learning:
-            logits.float().mean().backward()  # type: ignore[no-untyped-call]
+            logits.float().mean().backward()
         logits.detach().cpu()
         least = min(least, (time.perf_counter() - begun) / len(image))
     return least

@@ -13,6 +13,7 @@ PUBLISHED = [
     "hrnet18_noprevmask",
     "hrnet18s",
     "hrnet32",
+    "mobile_sam",
     "vit_b",
     "vit_h",
     "vit_l",
@@ -132,7 +133,7 @@ def test_attention_heads_of_an_unknown_width_have_to_be_given():
 
 
 def test_foreign_weights_are_refused():
-    with pytest.raises(ValueError, match="neither to a plain ViT nor to an HRNet"):
+    with pytest.raises(ValueError, match="no plain ViT, no HRNet with OCR and no MobileSAM"):
         infer_architecture({"conv.weight": torch.zeros(1)})
 
 
@@ -172,7 +173,7 @@ def test_weights_of_an_impossible_shape_are_refused(name, key, shape, message):
     ("architecture", "message"),
     [
         ({}, "no network family None"),
-        ({"family": "unet"}, "no network family 'unet'; known are plain_vit and hrnet_ocr"),
+        ({"family": "unet"}, "no network family 'unet'; known are plain_vit, hrnet_ocr and mobile_sam"),
         ({"family": "hrnet_ocr"}, "no description of a hrnet_ocr network"),
         ({"family": "hrnet_ocr", "width": 18, "ocr_width": 64, "depth": 3}, "'depth'"),
         ({"family": "plain_vit", "neck_dims": 5}, "no description of a plain_vit network"),

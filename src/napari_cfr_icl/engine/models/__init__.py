@@ -4,6 +4,7 @@ from napari_cfr_icl.engine.models.click_model import ClickModel
 from napari_cfr_icl.engine.models.families import build, infer_architecture
 from napari_cfr_icl.engine.models.fold import folded
 from napari_cfr_icl.engine.models.hrnet_ocr import hrnet18, hrnet18_noprevmask, hrnet18s, hrnet32
+from napari_cfr_icl.engine.models.mobile_sam import mobile_sam
 from napari_cfr_icl.engine.models.plain_vit import vit_b, vit_h, vit_l, vit_xtiny
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "hrnet18s",
     "hrnet32",
     "infer_architecture",
+    "mobile_sam",
     "vit_b",
     "vit_h",
     "vit_l",

@@ -16,6 +16,9 @@ IMAGE_MEAN = (0.485, 0.456, 0.406)
 IMAGE_STD = (0.229, 0.224, 0.225)
 CLICK_STYLES = ("disks", "distances")
 
+Features = tuple[Tensor, ...]
+"""What `ClickModel.encode` makes of a picture."""
+
 
 class ClickModel(nn.Module):
     """A network that turns an image, the last mask and clicks into logits of a new mask.
@@ -42,6 +45,9 @@ class ClickModel(nn.Module):
         later layer gets back.
     packable_parts : tuple of str
         Submodules of nothing but convolutions, norms, ReLUs and sums, which `packed` makes quick.
+    looks_once : bool
+        Whether clicks and mask come late: what `encode` makes of a picture serves every pass over
+        it, and a pass costs `decode` alone.
     architecture : dict
         As given.
     """
@@ -52,6 +58,7 @@ class ClickModel(nn.Module):
     dead_keys: tuple[str, ...] = ()
     float32_parts: tuple[str, ...] = ()
     packable_parts: tuple[str, ...] = ()
+    looks_once: bool = False
     image_mean: Tensor
     image_std: Tensor
 
@@ -82,6 +89,26 @@ class ClickModel(nn.Module):
         """
         if previous is None:
             previous = torch.zeros_like(image[:, :1])
+        return self.decode(self.encode(image), previous, points)
+
+    def encode(self, image: Tensor) -> Features:
+        """What can be computed from the picture alone: here, nothing.
+
+        Parameters
+        ----------
+        image : Tensor
+            (B, 3, H, W), red, green, blue in 0..1.
+
+        Returns
+        -------
+        tuple of Tensor
+            The batch comes first in each.
+        """
+        return (image,)
+
+    def decode(self, features: Features, previous: Tensor, points: Tensor) -> Tensor:
+        """Logits of the mask, (B, 1, H, W), from what `encode` gave; see `forward`."""
+        (image,) = features
         return self.forward_maps(image, self.draw_maps(previous, points))
 
     def draw_maps(self, previous: Tensor, points: Tensor) -> Tensor:

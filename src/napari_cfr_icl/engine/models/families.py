@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from napari_cfr_icl.engine.models import hrnet_ocr, plain_vit
+from napari_cfr_icl.engine.models import hrnet_ocr, mobile_sam, plain_vit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,11 +43,13 @@ def build(architecture: Mapping[str, Any]) -> ClickModel:
                 return plain_vit.PlainVit(plain_vit.PlainVitArchitecture(**fields)).eval()
             case hrnet_ocr.FAMILY:
                 return hrnet_ocr.HRNetOcr(hrnet_ocr.HRNetOcrArchitecture(**fields)).eval()
+            case mobile_sam.FAMILY:
+                return mobile_sam.MobileSam(mobile_sam.MobileSamArchitecture(**fields)).eval()
     except TypeError as error:
         raise ValueError(f"This is no description of a {family} network: {error}") from error
     raise ValueError(
-        f"There is no network family {family!r}; known are {plain_vit.FAMILY} and "
-        f"{hrnet_ocr.FAMILY}."
+        f"There is no network family {family!r}; known are {plain_vit.FAMILY}, "
+        f"{hrnet_ocr.FAMILY} and {mobile_sam.FAMILY}."
     )
 
 
@@ -79,4 +81,6 @@ def infer_architecture(
         return plain_vit.infer_plain_vit(weights, num_heads)
     if any(key.startswith("feature_extractor.stage4.") for key in weights):
         return hrnet_ocr.infer_hrnet_ocr(weights)
-    raise ValueError("These weights belong neither to a plain ViT nor to an HRNet with OCR.")
+    if "image_encoder.patch_embed.seq.0.c.weight" in weights:
+        return mobile_sam.infer_mobile_sam(weights)
+    raise ValueError("These weights belong to no plain ViT, no HRNet with OCR and no MobileSAM.")
