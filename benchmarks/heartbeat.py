@@ -170,6 +170,8 @@ def fill(planes: int) -> Pulse:
 def read_ahead(side: int = 8000, seconds: int = 5) -> Pulse:
     """The first image of a folder is on the screen, and the second, a large one, is being read."""
     hand, pulse = opened(photo(SIDE)), Pulse()
+    # Loading the model has a row of its own.
+    hand.wait(lambda: hand.dock.controller.is_prepared)
     with tempfile.TemporaryDirectory() as folder:
         # A small one first: that napari takes half a second to draw a large one is no part of this.
         for number, size in enumerate((SIDE, side)):

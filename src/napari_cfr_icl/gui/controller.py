@@ -23,13 +23,14 @@ from napari_cfr_icl.gui.label_target import LabelStore
 from napari_cfr_icl.gui.layer_choice import LayerChoice
 from napari_cfr_icl.gui.predictors import EngineChoice, PredictorMaker
 from napari_cfr_icl.gui.screen import Screen, plane_of
+from napari_cfr_icl.gui.set_aside import SetAside
 from napari_cfr_icl.gui.single_shot import single_shot
 from napari_cfr_icl.gui.stack_walk import StackWalk
 from napari_cfr_icl.gui.work_desk import WorkDesk
 from napari_cfr_icl.gui.workspace import Workspace
 from napari_cfr_icl.session.objects import ObjectState
 from napari_cfr_icl.session.preferences import Preferences, save_preferences
-from napari_cfr_icl.session.runner import Message
+from napari_cfr_icl.session.runner import Message, Prepared
 from napari_cfr_icl.session.session import Session
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ class Controller:
         self.workspace = Workspace(viewer, self._keys, lambda: self._next_is_positive, self._catch)
         self.screen = Screen(dock, self.session, self.workspace)
         self._reader = ClickReader(self.screen, self.write)
+        self._set_aside = SetAside(viewer.layers)
         self._layers = LayerChoice(self.screen, self._reader.read, self._show_state)
         self._grabber = Grabber(viewer, self.screen, self.write)
         self._walk = StackWalk(self.screen, self._home, self._layers.reveal)
@@ -104,6 +106,7 @@ class Controller:
         self._walk.close()
         self._disconnect()
         self.workspace.close()
+        self._set_aside.close()
         self.session.close()
 
     def undo(self) -> None:
@@ -236,8 +239,11 @@ class Controller:
             self.session.use_engine(EngineChoice.of(self._preferences))
 
     def _on_message(self, message: Message) -> None:
-        if not self._closed:
-            self.session.receive(message)
+        if self._closed:
+            return
+        self.session.receive(message)
+        if isinstance(message, Prepared):
+            self._set_aside.begin()
 
     def _grab_at(self, world: Sequence[float]) -> None:
         self._set_grabbing(False)
