@@ -169,6 +169,20 @@ def test_a_damaged_image_is_said_and_left_out(walk, folder):
     assert "damaged" in hand.dock.folder.left_out.toolTip()
 
 
+def test_where_only_damaged_images_follow_it_says_so_every_time(walk, folder):
+    for name in ("a3.png", "a10.jpg"):
+        (folder / name).write_bytes(b"no image at all")
+    hand = walk()
+    go(hand, hand.dock.folder.next)
+    assert where(hand) == "2 of 4: a2.tif"
+    for _ in range(2):
+        hand.dock.show_hint("")
+        go(hand, hand.dock.folder.next)
+        assert hand.dock.hint.text() == folder_walk.NO_FURTHER
+        assert where(hand) == "2 of 4: a2.tif"
+    assert hand.dock.folder.left_out.text() == "Left out: a3.png, a10.jpg"
+
+
 def test_a_file_that_was_mended_is_taken_in_again(walk, folder):
     (folder / "a2.tif").write_bytes(b"no image at all")
     hand = walk()

