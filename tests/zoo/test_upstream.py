@@ -145,6 +145,16 @@ def test_a_setting_that_would_be_ignored_is_refused(path, change, message):
         load(write(path, hrnet(**change)))
 
 
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_published_mobile_sam_loads_without_what_clicks_do_not_need(path, wrapped):
+    weights = made_up_weights(public_shapes()["mobile_sam"], 1.0)
+    model = load(write(path, {"model": weights} if wrapped else weights))
+    assert model.architecture["family"] == "mobile_sam"
+    ours = model.state_dict()
+    assert torch.equal(ours["image_encoder.neck.0.weight"], weights["image_encoder.neck.0.weight"])
+    assert not any(key.startswith("mask_decoder.iou_prediction_head") for key in ours)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -154,7 +164,11 @@ def test_a_setting_that_would_be_ignored_is_refused(path, change, message):
         pytest.param({}, "no weights of a network", id="nothing"),
         pytest.param({"state_dict": {"a": 1}}, "no weights of a network", id="no-tensors"),
         pytest.param({"state_dict": {3: torch.zeros(1)}}, "no weights of a", id="no-names"),
-        pytest.param({"state_dict": {"a": torch.zeros(1)}}, "neither .* nor", id="other-network"),
+        pytest.param(
+            {"state_dict": {"a": torch.zeros(1)}},
+            "no plain ViT, no HRNet .* and no MobileSAM",
+            id="other-network",
+        ),
         pytest.param({"state_dict": WEIGHTS, "config": 3}, "damaged settings", id="config"),
         pytest.param(
             {"state_dict": WEIGHTS, "config": {"class": "x.HRNetModel", "params": {"a": 1}}},

@@ -54,7 +54,8 @@ class Remembering:
     """Runs a network that looks once: what it saw in a picture serves until another one comes.
 
     Pictures are compared pixel by pixel, which takes a hundredth of a look: a window can stay the
-    same while the contrast, and so the picture, does not.
+    same while the contrast, and so the picture, does not. One picture, or batch, is remembered, and
+    must not be changed afterwards.
 
     Parameters
     ----------
@@ -82,16 +83,13 @@ def _same(one: Tensor, other: Tensor) -> bool:
     return one.device == other.device and torch.equal(one, other)
 
 
-def plain(model: ClickModel) -> Run:
-    """Run a network as it is."""
+def as_it_is(model: ClickModel) -> Run:
+    """Run a network without any change."""
     return Remembering(model.encode, model.decode) if model.looks_once else model
 
 
 class Accelerated(nn.Module):
-    """The costly part of a network in another arithmetic: takes float32.
-
-    That is the whole network, image and click maps to float32 logits; or of a network that looks
-    once, image to features.
+    """A network in another arithmetic: takes and gives float32.
 
     Parameters
     ----------
@@ -106,15 +104,22 @@ class Accelerated(nn.Module):
         self.model = model
         self.dtype = dtype
 
-    def forward(self, image: Tensor, maps: Tensor | None = None) -> Tensor | Features:
-        """Logits (B, 1, H, W), or what `ClickModel.encode` gives."""
-        if maps is None:
-            return self.model.encode(self._brought(image))
-        logits: Tensor = self.model.forward_maps(self._brought(image), self._brought(maps))
+    def forward(self, image: Tensor, maps: Tensor) -> Tensor:
+        """Image and click maps to logits (B, 1, H, W)."""
+        logits: Tensor = self.model.forward_maps(self.brought(image), self.brought(maps))
         return logits.float()
 
-    def _brought(self, values: Tensor) -> Tensor:
+    def brought(self, values: Tensor) -> Tensor:
+        """An input as the network takes it."""
         return values.to(self.dtype, memory_format=torch.channels_last)
+
+
+class AcceleratedLook(Accelerated):
+    """The costly part of a network that looks once: float32 image to features."""
+
+    def forward(self, image: Tensor) -> Features:  # type: ignore[override]
+        """See `ClickModel.encode`."""
+        return self.model.encode(self.brought(image))
 
 
 class Race:
@@ -138,7 +143,7 @@ class Race:
     def __init__(self, model: ClickModel, device: torch.device) -> None:
         self._model = model
         self._inputs = _trial_inputs(model, device)
-        self.name, self.run = "float32", plain(model)
+        self.name, self.run = "float32", as_it_is(model)
         self._reference = self.run(*self._inputs)
         self._best = _seconds(self.run, self._inputs)
         logger.debug("float32 takes %.0f ms", 1000 * self._best)
@@ -201,7 +206,7 @@ def accelerated(model: ClickModel, way: str) -> Run:
     if layout == "packed":
         for part in model.packable_parts:
             wrapped.model.set_submodule(part, packed(wrapped.model.get_submodule(part)))
-    costly = _traced(wrapped) if layout == "traced" else wrapped
+    costly: Callable[..., Any] = _traced(wrapped) if layout == "traced" else wrapped
     if model.looks_once:
         return Remembering(costly, wrapped.model.decode)
     return lambda image, previous, points: costly(image, model.draw_maps(previous, points))
@@ -213,15 +218,16 @@ def _converted(model: ClickModel, arithmetic: str) -> Accelerated:
     copy = folded(model) if _has_batch_norms(model) else deepcopy(model)
     if arithmetic == "int8":
         copy = with_int8_linears(copy)
+    precise = {part: deepcopy(copy.get_submodule(part)) for part in copy.float32_parts}
     copy = copy.to(dtype).to(memory_format=torch.channels_last)
     if dtype != torch.float32 and next(model.parameters()).device.type == "cpu":
         with_matrix_attention(copy)
-    if copy.float32_parts:
+    if precise:
         dtype = torch.float32
         copy.image_mean, copy.image_std = model.image_mean, model.image_std
-        for part in copy.float32_parts:
-            copy.get_submodule(part).float()
-    return Accelerated(copy, dtype).eval()
+        for name, part in precise.items():
+            copy.set_submodule(name, part.to(memory_format=torch.channels_last))
+    return (AcceleratedLook if model.looks_once else Accelerated)(copy, dtype).eval()
 
 
 def _traced(module: Accelerated) -> Callable[..., Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from copy import copy
 from typing import TYPE_CHECKING
 
-from napari_cfr_icl.engine.acceleration import Run, accelerated, plain, quickest
+from napari_cfr_icl.engine.acceleration import Run, accelerated, as_it_is, quickest
 from napari_cfr_icl.engine.device import pick_device, readable_memory_errors
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Network:
         with readable_memory_errors(self.device):
             self._model = model.to(self.device).eval()
             self.arithmetic = "float32"
-            self._run: Run = plain(model)
+            self._run: Run = as_it_is(model)
             if precision == "fast":
                 self.arithmetic, self._run = quickest(model, self.device)
 
@@ -55,8 +55,8 @@ class Network:
         RuntimeError
             When this machine lacks it.
         """
-        as_it_is = arithmetic == "float32" and self.device.type == "cpu"
-        self._run = plain(self._model) if as_it_is else accelerated(self._model, arithmetic)
+        unchanged = arithmetic == "float32" and self.device.type == "cpu"
+        self._run = as_it_is(self._model) if unchanged else accelerated(self._model, arithmetic)
         self.arithmetic = arithmetic
 
     def through(self, gathered: Callable[[Run], Run]) -> Network:

@@ -1,7 +1,7 @@
 """The predictor: image, clicks and the previous mask in, refined masks out, one pass at a time.
 
-It keeps no state between calls: what an object needs to go on is in the `Prediction` that the
-caller hands back. Use one predictor from one thread.
+It keeps no state between calls that an answer depends on: what an object needs to go on is in the
+`Prediction` that the caller hands back. Use one predictor from one thread.
 """
 
 from __future__ import annotations

@@ -194,6 +194,6 @@ def _together(points: list[Tensor]) -> Tensor:
     filled = []
     for each in points:
         slots = each.shape[1] // 2
-        halves = each.view(-1, 2, slots, 3)
+        halves = each.reshape(-1, 2, slots, 3)
         filled.append(F.pad(halves, (0, 0, 0, most - slots), value=-1.0))
     return torch.cat(filled).flatten(1, 2)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import gc
-from typing import Any
+from typing import Any, ClassVar
 from weakref import WeakSet
 
 from napari.components import LayerList
 from napari.layers import Layer
+from qtpy.QtCore import QObject, Qt, Signal
 
 _FULL = 2
 """The generation of a full collection."""
 
 
-class SetAside:
+class SetAside(QObject):
     """Has Python's garbage collector pass over what stays anyway.
 
     With napari, torch and a dock loaded half a million objects live, nearly all of them functions
@@ -27,24 +28,40 @@ class SetAside:
         The layers of the viewer.
     """
 
+    _leaving: ClassVar[WeakSet[Layer]] = WeakSet()
+    """Removed layers that no collection has freed yet; of all viewers, for there is one collector
+    for all."""
+
+    _collected = Signal()
+
     def __init__(self, layers: LayerList) -> None:
+        super().__init__()
         self._layers = layers
         self._aside: WeakSet[Layer] = WeakSet()
-        self._leaving: WeakSet[Layer] = WeakSet()
         self._is_due = False
         layers.events.removed.connect(self._on_layer_removed)
+        # A collection happens in any thread; the layers belong to the screen's.
+        self._collected.connect(self._freeze, Qt.ConnectionType.QueuedConnection)
         gc.callbacks.append(self._on_collection)
 
     def begin(self) -> None:
-        """Set aside all there is: the slow part of loading is over."""
-        gc.freeze()
-        self._aside = WeakSet(self._layers)
+        """Set aside all there is, but for what can be freed: the slow part of loading is over."""
+        self._is_due = False
+        gc.collect()
+        self._freeze()
 
     def close(self) -> None:
         """Give everything back to the collector."""
         self._layers.events.removed.disconnect(self._on_layer_removed)
         gc.callbacks.remove(self._on_collection)
         gc.unfreeze()
+
+    def _freeze(self) -> None:
+        if self._leaving:
+            self._is_due = True
+            return
+        self._aside = WeakSet(self._layers)
+        gc.freeze()
 
     def _on_layer_removed(self, event: Any) -> None:
         if event.value in self._aside:
@@ -54,7 +71,6 @@ class SetAside:
             self._is_due = True
 
     def _on_collection(self, phase: str, facts: dict[str, int]) -> None:
-        """Hear of every collection, in whichever thread it happens."""
         if phase == "stop" and facts["generation"] == _FULL and self._is_due and not self._leaving:
             self._is_due = False
-            self.begin()
+            self._collected.emit()

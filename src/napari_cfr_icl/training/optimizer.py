@@ -36,7 +36,7 @@ def make_optimizer(model: nn.Module, options: OptimizerOptions) -> torch.optim.O
     depth = sum(1 for name, _ in model.named_modules() if _BLOCK.fullmatch(f"{name}."))
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            # Scales, shifts and embeddings are not pulled towards zero.
+            # Scales, shifts and a ViT's positions are not pulled towards zero.
             decay = options.weight_decay if parameter.ndim > 1 and "pos_embed" not in name else 0.0
             groups.setdefault((_share(name, depth, options), decay), []).append(parameter)
     settings = [

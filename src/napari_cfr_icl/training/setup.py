@@ -19,6 +19,7 @@ from napari_cfr_icl import zoo
 from napari_cfr_icl._errors import InputError
 from napari_cfr_icl.engine.models.hrnet import Bottleneck, Exchange
 from napari_cfr_icl.engine.models.plain_vit import Block
+from napari_cfr_icl.engine.models.tiny_vit import Inverted, WindowBlock
 from napari_cfr_icl.training.batches import Batches
 from napari_cfr_icl.training.check import Survey, survey, without_ignored
 from napari_cfr_icl.training.collection import open_collection
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from napari_cfr_icl.training.world import World
 
 _CPU_MICRO_BATCH = 8
-_RECOMPUTED = (Block, Exchange, Bottleneck)
+_RECOMPUTED = (Block, Exchange, Bottleneck, Inverted, WindowBlock)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

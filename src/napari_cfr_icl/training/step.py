@@ -108,20 +108,20 @@ class Stepper:
     def _look_at(self, images: Tensor) -> Look | None:
         # What shares gradients among processes has to be called as a whole.
         if isinstance(self.model, ClickModel) and self.model.looks_once:
-            return Look(self.model, images)
+            return Look(self.model, images.contiguous(memory_format=torch.channels_last))
         return None
 
     def _forward(
         self, looked: Look | None, images: Tensor, previous: Tensor, points: Tensor
     ) -> Tensor:
         low = self.precision != torch.float32
-        images = images.contiguous(memory_format=torch.channels_last)
         with (
             record_function("forward"),
             torch.autocast(self.world.device.type, self.precision, enabled=low),
         ):
             if looked is not None:
                 return looked.decode(previous, points)
+            images = images.contiguous(memory_format=torch.channels_last)
             logits: Tensor = self.model(images, previous, points)
         return logits
 

@@ -92,26 +92,41 @@ def estimate(options: TrainOptions, device: torch.device) -> float:
     model = prepared_model(options, device)
     precision = precision_on(device, options.schedule.precision)
     try:
-        learn, look = (_seconds(model, options, precision, learning) for learning in (True, False))
+        passes = (1 + len(options.icl.weights)) / 2 if options.icl.enabled else 1
+        learn = _seconds_for(passes, model, options, precision)
+        look = _seconds(model, options, precision, learning=False)
     except RuntimeError as error:
         if not out_of_memory(error):
             raise
         raise DeviceError(
             f"{device} is out of memory with a single sample; lower data.side."
         ) from error
-    passes = (1 + len(options.icl.weights)) / 2 if options.icl.enabled else 1
     steps, validation = options.schedule.steps, options.validation
     rounds = 1 + (steps // validation.every if validation.every else 0)
     clicks = validation.max_clicks * _MEASURED_CLICKS * _PASSES_PER_CLICK
     measured = rounds * validation.objects + 2 * validation.gate_objects
-    training = steps * options.schedule.batch * passes * learn * _OVERHEAD
+    training = steps * options.schedule.batch * learn * _OVERHEAD
     return training + measured * clicks * look
 
 
-def _seconds(
-    model: ClickModel, options: TrainOptions, precision: torch.dtype, learning: bool
+def _seconds_for(
+    passes: float, model: ClickModel, options: TrainOptions, precision: torch.dtype
 ) -> float:
-    """Of one pass for one sample, with or without learning from it."""
+    """Of learning from so many passes over one sample, which some networks look at only once."""
+    one = _seconds(model, options, precision, learning=True)
+    if not model.looks_once:
+        return passes * one
+    return one + (passes - 1) * (_seconds(model, options, precision, True, passes=2) - one)
+
+
+def _seconds(
+    model: ClickModel,
+    options: TrainOptions,
+    precision: torch.dtype,
+    learning: bool,
+    passes: int = 1,
+) -> float:
+    """Of one look at one sample and some passes, with or without learning from them."""
     parameter = next(model.parameters())
     side = model.nearest_size(options.data.side, options.data.side)
     shape = (2 if learning else 1, 3, *side)
@@ -125,7 +140,9 @@ def _seconds(
             torch.set_grad_enabled(learning),
             torch.autocast(parameter.device.type, precision, precision != torch.float32),
         ):
-            logits = model(image, nothing, points)
+            features = model.encode(image)
+            answers = [model.decode(features, nothing, points) for _ in range(passes)]
+            logits = torch.cat(answers)
         if learning:
             logits.float().mean().backward()
         logits.detach().cpu()

@@ -58,6 +58,9 @@ _SUPPORTED: Final[dict[str, Callable[[Any], bool]]] = {
 _WRAPPED: Final = "module."
 """What PyTorch puts before every name when a network is spread over several GPUs."""
 
+_MOBILE_SAM: Final = "image_encoder.neck.0.weight"
+"""A weight that tells its checkpoints, which some wrap as pretrained backbones are."""
+
 _GLOBAL_IN_MESSAGE: Final = re.compile(r"GLOBAL (\S+)")
 _MODULE_IN_OLD_FORMAT: Final = "Only persistent_load of storage"
 
@@ -143,6 +146,9 @@ def _sort_out(content: object, path: Path) -> Checkpoint:
         raise ModelFileError(
             f"{path} holds a {type(content).__name__}, not a network: choose another file."
         )
+    wrapped = content.get("model")
+    if isinstance(wrapped, Mapping) and _MOBILE_SAM in wrapped:
+        content = wrapped
     if "state_dict" not in content and isinstance(content.get("model"), Mapping):
         raise ModelFileError(
             f"{path} is a pretrained backbone (such as an MAE file), which clicks cannot be given "

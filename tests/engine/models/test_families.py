@@ -173,7 +173,10 @@ def test_weights_of_an_impossible_shape_are_refused(name, key, shape, message):
     ("architecture", "message"),
     [
         ({}, "no network family None"),
-        ({"family": "unet"}, "no network family 'unet'; known are plain_vit, hrnet_ocr and mobile_sam"),
+        (
+            {"family": "unet"},
+            "no network family 'unet'; known are plain_vit, hrnet_ocr and mobile_sam",
+        ),
         ({"family": "hrnet_ocr"}, "no description of a hrnet_ocr network"),
         ({"family": "hrnet_ocr", "width": 18, "ocr_width": 64, "depth": 3}, "'depth'"),
         ({"family": "plain_vit", "neck_dims": 5}, "no description of a plain_vit network"),

@@ -56,7 +56,7 @@ def test_a_first_click_gives_the_logits_of_the_published_code(published, feature
 def test_two_clicks_and_a_mask_give_the_logits_of_the_published_code(published, features):
     encoder = published.prompt_encoder
     points = torch.tensor([[[200.0, 300.0, 0.0], [650.0, 700.0, 1.0]]])
-    tokens, empty = encoder.tokens(points, 1024)
+    tokens, empty = encoder.tokens(points, (1024, 1024))
     mask = torch.from_numpy((4 * np.sin(np.mgrid[:256, :256][0] / 9)).astype(np.float32))
     seen = features[0] + encoder.mask(mask[None, None], torch.ones(1, 1, 1, 1, dtype=torch.bool))
     position = encoder.pe_layer.grid(64, 64)
@@ -73,6 +73,15 @@ def test_empty_slots_change_nothing(model):
     torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
     moved = torch.where(CLICKS == 90, 20.0, CLICKS)
     assert not torch.allclose(model(image, previous, moved), one)
+
+
+def test_a_click_beside_the_window_is_none(model):
+    image, previous = picture(128, 96), torch.rand(1, 1, 128, 96)
+    inside = torch.tensor([[[127.0, 95.0, 0.0], [-1.0, -1.0, -1.0]]])
+    for row, col in ((140.0, 30.0), (30.0, 97.0), (-20.0, 50.0), (50.0, -20.0)):
+        beside = inside.clone()
+        beside[0, 1] = torch.tensor([row, col, 1.0])
+        torch.testing.assert_close(model(image, previous, beside), model(image, previous, inside))
 
 
 def test_a_click_on_the_object_is_another_thing_than_one_beside_it(model):

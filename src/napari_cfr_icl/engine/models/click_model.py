@@ -27,7 +27,8 @@ class ClickModel(nn.Module):
     ----------
     architecture : dict
         Plain JSON description from which `build` makes the same network again. `click_style` and
-        `click_radius` in it say how clicks are drawn.
+        `click_radius` in it say how clicks are drawn, but in a network that looks once, which
+        takes them as they are.
 
     Attributes
     ----------
@@ -114,6 +115,8 @@ class ClickModel(nn.Module):
     def draw_maps(self, previous: Tensor, points: Tensor) -> Tensor:
         """Draw what the network sees besides the image: previous mask, positive, negative clicks.
 
+        Not for a network that looks once.
+
         Parameters
         ----------
         previous : Tensor
@@ -132,7 +135,7 @@ class ClickModel(nn.Module):
         return torch.cat([previous, clicks], dim=1) if self.with_previous else clicks
 
     def forward_maps(self, image: Tensor, maps: Tensor) -> Tensor:
-        """Logits of the mask from clicks already drawn.
+        """Logits of the mask from clicks already drawn. Not for a network that looks once.
 
         Parameters
         ----------

@@ -69,8 +69,8 @@ def infer_architecture(
     Returns
     -------
     dict
-        The architecture, for `build`. Clicks are taken to be disks of radius 5, for shapes do not
-        tell that either and every published model has them.
+        The architecture, for `build`. Drawn clicks are taken to be disks of radius 5, for shapes do
+        not tell that either and every published model that draws them has those.
 
     Raises
     ------

@@ -45,15 +45,15 @@ class PromptEncoder(nn.Module):
         )
         self.no_mask_embed = nn.Embedding(1, OUT_WIDTH)
 
-    def tokens(self, points: Tensor, longest: int) -> tuple[Tensor, Tensor]:
-        """Clicks as tokens.
+    def tokens(self, points: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        """Clicks as tokens. One beside the picture is no click: nothing there was trained.
 
         Parameters
         ----------
         points : Tensor
             (B, 2N, 3) rows of (row, column, order), positives first, -1 where there is no click.
-        longest : int
-            Longest side of the picture, in pixels.
+        size : tuple of int
+            Rows and columns of the picture, in pixels.
 
         Returns
         -------
@@ -63,13 +63,16 @@ class PromptEncoder(nn.Module):
             (B, 2N + 1): slots without a click.
         """
         slots = points.shape[1]
-        places = (points[..., :2].flip(-1).float() + 0.5) / longest
+        corners = points[..., :2].float() + 0.5
+        limits = torch.tensor(size, device=points.device)
+        inside = ((corners >= 0) & (corners <= limits)).all(dim=-1)
+        places = corners.flip(-1) / max(size)
         negative, positive = (cast("Tensor", each.weight) for each in self.point_embeddings)
         half = torch.arange(slots, device=points.device)[:, None] < slots // 2
         kinds = torch.where(half, positive, negative)
         embedded = self.pe_layer(places).to(kinds.dtype) + kinds
         nothing = self.not_a_point_embed.weight.expand(len(points), 1, -1)
-        empty = F.pad(points[..., :2].amax(dim=-1) < 0, (0, 1))
+        empty = F.pad(~inside, (0, 1))
         return torch.cat([embedded, nothing], dim=1), empty
 
     def mask(self, logits: Tensor, given: Tensor) -> Tensor:

@@ -112,8 +112,8 @@ class MobileSam(ClickModel):
         """Logits of the mask, (B, 1, H, W), from what `encode` gave; see `forward`."""
         coarse, *detail = features
         rows, cols = coarse.shape[-2:]
-        encoder, size = self.prompt_encoder, previous.shape[-2:]
-        tokens, empty = encoder.tokens(points, max(size))
+        encoder, size = self.prompt_encoder, (previous.shape[-2], previous.shape[-1])
+        tokens, empty = encoder.tokens(points, size)
         given = previous.amax(dim=(1, 2, 3), keepdim=True) > 0
         seen = coarse + encoder.mask(_as_logits(previous, rows, cols).to(coarse.dtype), given)
         position = encoder.pe_layer.grid(rows, cols).to(coarse.dtype)

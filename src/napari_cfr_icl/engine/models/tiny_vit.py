@@ -51,7 +51,7 @@ class TinyVit(nn.Module):
         return self.neck(x), seen[1], seen[0]
 
 
-class NormedConv(nn.Sequential):
+class ConvAndNorm(nn.Sequential):
     """A convolution and its batch norm."""
 
     def __init__(
@@ -84,7 +84,7 @@ class Stem(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.seq = nn.Sequential(
-            NormedConv(3, width // 2, 3, stride=2), nn.GELU(), NormedConv(width // 2, width, 3, 2)
+            ConvAndNorm(3, width // 2, 3, stride=2), nn.GELU(), ConvAndNorm(width // 2, width, 3, 2)
         )
 
     def forward(self, image: Tensor) -> Tensor:
@@ -117,9 +117,9 @@ class Inverted(nn.Module):
     def __init__(self, width: int, *_: int) -> None:
         super().__init__()
         wide = _EXPANSION * width
-        self.conv1 = NormedConv(width, wide)
-        self.conv2 = NormedConv(wide, wide, 3, groups=wide)
-        self.conv3 = NormedConv(wide, width)
+        self.conv1 = ConvAndNorm(width, wide)
+        self.conv2 = ConvAndNorm(wide, wide, 3, groups=wide)
+        self.conv3 = ConvAndNorm(wide, width)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, width, H, W), the same shape out."""
@@ -132,9 +132,9 @@ class Merging(nn.Module):
 
     def __init__(self, width: int, wider: int, stride: int) -> None:
         super().__init__()
-        self.conv1 = NormedConv(width, wider)
-        self.conv2 = NormedConv(wider, wider, 3, stride, groups=wider)
-        self.conv3 = NormedConv(wider, wider)
+        self.conv1 = ConvAndNorm(width, wider)
+        self.conv2 = ConvAndNorm(wider, wider, 3, stride, groups=wider)
+        self.conv3 = ConvAndNorm(wider, wider)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, width, H, W) to (B, wider, H/stride, W/stride)."""
@@ -148,7 +148,7 @@ class WindowBlock(nn.Module):
         super().__init__()
         self.window = window
         self.attn = WindowAttention(width, heads, window)
-        self.local_conv = NormedConv(width, width, 3, groups=width)
+        self.local_conv = ConvAndNorm(width, width, 3, groups=width)
         self.mlp = Mlp(width)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,0 +1,92 @@
+"""Draw what the models that ship make of one click on the samples' objects, for their cards.
+
+    python scripts/model_pictures.py [--out docs/images]
+
+One page for each model: four objects from the best to the middling, then the four worst. The robot
+user makes the click; the pictures and their truth are the samples of the package.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import tifffile
+
+from napari_cfr_icl import samples
+from napari_cfr_icl.evaluation.names import file_stem
+from napari_cfr_icl.evaluation.options import DatasetChoice, EvaluateOptions, Protocol
+from napari_cfr_icl.evaluation.predictors import predictors_for
+from napari_cfr_icl.evaluation.readers import ReaderOptions, open_dataset
+from napari_cfr_icl.evaluation.run import evaluate
+from napari_cfr_icl.evaluation.worst import write_page
+from napari_cfr_icl.evaluation.worst_cases import cases_of
+from napari_cfr_icl.zoo import CATALOGUE
+
+if TYPE_CHECKING:
+    from napari_cfr_icl.evaluation.records import Record
+
+SHOWN = 4
+LEAST_AREA = 150
+"""Pixels; as in the tables of the cards."""
+
+
+def main() -> None:
+    """Draw all pages."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, default=Path("docs/images"))
+    parser.add_argument("--model", action="append", help="this one, not all that ship")
+    options = parser.parse_args()
+    shipped = [name for name, entry in CATALOGUE.items() if entry.embedded]
+    with tempfile.TemporaryDirectory() as folder:
+        collection = write_samples(Path(folder) / "samples")
+        for model in options.model or shipped:
+            draw(model, collection, options.out / f"model-{file_stem(model)}.png")
+
+
+def write_samples(folder: Path) -> Path:
+    """The samples as a collection; of the stack, its middle plane."""
+    for name in samples.names():
+        sample = samples.load(name)
+        image, labels = sample.image, sample.labels
+        if labels.ndim > 2:
+            image, labels = image[len(image) // 2], labels[len(labels) // 2]
+        for part, values in (("images", image), ("labels", labels)):
+            (folder / part).mkdir(parents=True, exist_ok=True)
+            tifffile.imwrite(folder / part / f"{name}.tif", values)
+    return folder
+
+
+def draw(model: str, collection: Path, page: Path) -> None:
+    """Click every object once, and draw some."""
+    with tempfile.TemporaryDirectory() as out:
+        options = EvaluateOptions(
+            (DatasetChoice(collection),),
+            Path(out),
+            (model,),
+            ("cfr-1",),
+            ("interactive",),
+            Protocol(max_clicks=1),
+            reader=ReaderOptions(min_area=LEAST_AREA),
+            device="cpu",
+            precision="float32",
+            worst=0,
+        )
+        records = sorted(evaluate(options), key=lambda record: -record.ious[-1])
+        ((_, predictor),) = predictors_for(model, options, "cpu").items()
+    dataset = open_dataset(collection, "folder", options.reader)
+    cases = cases_of(chosen(records), dataset, predictor)
+    write_page(cases, f"{model}: one click on {len(records)} objects", page)
+
+
+def chosen(records: list[Record]) -> list[Record]:
+    """Some from the best to the middle, and the worst."""
+    first = np.linspace(0, len(records) // 2, SHOWN).round().astype(int)
+    return [*(records[at] for at in first), *records[-SHOWN:]]
+
+
+if __name__ == "__main__":
+    main()
