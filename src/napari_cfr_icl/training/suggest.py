@@ -144,7 +144,7 @@ def _seconds(
             answers = [model.decode(features, nothing, points) for _ in range(passes)]
             logits = torch.cat(answers)
         if learning:
-            logits.float().mean().backward()
+            logits.float().mean().backward()  # type: ignore[no-untyped-call]
         logits.detach().cpu()
         least = min(least, (time.perf_counter() - begun) / len(image))
     return least
