@@ -180,6 +180,8 @@ def read_ahead(side: int = 8000, seconds: int = 5) -> Pulse:
         walk, panel = hand.dock.controller.folder, hand.dock.folder
         walk.open(Path(folder))
         hand.wait(lambda: panel.where.text().startswith("1 of") and not walk.is_going)
+        # Nor is its first drawing; the second one takes longer to read than this.
+        _EVENTS.qWait(SETTLED)
         pulse.start()
         _EVENTS.qWait(1000 * seconds)
         return ended(hand, pulse)

@@ -19,6 +19,7 @@ def test_a_fresh_machine_has_the_shipped_models_and_knows_the_others(store):
     assert list(listed) == list(CATALOGUE)
     assert {name: status.state for name, status in listed.items() if status.path} == {
         "cfr-icl-hrnet18": ModelState.BUILT_IN,
+        "cfr-icl-mobilesam": ModelState.BUILT_IN,
         "hrnet18-cocolvis": ModelState.BUILT_IN,
     }
     assert listed["ritm-hrnet32-cocolvis"].state is ModelState.DOWNLOADABLE

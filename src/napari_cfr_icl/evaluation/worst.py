@@ -105,10 +105,10 @@ def _draw(axes: Axes, case: Case) -> None:
             axes.plot(*zip(*places, strict=True), marker, color=colour, markeredgecolor="black")
     axes.set_xlim(extent[:2])
     axes.set_ylim(extent[2:])
-    subject = case.record.subject
+    subject, clicks = case.record.subject, len(case.record.clicks)
     axes.set_title(
         f"{subject.picture} #{subject.object}\n"
-        f"IoU {case.record.ious[-1]:.2f} after {len(case.record.clicks)} clicks",
+        f"IoU {case.record.ious[-1]:.2f} after {clicks} click{'' if clicks == 1 else 's'}",
         fontsize=8,
     )
 

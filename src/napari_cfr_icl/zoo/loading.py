@@ -36,8 +36,8 @@ def load(name_or_path: str | Path, store: Store | None = None) -> ClickModel:
     ----------
     name_or_path : str or Path
         A name in the catalogue, the name of an imported model, or a file: .safetensors as
-        `export` writes them, or .pth as RITM, SimpleClick and CFR-ICL publish them. Nothing is
-        ever fetched; `download` does that.
+        `export` writes them, or .pth as RITM, SimpleClick, CFR-ICL and MobileSAM publish them.
+        Nothing is ever fetched; `download` does that.
     store : Store, optional
         Where named models lie; the user's own folder by default.
 
