@@ -14,6 +14,16 @@ import pytest
 SCREEN = {"PyQt5", "PyQt6", "PySide2", "PySide6", "qtpy", "superqt", "napari", "magicgui"}
 
 ONE = "import {name}"
+USE = """
+import numpy as np
+from {name} import zoo
+from {name}.engine import Click, Predictor, Settings
+for model, entry in zoo.CATALOGUE.items():
+    if entry.embedded:
+        network = zoo.load(model)
+        image = np.zeros((64, 64), np.uint8)
+        Predictor(network, Settings.interactive(network), "cpu").predict(image, [Click(9, 9)])
+"""
 ALL = """
 import importlib, pkgutil, {name}
 for found in pkgutil.walk_packages({name}.__path__, "{name}."):
@@ -22,6 +32,8 @@ for found in pkgutil.walk_packages({name}.__path__, "{name}."):
 
 RULES = [
     pytest.param(ONE, "napari_cfr_icl", SCREEN | {"torch", "numpy"}, id="package-is-light"),
+    # PyTorch's compiler takes seconds to load, and its LLVM meets Mesa's in a viewer: that ends it.
+    pytest.param(USE, "napari_cfr_icl", {"torch._dynamo", "triton"}, id="models-compile-nothing"),
     pytest.param(ALL, "napari_cfr_icl.engine", SCREEN | {"psygnal"}, id="engine-has-no-screen"),
     pytest.param(ONE, "napari_cfr_icl.engine", SCREEN | {"torch"}, id="engine-names-are-lazy"),
     pytest.param(ALL, "napari_cfr_icl.session", SCREEN | {"torch"}, id="session-is-values-only"),

@@ -26,14 +26,26 @@ _FULL = 16
 """Channels of the mask on its way in."""
 
 
+class Rows(nn.Module):
+    """Learned tokens, (count, 256).
+
+    Not PyTorch's Embedding: to make one without memory it imports its compiler, which takes seconds
+    and, in a process that draws with Mesa, ends it.
+    """
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(count, OUT_WIDTH))
+
+
 class PromptEncoder(nn.Module):
     """Clicks to tokens, the previous mask to features."""
 
     def __init__(self) -> None:
         super().__init__()
         self.pe_layer = Position()
-        self.point_embeddings = nn.ModuleList(nn.Embedding(1, OUT_WIDTH) for _ in range(2))
-        self.not_a_point_embed = nn.Embedding(1, OUT_WIDTH)
+        self.point_embeddings = nn.ModuleList(Rows(1) for _ in range(2))
+        self.not_a_point_embed = Rows(1)
         self.mask_downscaling = nn.Sequential(
             nn.Conv2d(1, _FULL // 4, 2, stride=2),
             ChannelNorm(_FULL // 4),
@@ -43,7 +55,7 @@ class PromptEncoder(nn.Module):
             nn.GELU(),
             nn.Conv2d(_FULL, OUT_WIDTH, 1),
         )
-        self.no_mask_embed = nn.Embedding(1, OUT_WIDTH)
+        self.no_mask_embed = Rows(1)
 
     def tokens(self, points: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
         """Clicks as tokens. One beside the picture is no click: nothing there was trained.
@@ -67,7 +79,7 @@ class PromptEncoder(nn.Module):
         limits = torch.tensor(size, device=points.device)
         inside = ((corners >= 0) & (corners <= limits)).all(dim=-1)
         places = corners.flip(-1) / max(size)
-        negative, positive = (cast("Tensor", each.weight) for each in self.point_embeddings)
+        negative, positive = (cast("Rows", each).weight for each in self.point_embeddings)
         half = torch.arange(slots, device=points.device)[:, None] < slots // 2
         kinds = torch.where(half, positive, negative)
         embedded = self.pe_layer(places).to(kinds.dtype) + kinds
@@ -127,8 +139,8 @@ class MaskDecoder(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.transformer = TwoWay()
-        self.iou_token = nn.Embedding(1, OUT_WIDTH)
-        self.mask_tokens = nn.Embedding(_MASK_TOKENS, OUT_WIDTH)
+        self.iou_token = Rows(1)
+        self.mask_tokens = Rows(_MASK_TOKENS)
         middle, fine = OUT_WIDTH // 4, OUT_WIDTH // 8
         self.output_upscaling = nn.Sequential(
             nn.ConvTranspose2d(OUT_WIDTH, middle, 2, stride=2),
