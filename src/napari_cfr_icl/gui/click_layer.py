@@ -69,6 +69,9 @@ class ClickLayer:
         defaults = self.points.feature_defaults
         if FEATURE not in defaults or bool(defaults[FEATURE].iloc[0]) != positive:
             self.points.feature_defaults = {FEATURE: positive}
+        # Napari gives the look of the next point to all that are selected.
+        if not self.points.selected_data:
+            self._set_next_look(positive)
 
     def places(self, image: Layer) -> Places:
         """Each point in data coordinates of `image`, and its sign."""
@@ -142,6 +145,16 @@ class ClickLayer:
         # Napari draws borders for the size before `canvas_size_limits`: when zoomed in they cover
         # small points altogether, so they have to be of the same colour.
         self.points.border_color = colours
+
+    def _set_next_look(self, positive: bool) -> None:
+        """Let the next point come as it should look: to change it then is three more drawings."""
+        symbol, colour = ("disc", GREEN) if positive else ("cross", RED)
+        if str(self.points.current_symbol) != symbol:
+            self.points.current_symbol = symbol
+        for name in ("current_face_color", "current_border_color"):
+            # Napari tells the opacity too: #2ecc40ff.
+            if not str(getattr(self.points, name)).startswith(colour):
+                setattr(self.points, name, colour)
 
     def _on_points_data(self, event: Any) -> None:
         # Napari tells before and after every change: ADDING and ADDED, and so on.
