@@ -5,65 +5,98 @@ import weakref
 
 import numpy as np
 import pytest
+from napari.utils.events import EventedList
 from qtpy.QtWidgets import QApplication
 
-from napari_cfr_icl.session.runner import Prepared
+from napari_cfr_icl.gui.set_aside import SetAside
+
+MANY = 100_000
+
+
+class Thing:
+    """In a reference cycle, which only a collection can free."""
+
+    def __init__(self):
+        self.itself = self
 
 
 @pytest.fixture
-def hand(viewer, open_dock, disks):
-    viewer.add_image(np.zeros((90, 120), np.uint8), name="grey")
+def layers(qapp):
+    """In the place of napari's layers, which napari itself may hold on to for a while."""
+    return EventedList([Thing()])
+
+
+@pytest.fixture
+def aside(layers):
+    aside = SetAside(layers)
+    yield aside
+    aside.close()
+
+
+def test_what_is_there_once_the_model_is_loaded_is_set_aside_until_the_dock_goes(
+    viewer, open_dock, disks
+):
+    viewer.add_image(np.zeros((90, 120), np.uint8))
     hand = open_dock(viewer)
     hand.wait(lambda: hand.dock.controller.is_prepared)
-    return hand
-
-
-def test_what_is_there_once_the_model_is_loaded_is_set_aside_until_the_dock_goes(hand):
-    aside = gc.get_freeze_count()
-    assert aside > 100_000
-    assert len(gc.get_objects()) < aside / 10
+    count = gc.get_freeze_count()
+    assert count > MANY
+    assert len(gc.get_objects()) < count / 10
     hand.viewer.window.remove_dock_widget(hand.dock)
     hand.wait(lambda: gc.get_freeze_count() == 0)
 
 
-def test_a_removed_layer_that_was_set_aside_is_freed_all_the_same(hand):
-    gone = weakref.ref(hand.viewer.layers["grey"])
-    hand.viewer.add_image(np.ones((90, 120), np.uint8), name="other")
-    hand.viewer.layers.remove("grey")
+def test_a_removed_layer_that_was_set_aside_is_freed_all_the_same(layers, aside):
+    aside.begin()
+    assert gc.get_freeze_count() > MANY
+    gone = weakref.ref(layers.pop())
     assert gc.get_freeze_count() == 0
-    QApplication.processEvents()
     gc.collect()
     assert gone() is None
     gc.collect()
-    hand.wait(lambda: gc.get_freeze_count() > 100_000)
-
-
-def test_another_model_does_not_set_aside_a_layer_that_is_going(hand):
-    kept = hand.viewer.layers["grey"]
-    hand.viewer.layers.remove("grey")
     QApplication.processEvents()
-    hand.dock.controller._on_message(Prepared(0))
+    assert gc.get_freeze_count() > MANY
+
+
+def test_another_model_does_not_set_aside_a_layer_that_is_going(layers, aside):
+    aside.begin()
+    kept = layers.pop()
+    aside.begin()
     assert gc.get_freeze_count() == 0
     gone = weakref.ref(kept)
     del kept
     gc.collect()
     assert gone() is None
     gc.collect()
-    hand.wait(lambda: gc.get_freeze_count() > 100_000)
+    QApplication.processEvents()
+    assert gc.get_freeze_count() > MANY
 
 
-def test_a_layer_that_went_before_is_not_set_aside(viewer, open_dock, disks):
-    gone = weakref.ref(viewer.add_image(np.zeros((90, 120), np.uint8), name="grey"))
-    viewer.layers.remove("grey")
-    hand = open_dock(viewer)
-    hand.wait(lambda: hand.dock.controller.is_prepared)
-    assert gone() is None
-    assert gc.get_freeze_count() > 100_000
-
-
-def test_a_layer_that_came_later_goes_without_ado(hand):
-    layer = weakref.ref(hand.viewer.add_image(np.ones((90, 120), np.uint8), name="later"))
-    hand.viewer.layers.remove("later")
-    assert gc.get_freeze_count() > 100_000
+def test_a_layer_of_another_viewer_that_is_going_is_waited_for(layers, aside):
+    other = EventedList([Thing()])
+    beside = SetAside(other)
+    try:
+        beside.begin()
+        kept = other.pop()
+        aside.begin()
+        assert gc.get_freeze_count() == 0
+        del kept
+    finally:
+        beside.close()
     gc.collect()
-    hand.wait(lambda: layer() is None)
+
+
+def test_a_layer_that_went_before_is_not_set_aside(layers, aside):
+    gone = weakref.ref(layers.pop())
+    aside.begin()
+    assert gone() is None
+    assert gc.get_freeze_count() > MANY
+
+
+def test_a_layer_that_came_later_goes_without_ado(layers, aside):
+    aside.begin()
+    layers.append(Thing())
+    gone = weakref.ref(layers.pop())
+    assert gc.get_freeze_count() > MANY
+    gc.collect()
+    assert gone() is None
