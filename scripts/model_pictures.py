@@ -11,10 +11,9 @@ from __future__ import annotations
 import argparse
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import tifffile
 
 from napari_cfr_icl import samples
 from napari_cfr_icl.evaluation.names import file_stem
@@ -24,9 +23,14 @@ from napari_cfr_icl.evaluation.readers import ReaderOptions, open_dataset
 from napari_cfr_icl.evaluation.run import evaluate
 from napari_cfr_icl.evaluation.worst import write_page
 from napari_cfr_icl.evaluation.worst_cases import cases_of
+from napari_cfr_icl.training.layers import save_layers
 from napari_cfr_icl.zoo import CATALOGUE
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
     from napari_cfr_icl.evaluation.records import Record
 
 SHOWN = 4
@@ -42,22 +46,20 @@ def main() -> None:
     options = parser.parse_args()
     shipped = [name for name, entry in CATALOGUE.items() if entry.embedded]
     with tempfile.TemporaryDirectory() as folder:
-        collection = write_samples(Path(folder) / "samples")
+        collection = Path(folder) / "samples"
+        save_layers(collection, sample_pictures())
         for model in options.model or shipped:
             draw(model, collection, options.out / f"model-{file_stem(model)}.png")
 
 
-def write_samples(folder: Path) -> Path:
-    """The samples as a collection; of the stack, its middle plane."""
+def sample_pictures() -> Iterator[tuple[str, NDArray[Any], NDArray[Any]]]:
+    """Name, image and labels of each sample; of the stack, its middle plane."""
     for name in samples.names():
         sample = samples.load(name)
         image, labels = sample.image, sample.labels
         if labels.ndim > 2:
             image, labels = image[len(image) // 2], labels[len(labels) // 2]
-        for part, values in (("images", image), ("labels", labels)):
-            (folder / part).mkdir(parents=True, exist_ok=True)
-            tifffile.imwrite(folder / part / f"{name}.tif", values)
-    return folder
+        yield name, image, labels
 
 
 def draw(model: str, collection: Path, page: Path) -> None:

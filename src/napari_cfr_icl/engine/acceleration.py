@@ -74,13 +74,9 @@ class Remembering:
 
     def __call__(self, image: Tensor, previous: Tensor, points: Tensor) -> Tensor:
         """Logits, as `Run` says."""
-        if self._picture is None or not _same(image, self._picture):
+        if self._picture is None or not torch.equal(image, self._picture):
             self._features, self._picture = self._encode(image), image
         return self._decode(self._features, previous, points)
-
-
-def _same(one: Tensor, other: Tensor) -> bool:
-    return one.device == other.device and torch.equal(one, other)
 
 
 def as_it_is(model: ClickModel) -> Run:

@@ -24,6 +24,9 @@ Places = list[tuple[NDArray[np.float64], bool]]
 
 FEATURE = "positive"
 GREEN, RED = "#2ecc40", "#ff3b30"
+_LOOKS = {True: ("disc", GREEN), False: ("cross", RED)}
+"""Symbol and colour of a click on the object, and of one beside it."""
+
 SIZE_ON_SCREEN = 13
 TAG = "cfr_icl"
 _TRANSFORM = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
@@ -132,15 +135,15 @@ class ClickLayer:
         if not signs:
             return
         # Napari redraws at every assignment, also of what is there already.
-        symbols = ["disc" if sign else "cross" for sign in signs]
-        colours = transform_color([GREEN if sign else RED for sign in signs])
-        if [str(symbol) for symbol in self.points.symbol] == symbols and all(
+        symbols, names = zip(*(_LOOKS[sign] for sign in signs), strict=True)
+        colours = transform_color(list(names))
+        if [str(symbol) for symbol in self.points.symbol] == list(symbols) and all(
             np.allclose(there, colours)
             for there in (self.points.face_color, self.points.border_color)
         ):
             return
         # Setting `symbol` for all points, not `current_symbol`: that one changes selected points.
-        self.points.symbol = symbols
+        self.points.symbol = list(symbols)
         self.points.face_color = colours
         # Napari draws borders for the size before `canvas_size_limits`: when zoomed in they cover
         # small points altogether, so they have to be of the same colour.
@@ -148,7 +151,7 @@ class ClickLayer:
 
     def _set_next_look(self, positive: bool) -> None:
         """Let the next point come as it should look: to change it then is three more drawings."""
-        symbol, colour = ("disc", GREEN) if positive else ("cross", RED)
+        symbol, colour = _LOOKS[positive]
         if str(self.points.current_symbol) != symbol:
             self.points.current_symbol = symbol
         for name in ("current_face_color", "current_border_color"):

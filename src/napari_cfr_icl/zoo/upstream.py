@@ -21,6 +21,7 @@ from torch.serialization import get_unsafe_globals_in_checkpoint, safe_globals
 from napari_cfr_icl._errors import ModelFileError
 from napari_cfr_icl.engine.models import infer_architecture
 from napari_cfr_icl.engine.models.click_model import IMAGE_MEAN, IMAGE_STD
+from napari_cfr_icl.engine.models.mobile_sam import MARK as MOBILE_SAM
 from napari_cfr_icl.zoo.file_kinds import FileKind, find_damage, kind_of
 
 if TYPE_CHECKING:
@@ -57,9 +58,6 @@ _SUPPORTED: Final[dict[str, Callable[[Any], bool]]] = {
 
 _WRAPPED: Final = "module."
 """What PyTorch puts before every name when a network is spread over several GPUs."""
-
-_MOBILE_SAM: Final = "image_encoder.neck.0.weight"
-"""A weight that tells its checkpoints, which some wrap as pretrained backbones are."""
 
 _GLOBAL_IN_MESSAGE: Final = re.compile(r"GLOBAL (\S+)")
 _MODULE_IN_OLD_FORMAT: Final = "Only persistent_load of storage"
@@ -147,7 +145,8 @@ def _sort_out(content: object, path: Path) -> Checkpoint:
             f"{path} holds a {type(content).__name__}, not a network: choose another file."
         )
     wrapped = content.get("model")
-    if isinstance(wrapped, Mapping) and _MOBILE_SAM in wrapped:
+    # Some wrap it as pretrained backbones are.
+    if isinstance(wrapped, Mapping) and MOBILE_SAM in wrapped:
         content = wrapped
     if "state_dict" not in content and isinstance(content.get("model"), Mapping):
         raise ModelFileError(

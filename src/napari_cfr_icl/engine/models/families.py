@@ -81,6 +81,6 @@ def infer_architecture(
         return plain_vit.infer_plain_vit(weights, num_heads)
     if any(key.startswith("feature_extractor.stage4.") for key in weights):
         return hrnet_ocr.infer_hrnet_ocr(weights)
-    if "image_encoder.patch_embed.seq.0.c.weight" in weights:
+    if mobile_sam.MARK in weights:
         return mobile_sam.infer_mobile_sam(weights)
     raise ValueError("These weights belong to no plain ViT, no HRNet with OCR and no MobileSAM.")

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from napari_cfr_icl.engine.models.click_model import Features
 
 FAMILY = "mobile_sam"
+MARK = "image_encoder.patch_embed.seq.0.c.weight"
+"""A weight that every checkpoint of it has, and no other network's."""
 
 _SURE = 10.0
 """Largest logit of the previous mask that is shown: SAM knows masks by their logits."""
