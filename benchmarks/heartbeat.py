@@ -147,6 +147,8 @@ def click(count: int, side: int = 512) -> Pulse:
         hand.wait_for_answer()
         if number % 10 == 0:
             hand.type(Qt.Key.Key_W)
+        # Else two events were one gap: those of Qt's tests do not come through its queue.
+        _EVENTS.qWait(SETTLED)
     return ended(hand, pulse)
 
 

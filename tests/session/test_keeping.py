@@ -70,6 +70,18 @@ def test_squeezing_loses_nothing():
     assert len(squeezed.data) < array.nbytes / 4
 
 
+def test_what_is_the_same_everywhere_is_kept_once():
+    array = np.full((2000, 3000), 7, np.uint16)
+    squeezed = Squeezed.of(array)
+    assert np.array_equal(squeezed.array(), array)
+    assert squeezed.array().dtype == np.uint16
+    assert len(squeezed.data) == 2
+
+
+def test_squeezing_nothing_gives_nothing():
+    assert Squeezed.of(np.zeros((0, 4), np.uint8)).array().shape == (0, 4)
+
+
 def test_steps_out_of_reach_retire_on_both_sides():
     history, kept = History(), [KeptAnswer(answer(seed)) for seed in range(2 * REACH + 3)]
     states = [ObjectState(None, Clicks([Click(5, 5)]), (one,)) for one in kept]

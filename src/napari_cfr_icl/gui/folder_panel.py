@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QCheckBox, QGridLayout, QProgressBar, QWidget
+from qtpy.QtWidgets import QCheckBox, QGridLayout, QWidget
 from superqt.utils import signals_blocked
 
 from napari_cfr_icl.gui.key_button import KeyButton
 from napari_cfr_icl.gui.name_label import NameLabel
+from napari_cfr_icl.gui.progress_bar import ProgressBar
 
 
 class FolderPanel(QWidget):
@@ -37,7 +38,7 @@ class FolderPanel(QWidget):
         self.finished = QCheckBox("This image is finished")
         self.where = NameLabel()
         self.left_out = NameLabel()
-        self.progress = QProgressBar()
+        self.progress = ProgressBar()
         self.progress.setFormat("%v of %m finished")
         self._lay_out()
         self.open.clicked.connect(self.open_requested)
@@ -73,8 +74,7 @@ class FolderPanel(QWidget):
 
     def show_progress(self, finished: int, count: int, *, this_one: bool) -> None:
         """Show how many are finished, and whether this one is."""
-        self.progress.setRange(0, count)
-        self.progress.setValue(finished)
+        self.progress.show_progress(finished, count)
         with signals_blocked(self.finished):
             self.finished.setChecked(this_one)
 

@@ -7,13 +7,14 @@ import time
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QTimer, Signal
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from napari_cfr_icl.gui.activity import Activity
 from napari_cfr_icl.gui.durations import time_left
 from napari_cfr_icl.gui.errand import Errand
 from napari_cfr_icl.gui.key_button import KeyButton
 from napari_cfr_icl.gui.notices import show_error
+from napari_cfr_icl.gui.progress_bar import ProgressBar
 from napari_cfr_icl.zoo.catalog import CATALOGUE
 from napari_cfr_icl.zoo.listing import ModelState, ModelStatus
 
@@ -82,7 +83,7 @@ class ModelFetch(QWidget):
         self.text.setWordWrap(True)
         self.text.setOpenExternalLinks(True)
         self.start = KeyButton("Download", "Fetch it; from then on it needs no network.")
-        self.bar = QProgressBar()
+        self.bar = ProgressBar()
         self.bar.setTextVisible(False)
         self.bar.setFixedHeight(8)
         self.cancel = KeyButton("Cancel", "Stop; what has come is kept for the next time.")
@@ -143,8 +144,8 @@ class ModelFetch(QWidget):
     def _on_look(self) -> None:
         stage, done, total = self._came
         name = "" if self._status is None else self._status.title
-        self.bar.setRange(0, BAR_STEPS if total else 0)
-        self.bar.setValue(round(BAR_STEPS * done / total) if total else 0)
+        done = round(BAR_STEPS * done / total) if total else 0
+        self.bar.show_progress(done, BAR_STEPS if total else 0)
         if self._cancelled.is_set():
             self._activity.end()
             self.text.setText("Cancelling…")

@@ -63,9 +63,11 @@ class Preview:
             self._shown = mask
             self._layer = self._added(values, affine, image)
             return
+        if np.array_equal(layer.affine.affine_matrix, affine):
+            self._fill(layer, values)
+            return
         # Nothing is drawn between the two: the old mask does not flash up in the new place.
-        if not np.array_equal(layer.affine.affine_matrix, affine):
-            layer.affine = affine
+        layer.affine = affine
         layer.data = values
 
     def prepare(self, image: Image) -> None:
@@ -77,8 +79,9 @@ class Preview:
     def clear(self) -> None:
         """Show nothing."""
         self._shown = None
-        if self.layer is not None and self.layer.data.any():
-            self.layer.data = np.zeros_like(self.layer.data)
+        layer = self.layer
+        if layer is not None and layer.data.any():
+            self._fill(layer, np.zeros_like(layer.data))
 
     def remove(self) -> None:
         """Show nothing, and take the layer away."""
@@ -91,6 +94,16 @@ class Preview:
         self._hidden = hidden
         if self.layer is not None:
             self.layer.visible = not hidden
+
+    @staticmethod
+    def _fill(layer: Labels, values: NDArray[np.uint8]) -> None:
+        """Give the layer other values where it lies."""
+        if layer.data.shape != values.shape:
+            layer.data = values
+            return
+        # Other data, of whatever shape, make napari measure all layers anew.
+        layer.data[...] = values
+        layer.refresh(extent=False)
 
     def _added(
         self, values: NDArray[np.uint8], affine: NDArray[np.float64], image: Image

@@ -9,7 +9,6 @@ from qtpy.QtWidgets import (
     QGridLayout,
     QHBoxLayout,
     QLabel,
-    QProgressBar,
     QPushButton,
     QSpinBox,
     QVBoxLayout,
@@ -19,6 +18,7 @@ from qtpy.QtWidgets import (
 from napari_cfr_icl.gui.dock_keys import DockKeys
 from napari_cfr_icl.gui.durations import time_left
 from napari_cfr_icl.gui.key_button import KeyButton
+from napari_cfr_icl.gui.progress_bar import ProgressBar
 from napari_cfr_icl.session.propagation import Limits
 
 
@@ -70,7 +70,7 @@ class StackPanel(QWidget):
         self.growth.setToolTip("A fill stops where the area grows or shrinks by more than this.")
 
     def _build_progress(self) -> None:
-        self.progress = QProgressBar()
+        self.progress = ProgressBar()
         self.cancel = QPushButton("Cancel")
         self.cancel.setToolTip("Stop filling; the planes that are done stay.")
         self._running = QWidget()
@@ -131,11 +131,10 @@ class StackPanel(QWidget):
 
     def show_filling(self, done: int, planes: int, seconds: float | None = None) -> None:
         """Show how far a fill is and what time is left; of 0 planes: that none is under way."""
-        self._running.setVisible(planes > 0)
-        self.progress.setRange(0, max(1, planes))
-        self.progress.setValue(done)
         parts = ["plane %v of %m", time_left(seconds)]
         self.progress.setFormat(", ".join(part for part in parts if part))
+        self.progress.show_progress(done, max(1, planes))
+        self._running.setVisible(planes > 0)
 
     def _on_previous_clicked(self) -> None:
         self.step_requested.emit(-1)

@@ -11,7 +11,6 @@ from qtpy.QtGui import QColor
 from qtpy.QtWidgets import (
     QHeaderView,
     QLabel,
-    QProgressBar,
     QPushButton,
     QTreeWidget,
     QTreeWidgetItem,
@@ -19,6 +18,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_cfr_icl.gui.progress_bar import ProgressBar
 from napari_cfr_icl.gui.source_choice import SourceChoice
 from napari_cfr_icl.gui.themed_canvas import GREEN, ORANGE, RED
 
@@ -41,7 +41,7 @@ class DataPanel(QWidget):
         self.source = SourceChoice(viewer)
         self.check = QPushButton("Check")
         self.check.setToolTip("Read all pictures and labels, and tell what is wrong with which.")
-        self.bar = QProgressBar()
+        self.bar = ProgressBar()
         self.bar.setTextVisible(False)
         self.bar.setFixedHeight(8)
         self.summary = QLabel()
@@ -66,8 +66,7 @@ class DataPanel(QWidget):
         """Show how far the check is."""
         self.check.setEnabled(False)
         self.bar.show()
-        self.bar.setRange(0, count)
-        self.bar.setValue(read)
+        self.bar.show_progress(read, count)
         self.summary.setText(f"{read} of {count} pictures read" if count else "Reading…")
 
     def show_survey(self, survey: Mapping[str, Any]) -> None:

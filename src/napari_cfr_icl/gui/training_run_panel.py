@@ -13,12 +13,12 @@ from qtpy.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QLineEdit,
-    QProgressBar,
     QPushButton,
     QVBoxLayout,
     QWidget,
 )
 
+from napari_cfr_icl.gui.progress_bar import ProgressBar
 from napari_cfr_icl.gui.training_plot import TrainingPlot
 from napari_cfr_icl.gui.training_watch import RunView, RunWatch
 
@@ -78,8 +78,9 @@ class RunPanel(QWidget):
         """Show how a run stands."""
         self.sentence.setText(view.sentence)
         self.bar.setVisible(view.is_at_work)
-        self.bar.setRange(0, view.steps if view.state in ("running", "stopping") else 0)
-        self.bar.setValue(view.step)
+        self.bar.show_progress(
+            view.step, view.steps if view.state in ("running", "stopping") else 0
+        )
         self._enable(start=not view.is_at_work, stop=view.is_at_work, resume=view.can_resume)
         self.stop.setText("Stop at once" if view.state == "stopping" else "Stop")
         curves = watch.curves
@@ -106,7 +107,7 @@ class RunPanel(QWidget):
         self.sentence = QLabel()
         self.sentence.setWordWrap(True)
         self.sentence.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.bar = QProgressBar()
+        self.bar = ProgressBar()
         self.bar.setTextVisible(False)
         self.bar.setFixedHeight(8)
         self.samples = QLabel()

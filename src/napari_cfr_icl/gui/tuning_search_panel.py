@@ -13,7 +13,6 @@ from qtpy.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QLineEdit,
-    QProgressBar,
     QPushButton,
     QSpinBox,
     QVBoxLayout,
@@ -22,6 +21,7 @@ from qtpy.QtWidgets import (
 
 from napari_cfr_icl.evaluation.policies import describe
 from napari_cfr_icl.gui.durations import time_left
+from napari_cfr_icl.gui.progress_bar import ProgressBar
 from napari_cfr_icl.gui.section import Section
 from napari_cfr_icl.gui.source_choice import SourceChoice
 from napari_cfr_icl.gui.tuning_plots import FrontDrawing, FrontPlot
@@ -91,8 +91,7 @@ class SearchPanel(QWidget):
 
     def show_progress(self, fraction: float, seconds_left: float | None, objects: int) -> None:
         """Show how far it is."""
-        self.bar.setRange(0, BAR_STEPS)
-        self.bar.setValue(round(BAR_STEPS * fraction))
+        self.bar.show_progress(round(BAR_STEPS * fraction), BAR_STEPS)
         parts = [f"{objects} object{'' if objects == 1 else 's'} clicked", time_left(seconds_left)]
         self.status.setText(", ".join(part for part in parts if part) + ".")
 
@@ -128,7 +127,7 @@ class SearchPanel(QWidget):
     def _build_progress(self) -> None:
         self.start = QPushButton("Search")
         self.cancel = QPushButton("Cancel")
-        self.bar = QProgressBar()
+        self.bar = ProgressBar()
         self.bar.setTextVisible(False)
         self.bar.setFixedHeight(8)
         self.status = _wrapped()

@@ -38,24 +38,33 @@ class Squeezed:
     Parameters
     ----------
     data : bytes
-        Its compressed bytes.
+        Its compressed bytes, or those of one item where all are the same.
     shape : tuple of int
         Its shape.
     dtype : dtype
         Its type.
+    is_uniform : bool
+        Whether all items are the same: those under a new object mostly are.
     """
 
     data: bytes
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
+    is_uniform: bool = False
 
     @classmethod
     def of(cls, array: NDArray[Any]) -> Squeezed:
         """Squeeze an array; nothing is lost."""
-        return cls(zlib.compress(np.ascontiguousarray(array).data, 1), array.shape, array.dtype)
+        array = np.ascontiguousarray(array)
+        first = array.reshape(-1)[:1]
+        if array.size and (array == first).all():
+            return cls(first.tobytes(), array.shape, array.dtype, is_uniform=True)
+        return cls(zlib.compress(array.data, 1), array.shape, array.dtype)
 
     def array(self) -> NDArray[Any]:
         """The array, to be read only."""
+        if self.is_uniform:
+            return np.broadcast_to(np.frombuffer(self.data, self.dtype), self.shape)
         return np.frombuffer(zlib.decompress(self.data), self.dtype).reshape(self.shape)
 
 
