@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ from qtpy.QtWidgets import QFileDialog
 
 from activities import bars, cancel
 from checkpoints import HRNET
+from disk_predictor import DiskPredictor
+from napari_cfr_icl.gui import controller
 from napari_cfr_icl.gui.hand import LEFT
 from napari_cfr_icl.gui.speeds import FEWEST, Speeds
 from napari_cfr_icl.zoo import Store
@@ -108,6 +111,26 @@ def test_a_dock_closed_in_the_middle_of_a_download_takes_its_activity_along(hand
     hand.viewer.window.remove_dock_widget(hand.dock)
     assert not bars(hand.viewer)
     file.may_go_on.set()
+
+
+def test_a_model_that_takes_its_time_to_load_is_among_naparis_activities(
+    viewer, open_dock, monkeypatch
+):
+    loaded = threading.Event()
+
+    def load(choice):
+        assert loaded.wait(60)
+        return DiskPredictor()
+
+    monkeypatch.setattr(controller, "PredictorMaker", lambda: load)
+    viewer.add_image(np.zeros((120, 160), np.uint8))
+    hand, what = open_dock(viewer), "Loading the model"
+    hand.wait(lambda: what in bars(viewer))
+    # Nobody knows how far it is, and it cannot be cancelled.
+    assert bars(viewer)[what].qt_progress_bar.maximum() == 0
+    assert bars(viewer)[what].cancel_button.isHidden()
+    loaded.set()
+    hand.wait(lambda: not bars(viewer))
 
 
 def test_a_model_that_only_people_can_fetch_is_told_how(hand):

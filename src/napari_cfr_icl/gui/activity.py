@@ -1,11 +1,12 @@
-"""Long work among napari's own activities: a bar, the time left, and a Cancel."""
+"""Long work among napari's own activities: a bar, the time left, and where it can be a Cancel."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
-from napari.utils.progress import cancelable_progress
+from napari.utils.progress import cancelable_progress, progress
 from qtpy.QtCore import QObject, QTimer
 
 PAUSE = 300
@@ -32,17 +33,17 @@ class Activity(QObject):
 
     Parameters
     ----------
-    cancel : callable
-        Called when the user cancels.
+    cancel : callable or None
+        Called when the user cancels; None for what cannot be cancelled.
     parent : QObject
         What the timer dies with.
     """
 
-    def __init__(self, cancel: Callable[[], None], parent: QObject) -> None:
+    def __init__(self, cancel: Callable[[], None] | None, parent: QObject) -> None:
         super().__init__(parent)
         self._cancel = cancel
         self._state: tuple[str, int, int] | None = None
-        self._bar: _Bar | None = None
+        self._bar: progress | None = None
         self._shown: tuple[str, int] | None = None
         self._moving = False
         self._look = QTimer(self)
@@ -92,7 +93,12 @@ class Activity(QObject):
             self._take_away()
             self._shown = what, total
             # What was done before costs no time now: the estimate begins here.
-            self._bar = _Bar(desc=what, total=total, cancel_callback=self._cancel, initial=done)
+            self._bar = self._made(desc=what, total=total, initial=done)
             self._bar.total = total
         elif self._bar is not None and done != self._bar.n:
             self._bar.update(done - self._bar.n)
+
+    def _made(self, **options: Any) -> progress:
+        if self._cancel is None:
+            return progress(**options)
+        return _Bar(cancel_callback=self._cancel, **options)

@@ -104,6 +104,7 @@ class Controller:
         self.folder.close()
         self.work.close()
         self._walk.close()
+        self.screen.close()
         self._disconnect()
         self.workspace.close()
         self._set_aside.close()

@@ -144,8 +144,8 @@ class ModelFetch(QWidget):
     def _on_look(self) -> None:
         stage, done, total = self._came
         name = "" if self._status is None else self._status.title
-        done = round(BAR_STEPS * done / total) if total else 0
-        self.bar.show_progress(done, BAR_STEPS if total else 0)
+        steps = round(BAR_STEPS * done / total) if total else 0
+        self.bar.show_progress(steps, BAR_STEPS if total else 0)
         if self._cancelled.is_set():
             self._activity.end()
             self.text.setText("Cancelling…")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from napari_cfr_icl._errors import CfrIclError
 from napari_cfr_icl.engine.clicks import Clicks
 from napari_cfr_icl.gui import wording
+from napari_cfr_icl.gui.activity import Activity
 from napari_cfr_icl.gui.label_mending import Mendable
 from napari_cfr_icl.gui.notices import show_error
 from napari_cfr_icl.gui.planes import LayerPlane
@@ -37,6 +38,11 @@ class Screen:
         self.session = session
         self.workspace = workspace
         self._preparing = False
+        self._loading = Activity(None, dock)
+
+    def close(self) -> None:
+        """Take away what shows that something goes on."""
+        self._loading.close()
 
     def show_state(self) -> None:
         """Show everything anew."""
@@ -87,6 +93,10 @@ class Screen:
     def show_preparing(self, preparing: bool) -> None:
         """Say whether the model is being loaded."""
         self._preparing = preparing
+        if preparing:
+            self._loading.show(wording.LOADING, 0, 0)
+        else:
+            self._loading.end()
         self.show_hint()
 
     def refuse(self, why: str) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from napari_cfr_icl.session.objects import Answer, ObjectState, StepLike
 from napari_cfr_icl.session.propagation import Report
 
+LOADING = "Loading the model"
 NO_IMAGE = "Open an image to begin."
 NO_PLANE = "Switch to 2D and to a plane of the image to click on it."
 OTHER_TOOL = "Another layer or tool is chosen: clicks mark nothing now."

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from napari_cfr_icl.session.objects import Answer
 
 SYNCHRONOUS_VARIABLE = "NAPARI_CFR_ICL_SYNC"
-NICENESS = 3
+NICENESS = 5
 """Of the worker and the arithmetic threads that it starts: the screen's thread comes first, but
 not so far that other programs take the network's time."""
 _log = logging.getLogger(__name__)
