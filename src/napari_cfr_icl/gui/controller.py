@@ -66,7 +66,7 @@ class Controller:
         self._closed = False
         self._courier = Courier(self._on_message, dock)
         maker = PredictorMaker()
-        self.session = Session(maker, self._courier.deliver)
+        self.session = Session(maker, self._courier.deliver, self._courier.wait_for_drawing)
         self.session.protect = preferences.protect
         self._keys = Keys(self._actions(), dock.keys.in_force)
         self.workspace = Workspace(viewer, self._keys, lambda: self._next_is_positive, self._catch)

@@ -126,6 +126,9 @@ class Runner:
         `engine` changes.
     deliver : callable
         Receives every `Message`, called in the worker: hand over to your own thread there.
+    settle : callable, optional
+        Called in the worker before each prediction, to wait for what should come first, such as
+        the drawing of the click.
     synchronous : bool, optional
         Do all work inside `submit`, in the caller's thread; for tests and for debugging. By default
         what the environment variable NAPARI_CFR_ICL_SYNC says.
@@ -136,10 +139,12 @@ class Runner:
         make: Callable[[Any], PredictorLike],
         deliver: Callable[[Message], None],
         *,
+        settle: Callable[[], None] | None = None,
         synchronous: bool | None = None,
     ) -> None:
         self._make = make
         self._deliver = deliver
+        self._settle = settle
         if synchronous is None:
             synchronous = os.environ.get(SYNCHRONOUS_VARIABLE, "0") not in ("", "0")
         self._engine: Hashable = None
@@ -254,6 +259,10 @@ class Runner:
         return self._predictor
 
     def _predict(self, number: int, request: Request, predictor: PredictorLike) -> None:
+        if self._settle is not None and self._thread is not None and number == self._newest:
+            self._settle()
+        if number != self._newest:
+            return
         steps = predictor.steps(request.source, request.clicks, request.previous, request.view)
         begun = time.perf_counter()
         for answer in steps:

@@ -50,6 +50,8 @@ class Session:
         Makes the predictor for `engine`; called in the runner's thread.
     deliver : callable
         Brings a message from the runner's thread into this one and calls `receive` with it.
+    settle : callable, optional
+        Called in the runner's thread before each prediction, to wait for what should come first.
     """
 
     object_changed = Signal(ObjectState)
@@ -65,8 +67,9 @@ class Session:
         self,
         make_predictor: Callable[[Hashable], PredictorLike],
         deliver: Callable[[Message], None],
+        settle: Callable[[], None] | None = None,
     ) -> None:
-        self._runner = Runner(make_predictor, deliver)
+        self._runner = Runner(make_predictor, deliver, settle=settle)
         self._history = History()
         self._state = ObjectState()
         self._engine: Hashable = None
