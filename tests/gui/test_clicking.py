@@ -6,9 +6,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtTest import QTest
 
+from napari_cfr_icl.gui import courier
+from napari_cfr_icl.gui.canvas import canvas_widget
 from napari_cfr_icl.gui.click_layer import GREEN, RED
 from napari_cfr_icl.gui.hand import CONTROL, LEFT, SHIFT
 from napari_cfr_icl.gui.segment_dock import SegmentDock
@@ -49,6 +51,43 @@ def labels(hand):
 def clicked(hand):
     """Clicks of the session, rounded to whole pixels."""
     return [(round(c.row), round(c.col), c.positive) for c in hand.session.state.clicks]
+
+
+class Paints(QObject):
+    """Writes "drawn" into `course` whenever a widget is asked to paint itself."""
+
+    def __init__(self, widget, course):
+        super().__init__(widget)
+        self._course = course
+        widget.installEventFilter(self)
+
+    def eventFilter(self, widget, event):
+        if event.type() == QEvent.Type.Paint:
+            self._course.append("drawn")
+        return False
+
+
+def test_a_click_is_drawn_before_the_network_takes_the_processor(hand, disks, monkeypatch):
+    monkeypatch.setattr(courier, "LONGEST_DRAWING", 60)
+    course = []
+    points(hand).events.data.connect(lambda event: course.append(str(event.action)))
+    monkeypatch.setattr(disks, "steps", noting(course, disks.steps))
+    paints = Paints(canvas_widget(hand.viewer), course)
+    hand.click(40, 60)
+    hand.wait_for_answer()
+    paints.deleteLater()
+    assert course[:2] == ["adding", "added"]
+    assert "drawn" in course[: course.index("asked")]
+
+
+def noting(course, steps):
+    """The method of a predictor that writes "asked" into `course` first."""
+
+    def noted(*request):
+        course.append("asked")
+        return steps(*request)
+
+    return noted
 
 
 def test_the_dock_has_prepared_everything(hand):

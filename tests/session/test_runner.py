@@ -95,6 +95,39 @@ def test_a_newer_request_ends_the_loop_between_two_passes(start, box):
     assert not gate.acquire(blocking=False)
 
 
+def test_what_should_come_first_comes_before_each_prediction(start, box):
+    course = []
+    predictor = DiskPredictor()
+
+    def settle():
+        course.append((threading.current_thread().name, len(predictor.asked)))
+
+    runner = start(lambda engine: predictor, settle=settle)
+    runner.submit(Request("a", IMAGE, Clicks()))
+    box.until(Finished)
+    assert not course
+    for clicks in (ONE, TWO):
+        runner.submit(Request("a", IMAGE, clicks))
+        box.until(Finished)
+    assert course == [(name, count) for count, name in enumerate(2 * list(predictor.threads))]
+
+
+def test_a_request_that_is_overtaken_before_it_begins_never_runs(start, box):
+    predictor, settling, may_begin = DiskPredictor(), threading.Event(), threading.Event()
+
+    def settle():
+        settling.set()
+        assert may_begin.wait(10)
+
+    runner = start(lambda engine: predictor, settle=settle)
+    runner.submit(Request("a", IMAGE, ONE))
+    assert settling.wait(10)
+    newest = runner.submit(Request("a", IMAGE, TWO))
+    may_begin.set()
+    assert {m.number for m in box.until(Finished) if isinstance(m, Stepped)} == {newest}
+    assert [clicks for clicks, _ in predictor.asked] == [TWO]
+
+
 def test_requests_that_were_overtaken_while_waiting_are_never_run(start, box):
     gate = threading.Semaphore(0)
     predictor = DiskPredictor(may_step=gate)
