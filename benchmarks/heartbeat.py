@@ -26,7 +26,7 @@ from qtpy.QtTest import QTest
 
 from napari_cfr_icl import samples
 from napari_cfr_icl.gui.canvas import canvas_position, canvas_widget
-from napari_cfr_icl.gui.hand import PLUGIN, Hand
+from napari_cfr_icl.gui.hand import PLUGIN, Hand, let_happen
 from napari_cfr_icl.gui.pulse import Pulse, percentile
 from napari_cfr_icl.training import recipes
 
@@ -107,13 +107,13 @@ def napari_alone(count: int, side: int = 512) -> Pulse:
     labels = viewer.add_labels(np.zeros((side, side), np.uint8))
     viewer.add_points(ndim=2).mode = "add"
     pulse, generator = Pulse(), np.random.default_rng(0)
-    _EVENTS.qWait(SETTLED)
+    let_happen(SETTLED)
     pulse.start()
     for place in generator.uniform(0.1 * side, 0.9 * side, (count, 2)):
         click_slowly(viewer, canvas_position(viewer, place))
-        _EVENTS.qWait(SETTLED)
+        let_happen(SETTLED)
         labels.data = (generator.random((side, side)) < 0.5).astype(np.uint8)
-        _EVENTS.qWait(SETTLED)
+        let_happen(SETTLED)
     pulse.stop()
     viewer.close()
     return pulse
@@ -124,7 +124,7 @@ def click_slowly(viewer: napari.Viewer, place: QPoint, positive: bool = True) ->
     button = Qt.MouseButton.LeftButton if positive else Qt.MouseButton.RightButton
     none, canvas = Qt.KeyboardModifier.NoModifier, canvas_widget(viewer)
     _EVENTS.mousePress(canvas, button, none, place)
-    _EVENTS.qWait(HELD)
+    let_happen(HELD)
     _EVENTS.mouseRelease(canvas, button, none, place)
 
 
@@ -148,7 +148,7 @@ def click(count: int, side: int = 512) -> Pulse:
         if number % 10 == 0:
             hand.type(Qt.Key.Key_W)
         # Else two events were one gap: those of Qt's tests do not come through its queue.
-        _EVENTS.qWait(SETTLED)
+        let_happen(SETTLED)
     return ended(hand, pulse)
 
 
@@ -183,9 +183,9 @@ def read_ahead(side: int = 8000, seconds: int = 5) -> Pulse:
         walk.open(Path(folder))
         hand.wait(lambda: panel.where.text().startswith("1 of") and not walk.is_going)
         # Nor is its first drawing; the second one takes longer to read than this.
-        _EVENTS.qWait(SETTLED)
+        let_happen(SETTLED)
         pulse.start()
-        _EVENTS.qWait(1000 * seconds)
+        let_happen(1000 * seconds)
         return ended(hand, pulse)
 
 
@@ -199,7 +199,7 @@ def search(nuclei: Path, seconds: int = 30) -> Pulse:
     dock.search.start.click()
     hand.wait(lambda: dock.search.bar.value() > 0, LONG)
     pulse.start()
-    _EVENTS.qWait(1000 * seconds)
+    let_happen(1000 * seconds)
     pulse.stop()
     dock.end()
     return ended(hand, pulse)
@@ -220,7 +220,7 @@ def train(nuclei: Path, seconds: int = 30) -> Pulse:
     hand.wait(lambda: dock.trainer.watch is not None, LONG)
     hand.wait(lambda: max(dock.trainer.watch.curves.rounds, default=0) >= 1, LONG)
     pulse.start()
-    _EVENTS.qWait(1000 * seconds)
+    let_happen(1000 * seconds)
     pulse.stop()
     dock.trainer.watch.process.kill()
     dock.end()

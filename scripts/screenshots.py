@@ -10,19 +10,18 @@ import os
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import napari
 import numpy as np
 import tifffile
 from qtpy.QtCore import Qt
-from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QScrollArea
 
 from napari_cfr_icl import samples
 from napari_cfr_icl.gui.canvas import look_at
 from napari_cfr_icl.gui.demo import open_sample, segment
-from napari_cfr_icl.gui.hand import PLUGIN
+from napari_cfr_icl.gui.hand import PLUGIN, let_happen
 from napari_cfr_icl.gui.section import Section
 from napari_cfr_icl.gui.tuning_look_panel import STEPS_SHOWN
 from napari_cfr_icl.session.journal import journals_folder
@@ -38,9 +37,6 @@ LONG = 1800.0
 
 SETTLED = 500
 """Milliseconds that a dock may take to lay itself out anew."""
-
-# PyQt's type stubs take this function for a method.
-_EVENTS: Any = QTest
 
 FOLDER = Path(__file__).parents[1] / "docs" / "images"
 
@@ -227,7 +223,7 @@ def take(file: Path, key: str, act: Callable[[Hand], None]) -> None:
     """Open a sample with the dock, act on it, and keep what is on the screen."""
     viewer = napari.Viewer()
     act(open_sample(viewer, key))
-    _EVENTS.qWait(SETTLED)
+    let_happen(SETTLED)
     viewer.screenshot(str(file), canvas_only=False, flash=False)
     viewer.close()
 

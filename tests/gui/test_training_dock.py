@@ -16,7 +16,7 @@ from qtpy.QtTest import QTest
 from activities import bars, cancel
 from chosen import choose_tiny_model
 from napari_cfr_icl.gui import training_process
-from napari_cfr_icl.gui.hand import LEFT
+from napari_cfr_icl.gui.hand import LEFT, let_happen
 from napari_cfr_icl.gui.themed_canvas import BLUE, ORANGE, Colours
 from napari_cfr_icl.gui.training_dock import TRAINING
 from napari_cfr_icl.gui.training_plot import CurvesFigure, TrainingPlot
@@ -51,7 +51,7 @@ def wait(until):
     deadline = time.monotonic() + PATIENCE
     while not until():
         assert time.monotonic() < deadline, "waited in vain"
-        QTest.qWait(20)
+        let_happen(20)
 
 
 @pytest.fixture(autouse=True)

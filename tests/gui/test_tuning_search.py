@@ -18,7 +18,7 @@ from chosen import choose_tiny_model
 from napari_cfr_icl.evaluation.options import DatasetChoice
 from napari_cfr_icl.evaluation.policies import Grid
 from napari_cfr_icl.evaluation.tune import TuneOptions, tune
-from napari_cfr_icl.gui.hand import LEFT
+from napari_cfr_icl.gui.hand import LEFT, let_happen
 from napari_cfr_icl.gui.tuning_dock import SEARCHING
 from napari_cfr_icl.gui.tuning_presets import load_presets, preset_file
 from napari_cfr_icl.session.preferences import load_preferences
@@ -51,7 +51,7 @@ def wait(until):
     deadline = time.monotonic() + PATIENCE
     while not until():
         assert time.monotonic() < deadline, "waited in vain"
-        QTest.qWait(10)
+        let_happen(10)
 
 
 def test_a_search_in_the_dock_is_the_commands_and_the_screen_lives(dock, tmp_path):

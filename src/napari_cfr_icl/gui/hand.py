@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import napari
-from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
+from qtpy.QtCore import QEvent, QEventLoop, QPoint, QPointF, Qt, QTimer
 from qtpy.QtGui import QMouseEvent
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QWidget
@@ -33,6 +33,10 @@ PLAIN, CONTROL, SHIFT = (
     Qt.KeyboardModifier.ControlModifier,
     Qt.KeyboardModifier.ShiftModifier,
 )
+
+
+LOOK = 2
+"""Milliseconds between two looks at what is waited for."""
 
 
 class Hand:
@@ -130,8 +134,7 @@ class Hand:
         while not until():
             if time.monotonic() > deadline:
                 raise TimeoutError(f"waited {patience:g} s in vain")
-            # Asking for events all the time would keep Python from the network's thread.
-            _EVENTS.qWait(2)
+            let_happen(LOOK)
 
     def wait_for_answer(self) -> None:
         """Let the event loop run until the network has nothing more to do."""
@@ -143,3 +146,13 @@ def _move(canvas: QWidget, position: QPoint) -> None:
     where = QPointF(position)
     event = QMouseEvent(QEvent.Type.MouseMove, where, where, LEFT, LEFT, PLAIN)
     QApplication.sendEvent(canvas, event)
+
+
+def let_happen(milliseconds: int) -> None:
+    """Let the event loop run for a while.
+
+    QTest.qWait does so too, but with PySide6 it keeps Python to itself, and the network waits.
+    """
+    loop = QEventLoop()
+    QTimer.singleShot(milliseconds, loop.quit)
+    loop.exec()
