@@ -34,11 +34,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 WIDGET = "Segment with clicks"
+Size = tuple[int, int]
+"""Width and height of a window in pixels."""
+
 BAR = 50
 SIDE = 512
-WINDOW = [1500, 950]
-"""Width and height in pixels, or what --window says. The time of a drawing without a graphics card
-grows with them."""
+WINDOW = (1500, 950)
+"""Width and height in pixels, unless --window says otherwise. The time of a drawing without a
+graphics card grows with them."""
 
 LONG = 600.0
 """Seconds that a search or a training may take to begin on a busy machine."""
@@ -70,18 +73,18 @@ def main() -> None:
     parser.add_argument("--planes", type=int, default=50)
     parser.add_argument("--window", type=int, nargs=2, default=WINDOW, metavar=("WIDTH", "HEIGHT"))
     options = parser.parse_args()
-    WINDOW[:] = options.window
-    alone = f"{options.clicks} points and masks, napari alone"
-    rows = [measure(alone, lambda: napari_alone(options.clicks))]
-    rows += [measure("loading the model", load)]
-    rows += [measure(f"{options.clicks} clicks, 512 x 512", lambda: click(options.clicks))]
-    rows += [measure(f"{options.clicks} clicks, 2000 x 2000", lambda: click(options.clicks, 2000))]
-    rows += [measure(f"filling {options.planes} planes", lambda: fill(options.planes))]
-    rows += [measure("an image of the folder is read ahead", read_ahead)]
+    window, clicks, planes = (*options.window,), options.clicks, options.planes
+    alone = f"{clicks} points and masks, napari alone"
+    rows = [measure(alone, lambda: napari_alone(window, clicks))]
+    rows += [measure("loading the model", lambda: load(window))]
+    rows += [measure(f"{clicks} clicks, 512 x 512", lambda: click(window, clicks))]
+    rows += [measure(f"{clicks} clicks, 2000 x 2000", lambda: click(window, clicks, 2000))]
+    rows += [measure(f"filling {planes} planes", lambda: fill(window, planes))]
+    rows += [measure("an image of the folder is read ahead", lambda: read_ahead(window))]
     with tempfile.TemporaryDirectory() as folder:
         nuclei = tiles(Path(folder) / "nuclei")
-        rows += [measure("the tuning dock searches", lambda: search(nuclei))]
-        rows += [measure("a training runs in its process", lambda: train(nuclei))]
+        rows += [measure("the tuning dock searches", lambda: search(window, nuclei))]
+        rows += [measure("a training runs in its process", lambda: train(window, nuclei))]
     print("| while | beats | p50 ms | p99 ms | longest ms | longest work ms | over 50 ms |")
     print("|---|---|---|---|---|---|---|")
     for row in rows:
@@ -99,10 +102,10 @@ def measure(what: str, act: Callable[[], Pulse]) -> Row:
     return Row(what, len(gaps), middle, late, max(gaps), max(pulse.work), over)
 
 
-def napari_alone(count: int, side: int = 512) -> Pulse:
+def napari_alone(window: Size, count: int, side: int = 512) -> Pulse:
     """Points added with the mouse, each followed by a new mask in a layer of labels."""
     viewer = napari.Viewer()
-    viewer.window.resize(*WINDOW)
+    viewer.window.resize(*window)
     viewer.add_image(photo(side))
     labels = viewer.add_labels(np.zeros((side, side), np.uint8))
     viewer.add_points(ndim=2).mode = "add"
@@ -128,17 +131,17 @@ def click_slowly(viewer: napari.Viewer, place: QPoint, positive: bool = True) ->
     _EVENTS.mouseRelease(canvas, button, none, place)
 
 
-def load() -> Pulse:
+def load(window: Size) -> Pulse:
     """The dock is open, and the model is loaded and warmed behind it."""
-    hand, pulse = opened(photo(512)), Pulse()
+    hand, pulse = opened(window, photo(512)), Pulse()
     pulse.start()
     hand.wait(lambda: hand.dock.controller.is_prepared)
     return ended(hand, pulse)
 
 
-def click(count: int, side: int = 512) -> Pulse:
+def click(window: Size, count: int, side: int = 512) -> Pulse:
     """Clicks here and there, every tenth of them followed by W."""
-    hand, pulse = opened(photo(side)), Pulse()
+    hand, pulse = opened(window, photo(side)), Pulse()
     hand.wait(lambda: hand.dock.controller.is_prepared)
     places = np.random.default_rng(0).uniform(0.1 * side, 0.9 * side, (count, 2))
     pulse.start()
@@ -152,12 +155,12 @@ def click(count: int, side: int = 512) -> Pulse:
     return ended(hand, pulse)
 
 
-def fill(planes: int) -> Pulse:
+def fill(window: Size, planes: int) -> Pulse:
     """An object is filled through many planes."""
     sample = samples.load("stack")
     middle = sample.image[8]
     stack = np.repeat(middle[np.newaxis], planes + 1, axis=0)
-    hand, pulse = opened(stack, contrast_limits=(140, 900)), Pulse()
+    hand, pulse = opened(window, stack, contrast_limits=(140, 900)), Pulse()
     hand.wait(lambda: hand.dock.controller.is_prepared)
     hand.viewer.dims.set_current_step(0, 0)
     label = int(np.bincount(sample.labels[8][sample.labels[8] > 0]).argmax())
@@ -169,9 +172,9 @@ def fill(planes: int) -> Pulse:
     return ended(hand, pulse)
 
 
-def read_ahead(side: int = 8000, seconds: int = 5) -> Pulse:
+def read_ahead(window: Size, side: int = 8000, seconds: int = 5) -> Pulse:
     """The first image of a folder is on the screen, and the second, a large one, is being read."""
-    hand, pulse = opened(photo(SIDE)), Pulse()
+    hand, pulse = opened(window, photo(SIDE)), Pulse()
     # Loading the model has a row of its own.
     hand.wait(lambda: hand.dock.controller.is_prepared)
     with tempfile.TemporaryDirectory() as folder:
@@ -189,9 +192,9 @@ def read_ahead(side: int = 8000, seconds: int = 5) -> Pulse:
         return ended(hand, pulse)
 
 
-def search(nuclei: Path, seconds: int = 30) -> Pulse:
+def search(window: Size, nuclei: Path, seconds: int = 30) -> Pulse:
     """A search is under way in the tuning dock."""
-    hand, pulse = opened(photo(SIDE)), Pulse()
+    hand, pulse = opened(window, photo(SIDE)), Pulse()
     dock = hand.open_beside("Tune refinement")
     dock.tabs.setCurrentIndex(1)
     dock.search.source.use_folder.click()
@@ -205,9 +208,9 @@ def search(nuclei: Path, seconds: int = 30) -> Pulse:
     return ended(hand, pulse)
 
 
-def train(nuclei: Path, seconds: int = 30) -> Pulse:
+def train(window: Size, nuclei: Path, seconds: int = 30) -> Pulse:
     """A training makes its steps, and its curves are drawn."""
-    hand, pulse = opened(photo(SIDE)), Pulse()
+    hand, pulse = opened(window, photo(SIDE)), Pulse()
     dock = hand.open_beside("Train a model")
     shorter = ["data.side=96", "schedule.batch=2", "schedule.steps=1000", "validation.every=20"]
     few = ["validation.objects=2", "validation.max_clicks=3", "validation.gate_objects=5"]
@@ -247,10 +250,10 @@ def photo(side: int) -> np.ndarray:
     return np.tile(picture, (times, times, 1))[:side, :side]
 
 
-def opened(image: np.ndarray, **options: object) -> Hand:
+def opened(window: Size, image: np.ndarray, **options: object) -> Hand:
     """A viewer with an image and the dock."""
     viewer = napari.Viewer()
-    viewer.window.resize(*WINDOW)
+    viewer.window.resize(*window)
     viewer.add_image(image, **options)
     _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, WIDGET)
     return Hand(viewer, dock)
