@@ -73,7 +73,8 @@ def main() -> None:
     parser.add_argument("--planes", type=int, default=50)
     parser.add_argument("--window", type=int, nargs=2, default=WINDOW, metavar=("WIDTH", "HEIGHT"))
     options = parser.parse_args()
-    window, clicks, planes = (*options.window,), options.clicks, options.planes
+    window: Size = tuple(options.window)
+    clicks, planes = options.clicks, options.planes
     alone = f"{clicks} points and masks, napari alone"
     rows = [measure(alone, lambda: napari_alone(window, clicks))]
     rows += [measure("loading the model", lambda: load(window))]
