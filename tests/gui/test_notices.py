@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import traceback
+
 import numpy as np
 import pytest
 from napari.utils.notifications import notification_manager
@@ -58,6 +60,17 @@ def test_the_details_hold_the_place_of_the_fault(hand, disks):
     hand.click(40, 60)
     hand.wait_for_answer()
     assert "raise error" in notification_manager.records[-1].as_text()
+
+
+def test_a_notification_keeps_neither_dock_nor_layers(hand):
+    hand.dock.controller.workspace.labels.editable = False
+    hand.click(40, 60)
+    hand.wait_for_answer()
+    hand.type(Qt.Key.Key_W)
+    error = notification_manager.records[-1].exception
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    assert "attempt" in [frame.f_code.co_name for frame in frames]
+    hand.wait(lambda: not any(frame.f_locals for frame in frames))
 
 
 def test_a_labels_layer_that_cannot_be_written(hand, said):

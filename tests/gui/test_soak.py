@@ -223,4 +223,5 @@ def test_nothing_is_harmed(viewer, open_dock, disks, seed):
             disks.asked.clear()
             gc.collect()
             memory = psutil.Process().memory_info().rss / 1e6
-            sys.stdout.write(f"seed {seed}: {number} actions, {memory:.0f} MB\n")
+            layers = len(viewer.layers)
+            sys.stdout.write(f"seed {seed}: {number} actions, {layers} layers, {memory:.0f} MB\n")

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
+from traceback import clear_frames
+
 from napari.utils.notifications import ErrorNotification, notification_manager
+from qtpy.QtCore import QTimer
 
 from napari_cfr_icl._errors import CfrIclError
 
@@ -30,3 +34,17 @@ def show_error(error: Exception) -> None:
         notification_manager.dispatch(ErrorNotification(fault))
     else:
         notification_manager.dispatch(Trouble(error))
+        # Once the calls under way have ended.
+        QTimer.singleShot(0, partial(_forget_values, error))
+
+
+def _forget_values(error: BaseException) -> None:
+    """Let go of what the functions that an error went through held; their lines stay.
+
+    Napari keeps every notification until it is closed, and with it would live the dock, its undo
+    steps and the layers in them.
+    """
+    link: BaseException | None = error
+    while link is not None:
+        clear_frames(link.__traceback__)
+        link = link.__cause__ or link.__context__
