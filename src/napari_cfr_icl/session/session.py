@@ -268,7 +268,11 @@ class Session:
             self._enter(self._history.redo(self._state), record=False)
 
     def close(self, timeout: float = 1.0) -> bool:
-        """Stop working and end the thread; returns whether it ended within `timeout` seconds."""
+        """Stop working, end the thread and forget all steps, which hold masks and layers.
+
+        Returns whether the thread ended within `timeout` seconds.
+        """
+        self._history, self._state = History(), ObjectState()
         return self._runner.close(timeout)
 
     def receive(self, message: Message) -> None:
