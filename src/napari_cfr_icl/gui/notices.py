@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from functools import partial
-from traceback import clear_frames
+from traceback import TracebackException
 
 from napari.utils.notifications import ErrorNotification, notification_manager
-from qtpy.QtCore import QTimer
 
 from napari_cfr_icl._errors import CfrIclError
 
@@ -16,10 +14,23 @@ class Unexpected(CfrIclError):
 
 
 class Trouble(ErrorNotification):
-    """An error notification that is one sentence on the console too."""
+    """An error notification that is one sentence on the console too.
+
+    Napari keeps every notification until it is closed. The places that the error went through stay
+    as text; its frames would keep the dock, its undo steps and the layers in them.
+    """
+
+    def __init__(self, error: CfrIclError) -> None:
+        super().__init__(error)
+        self._details = "".join(TracebackException.from_exception(error).format())
+        _drop_frames(error)
 
     def __str__(self) -> str:
         return str(self.message)
+
+    def as_text(self) -> str:
+        """What napari shows behind its button."""
+        return self._details
 
 
 def show_error(error: Exception) -> None:
@@ -34,17 +45,10 @@ def show_error(error: Exception) -> None:
         notification_manager.dispatch(ErrorNotification(fault))
     else:
         notification_manager.dispatch(Trouble(error))
-        # Once the calls under way have ended.
-        QTimer.singleShot(0, partial(_forget_values, error))
 
 
-def _forget_values(error: BaseException) -> None:
-    """Let go of what the functions that an error went through held; their lines stay.
-
-    Napari keeps every notification until it is closed, and with it would live the dock, its undo
-    steps and the layers in them.
-    """
+def _drop_frames(error: BaseException) -> None:
     link: BaseException | None = error
     while link is not None:
-        clear_frames(link.__traceback__)
+        link.__traceback__ = None
         link = link.__cause__ or link.__context__

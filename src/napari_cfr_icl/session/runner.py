@@ -144,9 +144,9 @@ class Runner:
     ) -> None:
         self._make = make
         self._deliver = deliver
-        self._settle = settle
         if synchronous is None:
             synchronous = os.environ.get(SYNCHRONOUS_VARIABLE, "0") not in ("", "0")
+        self._settle = None if synchronous else settle
         self._engine: Hashable = None
         self._predictor: PredictorLike | None = None
         self._changed = threading.Condition()
@@ -259,7 +259,7 @@ class Runner:
         return self._predictor
 
     def _predict(self, number: int, request: Request, predictor: PredictorLike) -> None:
-        if self._settle is not None and self._thread is not None and number == self._newest:
+        if self._settle is not None and number == self._newest:
             self._settle()
         if number != self._newest:
             return

@@ -268,11 +268,7 @@ class Session:
             self._enter(self._history.redo(self._state), record=False)
 
     def close(self, timeout: float = 1.0) -> bool:
-        """Stop working, end the thread and forget all steps, which hold masks and layers.
-
-        Returns whether the thread ended within `timeout` seconds.
-        """
-        self._history, self._state = History(), ObjectState()
+        """Stop working and end the thread; returns whether it ended within `timeout` seconds."""
         return self._runner.close(timeout)
 
     def receive(self, message: Message) -> None:
