@@ -115,14 +115,14 @@ def test_dragging_the_line_moves_the_stop_and_use_this_makes_it_so(hand, looked)
     panel.threshold.setValue(1)
     plot = panel.plot
     plot.draw()
-    # Well above all: a pixel of the screen is some hundredths of the value.
-    limit = round(1.2 * max(look.changes)) + 3
+    # Well above all: a pixel of the screen is seven hundredths of the value.
+    limit = round(1.5 * max(look.changes)) + 3
     start, end = on_canvas(plot, 1, 1), on_canvas(plot, 1, limit)
     QTest.mousePress(plot, LEFT, PLAIN, start)
-    for part in (0.3, 0.7, 1.0):
+    for part in (0.3, 0.7, 1.0, 1.0, 1.0):  # the scale keeps still under a mouse that does
         _move(plot, start + (end - start) * part)
     QTest.mouseRelease(plot, LEFT, PLAIN, end)
-    assert panel.threshold.value() == pytest.approx(limit, rel=0.2)
+    assert panel.threshold.value() == pytest.approx(limit, rel=0.1)
     assert look.stop(panel.policy).steps == 1
     assert panel.outcome.text().startswith(in_words(look.stop(panel.policy)))
     panel.use.name.setText("mine")

@@ -52,6 +52,7 @@ class LoopPlot(ThemedCanvas):
         super().__init__(viewer, height=190)
         self._drawing = LoopDrawing()
         self._dragging = False
+        self._top = 1.0
         self.mpl_connect("button_press_event", self._on_pressed)
         self.mpl_connect("motion_notify_event", self._on_moved)
         self.mpl_connect("button_release_event", self._on_released)
@@ -91,8 +92,9 @@ class LoopPlot(ThemedCanvas):
                 bbox={"facecolor": self.colours.background, "alpha": 0.7, "pad": 0.5, "lw": 0},
                 zorder=5,
             )
-        top = max([*drawing.changes, *(limit or 0 for limit in drawing.limits), 1])
-        axes.set(xlim=(0.4, len(drawing.changes) + 0.6), ylim=(0, 3 * top), xticks=list(steps))
+        if not self._dragging:  # a scale that follows the line would run from under the mouse
+            self._top = 3 * max([*drawing.changes, *(limit or 0 for limit in drawing.limits), 1])
+        axes.set(xlim=(0.4, len(drawing.changes) + 0.6), ylim=(0, self._top), xticks=list(steps))
         self._draw_threshold()
 
     def _draw_threshold(self) -> None:
@@ -123,8 +125,10 @@ class LoopPlot(ThemedCanvas):
             self.threshold_dragged.emit(max(0.0, float(event.ydata)))
 
     def _on_released(self, event: Any) -> None:
-        self._on_moved(event)
-        self._dragging = False
+        if self._dragging:
+            self._on_moved(event)
+            self._dragging = False
+            self.redraw()
 
     def _step_at(self, place: float) -> int:
         return int(np.clip(round(place), 1, len(self._drawing.changes)))
