@@ -149,10 +149,11 @@ def click(window: Size, count: int, side: int = 512) -> Pulse:
     for number, (row, col) in enumerate(places, 1):
         click_slowly(hand.viewer, hand.place(row, col), positive=number % 4 != 3)
         hand.wait_for_answer()
-        if number % 10 == 0:
-            hand.type(Qt.Key.Key_W)
         # Else two events were one gap: those of Qt's tests do not come through its queue.
         let_happen(SETTLED)
+        if number % 10 == 0:
+            hand.type(Qt.Key.Key_W)
+            let_happen(SETTLED)
     return ended(hand, pulse)
 
 

@@ -29,5 +29,5 @@ class PlainStore:
         self.read_windows.append(window)
         return self.labels[window.slices].copy()
 
-    def write(self, window, values, changed):
-        self.labels[window.slices][changed] = values[changed]
+    def write(self, window, changed, ids):
+        self.labels[window.slices][changed] = ids

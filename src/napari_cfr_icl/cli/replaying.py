@@ -231,8 +231,8 @@ class _ArrayStore:
     def read(self, window: Window) -> NDArray[Any]:
         return np.array(self._box(window))
 
-    def write(self, window: Window, values: NDArray[Any], changed: NDArray[np.bool_]) -> None:
-        self._box(window)[changed] = values[changed]
+    def write(self, window: Window, changed: NDArray[np.bool_], ids: NDArray[Any] | int) -> None:
+        self._box(window)[changed] = ids
 
     def _box(self, window: Window) -> NDArray[Any]:
         index: list[int | slice] = list(self._made.index)

@@ -156,8 +156,10 @@ class LabelStore:
             index[axis] = part
         return np.array(self._target.layer.data[tuple(index)])
 
-    def write(self, window: Window, values: NDArray[Any], changed: NDArray[np.bool_]) -> None:
-        """Set the ids in `window` where `changed` is true; napari's own undo knows of it.
+    def write(self, window: Window, changed: NDArray[np.bool_], ids: NDArray[Any] | int) -> None:
+        """Set the pixels of `window` where `changed` is true to `ids`, in their order, or to one.
+
+        Napari's own undo knows of it.
 
         Raises
         ------
@@ -166,23 +168,38 @@ class LabelStore:
         """
         layer = self._target.layer
         check_writable(layer)
-        # Napari keeps the indices for its own undo; half the bytes do as well. Picked from open
-        # grids: ten times as fast as np.nonzero for a large object.
-        places = np.ogrid[window.top : window.bottom, window.left : window.right]
-        rows, cols = (
-            np.broadcast_to(place.astype(np.int32), changed.shape)[changed] for place in places
-        )
-        indices = [np.full(rows.shape, i, np.int32) for i in self._plane.index]
-        indices[self._plane.axes[0]] = rows
-        indices[self._plane.axes[1]] = cols
-        new = values[changed]
+        # Napari 0.9 paints regions in a tenth of the time and memory, with one id at a time.
+        paint = getattr(layer, "_paint_region_with_mask", None)
         try:
-            layer.data_setitem(tuple(indices), new)
+            if paint is not None and np.ndim(ids) == 0 and not layer.preserve_labels:
+                paint(self._box(window), changed, ids, list(self._plane.axes))
+            else:
+                layer.data_setitem(self._indices(window, changed), ids)
         except (TypeError, ValueError, NotImplementedError, OSError) as error:
             raise OutputError(
                 f"The labels layer {layer.name!r} cannot be written ({error}); choose another one."
             ) from error
-        self._target.took(int(new.max()))
+        self._target.took(int(np.max(ids)))
+
+    def _box(self, window: Window) -> tuple[slice, ...]:
+        """A window of this plane in the layer's data."""
+        box = [slice(index, index + 1) for index in self._plane.index]
+        for axis, part in zip(self._plane.axes, window.slices, strict=True):
+            box[axis] = part
+        return tuple(box)
+
+    def _indices(self, window: Window, chosen: NDArray[np.bool_]) -> tuple[NDArray[np.int32], ...]:
+        """The layer's indices of the chosen pixels of a window, one array for each axis."""
+        # Napari keeps them for its own undo; half the bytes do as well. Picked from open grids: ten
+        # times as fast as np.nonzero for a large object.
+        places = np.ogrid[window.top : window.bottom, window.left : window.right]
+        rows, cols = (
+            np.broadcast_to(place.astype(np.int32), chosen.shape)[chosen] for place in places
+        )
+        indices = [np.full(rows.shape, i, np.int32) for i in self._plane.index]
+        indices[self._plane.axes[0]] = rows
+        indices[self._plane.axes[1]] = cols
+        return tuple(indices)
 
 
 def _highest_label(data: Any) -> int:

@@ -1,7 +1,7 @@
 """The current object on the screen, in a small layer of its own.
 
-A layer as large as the mask's patch, moved to its place: showing a mask costs the same on a picture
-of any size, and the pixels of finished objects are never touched before the user says so.
+A layer of a part of the plane, moved where the mask is: showing one costs the same on a picture of
+any size, and the pixels of finished objects are never touched before the user says so.
 """
 
 from __future__ import annotations
@@ -12,12 +12,16 @@ from napari.layers import Image, Labels
 from napari.utils.colormaps import DirectLabelColormap
 from numpy.typing import NDArray
 
-from napari_cfr_icl.engine.windows import Patch
+from napari_cfr_icl.engine.windows import Patch, Window
 from napari_cfr_icl.gui.click_layer import TAG
 from napari_cfr_icl.gui.planes import LayerPlane
 
 NAME = "current object"
 COLOUR = "#00b7ff"
+
+ROOM = 2048
+"""Rows and columns of the part of a plane that the layer has at hand. When it moves, napari
+measures all layers anew, which takes three times as long as to fill it."""
 
 
 class Preview:
@@ -42,6 +46,7 @@ class Preview:
         self._contour = contour
         self._layer: Labels | None = None
         self._shown: Patch | None = None
+        self._room = Window(0, 0, 1, 1)
         self._hidden = False
 
     @property
@@ -54,34 +59,35 @@ class Preview:
         if mask is self._shown and self.layer is not None:
             return
         self._shown = mask
-        values = mask.values.astype(np.uint8).reshape(_patch_shape(mask, plane, image.ndim))
-        origin = plane.coordinates(mask.window.top, mask.window.left)
-        affine = _data_to_world(image, origin)
         layer = self.layer
         if layer is None or layer.ndim != image.ndim:
             self.remove()
             self._shown = mask
-            self._layer = self._added(values, affine, image)
-            return
-        if np.array_equal(layer.affine.affine_matrix, affine):
-            self._fill(layer, values)
-            return
-        # Nothing is drawn between the two: the old mask does not flash up in the new place.
-        layer.affine = affine
-        layer.data = values
+            self._layer = self._added(self._room_for(mask.window, plane), image, plane)
+            layer = self._layer
+        elif not self._is_in_place(layer, mask.window, image, plane):
+            # Nothing is drawn in between: the old mask does not flash up in the new place.
+            self._move(layer, self._room_for(mask.window, plane), image, plane)
+        shown = layer.data.reshape(self._room.shape)
+        shown[...] = 0
+        shown[mask.window.relative_to(self._room).slices] = mask.values
+        layer.refresh(extent=False)
 
-    def prepare(self, image: Image) -> None:
+    def prepare(self, image: Image, plane: LayerPlane | None) -> None:
         """Have an empty layer ready: adding one takes napari longer than a first mask should."""
         self.remove()
-        empty = np.zeros((1,) * image.ndim, np.uint8)
-        self._layer = self._added(empty, _data_to_world(image, np.zeros(image.ndim)), image)
+        if plane is not None:
+            rows, cols = plane.shape
+            middle = Window(rows // 2, cols // 2, 1, 1)
+            self._layer = self._added(self._room_for(middle, plane), image, plane)
 
     def clear(self) -> None:
         """Show nothing."""
         self._shown = None
         layer = self.layer
         if layer is not None and layer.data.any():
-            self._fill(layer, np.zeros_like(layer.data))
+            layer.data[...] = 0
+            layer.refresh(extent=False)
 
     def remove(self) -> None:
         """Show nothing, and take the layer away."""
@@ -95,23 +101,41 @@ class Preview:
         if self.layer is not None:
             self.layer.visible = not hidden
 
-    @staticmethod
-    def _fill(layer: Labels, values: NDArray[np.uint8]) -> None:
-        """Give the layer other values where it lies."""
-        if layer.data.shape != values.shape:
-            layer.data = values
-            return
-        # Other data, of whatever shape, make napari measure all layers anew.
-        layer.data[...] = values
-        layer.refresh(extent=False)
+    def _room_for(self, mask: Window, plane: LayerPlane) -> Window:
+        """The part of the plane around a mask that the layer shall cover."""
+        if self._contour:  # napari looks for outlines everywhere in a layer
+            return mask
+        (top, height), (left, width) = (
+            _stretch(*side)
+            for side in zip((mask.top, mask.left), mask.shape, plane.shape, strict=True)
+        )
+        return Window(top, left, height, width)
 
-    def _added(
-        self, values: NDArray[np.uint8], affine: NDArray[np.float64], image: Image
-    ) -> Labels:
+    def _is_in_place(self, layer: Labels, mask: Window, image: Image, plane: LayerPlane) -> bool:
+        """Whether the layer covers a mask already."""
+        room = self._room
+        fits = mask == room if self._contour else mask.intersection(room) == mask
+        affine = _data_to_world(image, plane.coordinates(room.top, room.left))
+        return (
+            fits
+            and layer.data.shape == _room_shape(room, plane, image.ndim)
+            and np.array_equal(layer.affine.affine_matrix, affine)
+        )
+
+    def _move(self, layer: Labels, room: Window, image: Image, plane: LayerPlane) -> None:
+        """Have the layer cover another part of the plane, or of another one."""
+        self._room = room
+        layer.affine = _data_to_world(image, plane.coordinates(room.top, room.left))
+        shape = _room_shape(room, plane, image.ndim)
+        if layer.data.shape != shape:
+            layer.data = np.zeros(shape, np.uint8)
+
+    def _added(self, room: Window, image: Image, plane: LayerPlane) -> Labels:
+        self._room = room
         layer = Labels(
-            values,
+            np.zeros(_room_shape(room, plane, image.ndim), np.uint8),
             name=self._name,
-            affine=affine,
+            affine=_data_to_world(image, plane.coordinates(room.top, room.left)),
             opacity=1.0 if self._contour else 0.5,
             colormap=DirectLabelColormap(
                 color_dict={None: "transparent", 0: "transparent", 1: self._colour}
@@ -130,10 +154,16 @@ class Preview:
         return layer
 
 
-def _patch_shape(mask: Patch, plane: LayerPlane, ndim: int) -> tuple[int, ...]:
-    """The patch's shape with one pixel along the axes that are not on the plane."""
+def _stretch(start: int, side: int, limit: int) -> tuple[int, int]:
+    """Where a side begins and how long it is when there is `ROOM` around it, within `limit`."""
+    length = min(limit, max(side, ROOM))
+    return max(0, min(start + side // 2 - length // 2, limit - length)), length
+
+
+def _room_shape(room: Window, plane: LayerPlane, ndim: int) -> tuple[int, ...]:
+    """The window's shape with one pixel along the axes that are not on the plane."""
     shape = [1] * ndim
-    for axis, side in zip(plane.axes, mask.window.shape, strict=True):
+    for axis, side in zip(plane.axes, room.shape, strict=True):
         shape[axis] = side
     return tuple(shape)
 

@@ -99,9 +99,7 @@ def _change(atom: Any) -> PixelChange | None:
         if not len(indices) or not np.size(indices[0]):
             return None
         return PixelChange.at(np.broadcast_arrays(*indices), before, after)
-    corner = [0 if part.start is None else int(part.start) for part in atom.slice_key]
-    if atom.mask is None:
-        pixels = np.ones(np.shape(atom.old_values), bool)
-        return PixelChange(tuple(corner), pixels, np.ravel(atom.old_values), int(atom.new_value))
-    pixels = np.asarray(atom.mask, bool)
-    return PixelChange(tuple(corner), pixels, np.asarray(atom.old_values), int(atom.new_value))
+    corner = tuple(0 if part.start is None else int(part.start) for part in atom.slice_key)
+    shape = np.shape(atom.old_values) if atom.mask is None else np.shape(atom.mask)
+    pixels = np.ones(shape, bool) if atom.mask is None else np.asarray(atom.mask, bool)
+    return PixelChange.of(corner, pixels, atom.old_values, atom.new_value)

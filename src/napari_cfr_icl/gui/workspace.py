@@ -156,7 +156,7 @@ class Workspace:
             self._let_go_of_clicks()
             return
         self._place_clicks(image)
-        self.preview.prepare(image)
+        self.preview.prepare(image, self.plane)
         self._bind_preview()
 
     def use_labels(self, layer: Labels | None, highest: int | None = None) -> None:

@@ -35,6 +35,13 @@ class PixelChange:
     after: NDArray[Any] | int
 
     @classmethod
+    def of(
+        cls, start: tuple[int, ...], pixels: NDArray[np.bool_], before: Any, after: Any
+    ) -> PixelChange:
+        """The change of these pixels; values in their order, or single."""
+        return cls(start, pixels, _single(before), _single(after))
+
+    @classmethod
     def at(cls, indices: Sequence[NDArray[Any]], before: Any, after: Any) -> PixelChange:
         """The change at these indices, one array for each axis; values fit them, or are single."""
         places = [np.ravel(index) for index in indices]
@@ -48,12 +55,8 @@ class PixelChange:
             inside -= low
         pixels = np.zeros(shape, bool)
         pixels.reshape(-1)[inside] = True
-        return cls(
-            start,
-            pixels,
-            _ordered(before, inside, pixels),
-            _ordered(after, inside, pixels),
-        )
+        ordered = (_ordered(values, inside, pixels) for values in (before, after))
+        return cls(start, pixels, *ordered)
 
     @property
     def slices(self) -> tuple[slice, ...]:
@@ -111,16 +114,21 @@ class PixelChange:
         return cls(tuple(int(low) for low in data["start"]), pixels, 0, ids)
 
 
+def _single(values: Any) -> NDArray[Any] | int:
+    """The values as a list, or one number where they are all the same."""
+    given = np.ravel(values)
+    if given.size and (given == given[0]).all():
+        return int(given[0])
+    return given
+
+
 def _ordered(
     values: Any, inside: NDArray[np.intp], pixels: NDArray[np.bool_]
 ) -> NDArray[Any] | int:
     """Values given for places, in the order of the pixels; a single one where all are the same."""
-    given = np.asarray(values)
-    if given.ndim == 0:
-        return int(given)
-    given = np.ravel(given)
-    if given.size and (given == given[0]).all():
-        return int(given[0])
+    given = _single(values)
+    if isinstance(given, int):
+        return given
     box = np.zeros(pixels.shape, given.dtype)
     box.reshape(-1)[inside] = given
     return box[pixels]

@@ -38,7 +38,7 @@ class Squeezed:
     Parameters
     ----------
     data : bytes
-        Its compressed bytes, or those of one item where all are the same.
+        Its compressed bytes (of truth values: bits), or those of one item where all are the same.
     shape : tuple of int
         Its shape.
     dtype : dtype
@@ -59,13 +59,25 @@ class Squeezed:
         first = array.reshape(-1)[:1]
         if array.size and (array == first).all():
             return cls(first.tobytes(), array.shape, array.dtype, is_uniform=True)
-        return cls(zlib.compress(array.data, 1), array.shape, array.dtype)
+        # Bits are an eighth to compress.
+        packed = np.packbits(array) if array.dtype == bool else array
+        return cls(zlib.compress(packed.data, 1), array.shape, array.dtype)
+
+    @property
+    def item(self) -> int:
+        """The number that all items of a uniform array are."""
+        return int(np.frombuffer(self.data, self.dtype)[0])
 
     def array(self) -> NDArray[Any]:
         """The array, to be read only."""
         if self.is_uniform:
             return np.broadcast_to(np.frombuffer(self.data, self.dtype), self.shape)
-        return np.frombuffer(zlib.decompress(self.data), self.dtype).reshape(self.shape)
+        raw = zlib.decompress(self.data)
+        if self.dtype == bool:
+            bits = np.frombuffer(raw, np.uint8)
+            count = int(np.prod(self.shape, dtype=np.int64))
+            return np.unpackbits(bits, count=count).view(bool).reshape(self.shape)
+        return np.frombuffer(raw, self.dtype).reshape(self.shape)
 
 
 class KeptAnswer:

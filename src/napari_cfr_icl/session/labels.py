@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
-
 from napari_cfr_icl.engine.windows import Patch, Window, enclosing
 from napari_cfr_icl.session.keeping import Squeezed
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
 SMALL_PLANE = 1 << 22
@@ -42,8 +41,8 @@ class LabelStore(Protocol):
     def read(self, window: Window) -> NDArray[Any]:
         """The ids in `window`, as a copy."""
 
-    def write(self, window: Window, values: NDArray[Any], changed: NDArray[np.bool_]) -> None:
-        """Set the ids in `window` where `changed` is true.
+    def write(self, window: Window, changed: NDArray[np.bool_], ids: NDArray[Any] | int) -> None:
+        """Set the pixels of `window` where `changed` is true to `ids`, in their order, or to one.
 
         Raises
         ------
@@ -94,11 +93,15 @@ class LabelEdit:
 
     def _set(self, expected: Squeezed, wanted: Squeezed) -> None:
         values, changed = self.store.read(self.window), self.changed.array()
-        ours = np.zeros(changed.shape, bool)
-        ours[changed] = values[changed] == expected.array()
-        values[changed] = wanted.array()
-        if ours.any():
-            self.store.write(self.window, values, ours)
+        if expected.is_uniform:
+            ours = changed & (values == expected.item)
+        else:
+            ours = changed.copy()
+            ours[changed] = values[changed] == expected.array()
+        if not ours.any():
+            return
+        ids = wanted.item if wanted.is_uniform else wanted.array()[ours[changed]]
+        self.store.write(self.window, ours, ids)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -186,17 +189,13 @@ def writing(
     if not boxes:
         return None
     window = enclosing(boxes)
-    before = store.read(window)
-    wanted = mask.read(window)
-    free = (before == 0) | (before == label) if protect else np.ones(window.shape, bool)
-    after = before.copy()
-    if old is not None:
-        after[old.read(window) & (before == label)] = 0
-    after[wanted & free] = label
-    changed = after != before
+    before, wanted = store.read(window), mask.read(window)
+    gained = wanted & (before == 0 if protect else before != label)
+    changed = gained if old is None else gained | (old.read(window) & ~wanted & (before == label))
     if not changed.any():
         return None
-    ids = Squeezed.of(before[changed]), Squeezed.of(after[changed])
+    after = gained[changed] * before.dtype.type(label)
+    ids = Squeezed.of(before[changed]), Squeezed.of(after)
     return LabelEdit(store, window, Squeezed.of(changed), *ids)
 
 
