@@ -6,22 +6,23 @@ any size, and the pixels of finished objects are never touched before the user s
 
 from __future__ import annotations
 
+import napari
 import numpy as np
-from napari.components import LayerList
 from napari.layers import Image, Labels
 from napari.utils.colormaps import DirectLabelColormap
 from numpy.typing import NDArray
 
 from napari_cfr_icl.engine.windows import Patch, Window
 from napari_cfr_icl.gui.click_layer import TAG
+from napari_cfr_icl.gui.measuring import stop_measuring
 from napari_cfr_icl.gui.planes import LayerPlane
 
 NAME = "current object"
 COLOUR = "#00b7ff"
 
 ROOM = 2048
-"""Rows and columns of the part of a plane that the layer has at hand. When it moves, napari
-measures all layers anew, which takes three times as long as to fill it."""
+"""Rows and columns of the part of a plane that the layer has at hand: to move it takes napari
+longer than to fill it."""
 
 
 class Preview:
@@ -29,7 +30,7 @@ class Preview:
 
     Parameters
     ----------
-    layers : napari.components.LayerList
+    viewer : napari.Viewer
         Where the layer is put when there is something to show.
     name, colour : str
         Of the layer.
@@ -38,9 +39,9 @@ class Preview:
     """
 
     def __init__(
-        self, layers: LayerList, name: str = NAME, colour: str = COLOUR, contour: int = 0
+        self, viewer: napari.Viewer, name: str = NAME, colour: str = COLOUR, contour: int = 0
     ) -> None:
-        self._layers = layers
+        self._viewer = viewer
         self._name = name
         self._colour = colour
         self._contour = contour
@@ -52,7 +53,7 @@ class Preview:
     @property
     def layer(self) -> Labels | None:
         """The layer, if there is one at the moment."""
-        return self._layer if self._layer in self._layers else None
+        return self._layer if self._layer in self._viewer.layers else None
 
     def show(self, mask: Patch, image: Image, plane: LayerPlane) -> None:
         """Show `mask` where it lies on `plane` of `image`."""
@@ -93,7 +94,7 @@ class Preview:
         """Show nothing, and take the layer away."""
         layer, self._layer, self._shown = self.layer, None, None
         if layer is not None:
-            self._layers.remove(layer)
+            self._viewer.layers.remove(layer)
 
     def set_hidden(self, hidden: bool) -> None:
         """Hide the mask until told otherwise."""
@@ -147,10 +148,12 @@ class Preview:
         layer.contour = self._contour
         layer.editable = False
         layer.visible = not self._hidden
-        selected = set(self._layers.selection)
+        layers = self._viewer.layers
+        selected = set(layers.selection)
         # Below the clicks, which are on top, and above everything else.
-        self._layers.insert(max(0, len(self._layers) - 1), layer)
-        self._layers.selection = selected
+        layers.insert(max(0, len(layers) - 1), layer)
+        layers.selection = selected
+        stop_measuring(self._viewer, layer)
         return layer
 
 

@@ -43,7 +43,7 @@ class Looker(QObject):
     def __init__(self, viewer: napari.Viewer, parent: QObject) -> None:
         super().__init__(parent)
         self._dock: SegmentDock | None = None
-        self._preview = Preview(viewer.layers, LAYER_NAME, ORANGE, contour=2)
+        self._preview = Preview(viewer, LAYER_NAME, ORANGE, contour=2)
         self._look: Look | None = None
         self._today: EngineChoice | None = None
         self._wanted = False

@@ -20,6 +20,7 @@ from napari_cfr_icl.gui.channels import ChannelWatch, channels_of
 from napari_cfr_icl.gui.click_layer import TAG, ClickLayer, make_click_layer, transform_of
 from napari_cfr_icl.gui.images import scene_of
 from napari_cfr_icl.gui.label_target import LabelStore, LabelTarget
+from napari_cfr_icl.gui.measuring import measure_again, stop_measuring
 from napari_cfr_icl.gui.planes import (
     LayerPlane,
     data_shape,
@@ -73,7 +74,7 @@ class Workspace:
         self.viewer = viewer
         self.image: Image | None = None
         self.labels: Labels | None = None
-        self.preview = Preview(viewer.layers)
+        self.preview = Preview(viewer)
         self._keys = keys
         self._left_is_positive = left_is_positive
         self._catches = catches
@@ -263,6 +264,7 @@ class Workspace:
             for name, value in transform_of(image).items():
                 setattr(found, name, value)
             layers.move(layers.index(found), len(layers))
+        stop_measuring(self.viewer, found)
         self._clicks = ClickLayer(found)
         self._clicks.changed.connect(self._on_clicks_changed)
         found.events.mode.connect(self._on_tool_changed)
@@ -277,6 +279,7 @@ class Workspace:
             self._mouse.close()
             self._clicks.changed.disconnect(self._on_clicks_changed)
             self._clicks.close()
+            measure_again(self.viewer, self._clicks.points)
         self._clicks = self._mouse = None
 
     def _bind_preview(self) -> None:
