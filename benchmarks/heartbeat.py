@@ -134,7 +134,9 @@ def click_slowly(viewer: napari.Viewer, place: QPoint, positive: bool = True) ->
 
 def load(window: Size) -> Pulse:
     """The dock is open, and the model is loaded and warmed behind it."""
-    hand, pulse = opened(window, photo(512)), Pulse()
+    hand, pulse = opened(window, photo(SIDE)), Pulse()
+    # The first drawing of new layers, for which Mesa makes its programs, comes before.
+    let_happen(SETTLED)
     pulse.start()
     hand.wait(lambda: hand.dock.controller.is_prepared)
     return ended(hand, pulse)

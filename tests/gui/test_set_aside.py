@@ -58,6 +58,37 @@ def test_a_removed_layer_that_was_set_aside_is_freed_all_the_same(layers, aside)
     assert gc.get_freeze_count() > MANY
 
 
+def test_nothing_is_collected_while_a_model_loads_nor_when_it_is_loaded(aside):
+    full = []
+
+    def on_collection(phase, facts):
+        if phase == "start" and facts["generation"] == 2:
+            full.append(phase)
+
+    gc.collect()
+    gc.callbacks.append(on_collection)
+    try:
+        aside.pause()
+        loaded = [Thing() for _ in range(MANY)]
+        assert not gc.isenabled()
+        aside.begin()
+        assert gc.isenabled()
+        del loaded[:]
+        assert full == []
+    finally:
+        gc.callbacks.remove(on_collection)
+
+
+@pytest.mark.parametrize("end", ["give_up", "close"])
+def test_collections_go_on_after_loading_was_in_vain(layers, end):
+    aside = SetAside(layers)
+    aside.pause()
+    getattr(aside, end)()
+    assert gc.isenabled()
+    if end != "close":
+        aside.close()
+
+
 def test_another_model_does_not_set_aside_a_layer_that_is_going(layers, aside):
     aside.begin()
     kept = layers.pop()

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from napari_cfr_icl.engine.settings import PRESETS, Refinement, Settings
+from napari_cfr_icl.engine.torch_libraries import load_torch_libraries
 from napari_cfr_icl.gui.tuning_presets import load_presets
 from napari_cfr_icl.session.preferences import Preferences
 from napari_cfr_icl.session.records import EngineRecord
@@ -87,6 +88,7 @@ class PredictorMaker:
 
     def __call__(self, choice: Any) -> PredictorLike:
         """The predictor for an `EngineChoice`. The first call imports torch."""
+        load_torch_libraries()
         from napari_cfr_icl.engine.predictor import Predictor
         from napari_cfr_icl.zoo.loading import load_file, locate
 

@@ -38,25 +38,39 @@ class SetAside(QObject):
         super().__init__()
         self._layers = layers
         self._aside: WeakSet[Layer] = WeakSet()
+        self._gone: WeakSet[Layer] = WeakSet()
         self._is_due = False
         layers.events.removed.connect(self._on_layer_removed)
         # A collection happens in any thread; the layers belong to the screen's.
         self._collected.connect(self._freeze, Qt.ConnectionType.QueuedConnection)
         gc.callbacks.append(self._on_collection)
 
+    def pause(self) -> None:
+        """No collection until `begin` or `give_up`: loading makes much that stays, and no waste."""
+        gc.disable()
+
+    def give_up(self) -> None:
+        """Loading has failed: collect as usual."""
+        gc.enable()
+
     def begin(self) -> None:
         """Set aside all there is, but for what can be freed: the slow part of loading is over."""
         self._is_due = False
-        gc.collect()
+        if self._gone:
+            gc.collect()
         self._freeze()
+        # Not before: the collection that is overdue would look at everything.
+        gc.enable()
 
     def close(self) -> None:
         """Give everything back to the collector."""
         self._layers.events.removed.disconnect(self._on_layer_removed)
         gc.callbacks.remove(self._on_collection)
+        gc.enable()
         gc.unfreeze()
 
     def _freeze(self) -> None:
+        self._gone.clear()
         if self._leaving:
             self._is_due = True
             return
@@ -69,6 +83,8 @@ class SetAside(QObject):
             self._aside.discard(event.value)
             self._leaving.add(event.value)
             self._is_due = True
+        else:
+            self._gone.add(event.value)
 
     def _on_collection(self, phase: str, facts: dict[str, int]) -> None:
         if phase == "stop" and facts["generation"] == _FULL and self._is_due and not self._leaving:
