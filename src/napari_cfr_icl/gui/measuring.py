@@ -1,6 +1,6 @@
 """Spares the viewer measuring all its layers whenever one changes that lies on an image anyway.
 
-Napari does so twice at every click, which takes it longer than adding the point.
+Napari does so twice at every click, a third of the time that it takes to add the point.
 """
 
 from __future__ import annotations
