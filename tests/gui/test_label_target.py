@@ -48,6 +48,7 @@ def test_what_is_written_stands_there_alone_and_can_be_taken_back(layer, plane, 
     before, expected = layer.data.copy(), layer.data.copy()
     expected[index_of(plane)][CHANGED] = ids
     store = store_of(layer, plane)
+    assert store.next_label() == 6
     store.write(WINDOW, CHANGED, ids)
     assert np.array_equal(layer.data, expected)
     assert store.next_label() == np.max(ids) + 1

@@ -79,14 +79,21 @@ def test_nothing_is_collected_while_a_model_loads_nor_when_it_is_loaded(aside):
         gc.callbacks.remove(on_collection)
 
 
-@pytest.mark.parametrize("end", ["give_up", "close"])
-def test_collections_go_on_after_loading_was_in_vain(layers, end):
+def test_collections_go_on_when_the_dock_is_closed_while_a_model_loads(layers):
     aside = SetAside(layers)
     aside.pause()
-    getattr(aside, end)()
+    aside.close()
     assert gc.isenabled()
-    if end != "close":
-        aside.close()
+
+
+def test_waste_from_before_the_dock_is_not_kept(layers):
+    waste = Thing()
+    gone = weakref.ref(waste)
+    del waste
+    aside = SetAside(layers)
+    aside.begin()
+    aside.close()
+    assert gone() is None
 
 
 def test_another_model_does_not_set_aside_a_layer_that_is_going(layers, aside):

@@ -142,6 +142,27 @@ def test_requests_that_were_overtaken_while_waiting_are_never_run(start, box):
     assert [clicks for clicks, _ in predictor.asked] == [ONE, TWO]
 
 
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_end_of_loading_is_told_even_if_a_click_has_overtaken_it(start, box, fails):
+    may_end, engines = threading.Event(), []
+
+    def make(engine):
+        engines.append(engine)
+        assert may_end.wait(10)
+        if fails and len(engines) == 1:
+            raise ModelError("The file is damaged.")
+        return DiskPredictor()
+
+    runner = start(make)
+    first = runner.submit(Request("a", IMAGE, ONE))
+    box.until(Preparing)
+    runner.submit(Request("a", IMAGE, TWO))
+    may_end.set()
+    messages = box.until(Finished)
+    assert messages[0] == Prepared(first)
+    assert not any(isinstance(m, Failed) for m in messages)
+
+
 def test_stop_drops_what_is_under_way(start, box):
     gate = threading.Semaphore(0)
     runner = start(lambda engine: DiskPredictor(passes=3, may_step=gate))

@@ -30,7 +30,7 @@ from napari_cfr_icl.gui.work_desk import WorkDesk
 from napari_cfr_icl.gui.workspace import Workspace
 from napari_cfr_icl.session.objects import ObjectState
 from napari_cfr_icl.session.preferences import Preferences, save_preferences
-from napari_cfr_icl.session.runner import Failed, Message, Prepared, Preparing
+from napari_cfr_icl.session.runner import Message, Prepared, Preparing
 from napari_cfr_icl.session.session import Session
 
 if TYPE_CHECKING:
@@ -242,14 +242,11 @@ class Controller:
     def _on_message(self, message: Message) -> None:
         if self._closed:
             return
+        if isinstance(message, Preparing):
+            self._set_aside.pause()
+        elif isinstance(message, Prepared):
+            self._set_aside.begin()
         self.session.receive(message)
-        match message:
-            case Preparing():
-                self._set_aside.pause()
-            case Prepared():
-                self._set_aside.begin()
-            case Failed():
-                self._set_aside.give_up()
 
     def _grab_at(self, world: Sequence[float]) -> None:
         self._set_grabbing(False)

@@ -164,14 +164,18 @@ class LabelStore:
         Raises
         ------
         OutputError
-            When the layer is locked, or its array does not take values.
+            When the layer is locked, or its array does not take values or these ids.
         """
         layer = self._target.layer
         check_writable(layer)
-        # Napari 0.9 paints regions in a tenth of the time and memory, with one id at a time.
+        if int(np.max(ids)) > np.iinfo(layer.dtype).max:
+            raise ids_taken(layer)
+        # Napari 0.9 paints regions in a tenth of the time and memory, with one id at a time. It has
+        # no public name for it; and what a file does with a region, only that file knows.
         paint = getattr(layer, "_paint_region_with_mask", None)
+        single = np.ndim(ids) == 0 and isinstance(layer.data, np.ndarray)
         try:
-            if paint is not None and np.ndim(ids) == 0 and not layer.preserve_labels:
+            if paint is not None and single and not layer.preserve_labels:
                 paint(self._box(window), changed, ids, list(self._plane.axes))
             else:
                 layer.data_setitem(self._indices(window, changed), ids)

@@ -21,8 +21,8 @@ NAME = "current object"
 COLOUR = "#00b7ff"
 
 ROOM = 2048
-"""Rows and columns of the part of a plane that the layer has at hand: to move it takes napari
-longer than to fill it."""
+"""Rows and columns of the part of a plane that the layer has at hand, or as many as a larger mask
+has: to move it takes napari longer than to fill it."""
 
 
 class Preview:
@@ -119,6 +119,7 @@ class Preview:
         affine = _data_to_world(image, plane.coordinates(room.top, room.left))
         return (
             fits
+            and room.shape == self._room_for(mask, plane).shape
             and layer.data.shape == _room_shape(room, plane, image.ndim)
             and np.array_equal(layer.affine.affine_matrix, affine)
         )

@@ -44,19 +44,18 @@ class SetAside(QObject):
         # A collection happens in any thread; the layers belong to the screen's.
         self._collected.connect(self._freeze, Qt.ConnectionType.QueuedConnection)
         gc.callbacks.append(self._on_collection)
+        # While the dock is being made nobody waits for a click.
+        gc.collect()
 
     def pause(self) -> None:
-        """No collection until `begin` or `give_up`: loading makes much that stays, and no waste."""
+        """No collection until `begin`: loading makes much that stays, and hardly any waste."""
         gc.disable()
 
-    def give_up(self) -> None:
-        """Loading has failed: collect as usual."""
-        gc.enable()
-
     def begin(self) -> None:
-        """Set aside all there is, but for what can be freed: the slow part of loading is over."""
+        """Set aside all there is: the slow part of loading is over, or was in vain."""
         self._is_due = False
-        if self._gone:
+        # Quick, but for the first time; what loading has made is not waste.
+        if self._gone or self._aside:
             gc.collect()
         self._freeze()
         # Not before: the collection that is overdue would look at everything.

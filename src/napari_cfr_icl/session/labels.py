@@ -98,10 +98,11 @@ class LabelEdit:
         else:
             ours = changed.copy()
             ours[changed] = values[changed] == expected.array()
-        if not ours.any():
+        tight = Patch(ours, self.window, self.store.shape).bounds()
+        if tight is None:
             return
         ids = wanted.item if wanted.is_uniform else wanted.array()[ours[changed]]
-        self.store.write(self.window, ours, ids)
+        self.store.write(tight, ours[tight.relative_to(self.window).slices], ids)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -93,7 +93,7 @@ class Preparing(Message):
 
 @dataclass(frozen=True, slots=True)
 class Prepared(Message):
-    """The predictor is there."""
+    """No predictor is being made any more. Told even if nobody waits for this one by now."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -253,9 +253,11 @@ class Runner:
             self._tell(Preparing(number))
             # The old one first: two large networks may not fit the device together.
             self._predictor = None
-            self._predictor = self._make(engine)
+            try:
+                self._predictor = self._make(engine)
+            finally:
+                self._deliver(Prepared(number))
             self._engine = engine
-            self._tell(Prepared(number))
         return self._predictor
 
     def _predict(self, number: int, request: Request, predictor: PredictorLike) -> None:
