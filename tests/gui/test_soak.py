@@ -10,6 +10,7 @@ import gc
 import os
 import random
 import sys
+from contextlib import suppress
 
 import numpy as np
 import psutil
@@ -230,7 +231,8 @@ def memory_at_rest(disks):
     disks.asked.clear()
     # They fade after seconds, but only from the active window, which an automated one is not.
     for notification in list(NapariQtNotification._instances):
-        notification.close()
+        with suppress(RuntimeError):  # of a window that another test has closed
+            notification.close()
     gc.collect()
     return psutil.Process().memory_info().rss / 1e6
 
