@@ -35,7 +35,7 @@ from napari_cfr_icl.engine import torch_libraries
 def refuse(path):
     print(path)
 
-torch_libraries.find_spec = lambda name: None
+torch_libraries.PathFinder.find_spec = lambda name: None
 torch_libraries.ctypes.CDLL = refuse
 torch_libraries.load_torch_libraries()
 """

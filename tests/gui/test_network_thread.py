@@ -121,4 +121,4 @@ def test_torch_is_imported_in_the_thread_of_the_network():
         [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert set(done.stdout.split()) == {"cfr-icl-network"}
+    assert done.stdout.split() == ["cfr-icl-network"]

@@ -6,7 +6,7 @@ import ctypes
 import os
 import sys
 from contextlib import suppress
-from importlib.util import find_spec
+from importlib.machinery import PathFinder
 from pathlib import Path
 
 _LAST = "libtorch_python.so"
@@ -19,7 +19,7 @@ def load_torch_libraries() -> None:
     Half a second in which a window goes on answering. Does nothing but on Linux, and where torch is
     imported already or does not look as expected; the import says what is wrong then.
     """
-    spec = None if "torch" in sys.modules else find_spec("torch")
+    spec = None if "torch" in sys.modules else PathFinder.find_spec("torch")
     if sys.platform != "linux" or spec is None or spec.origin is None:
         return
     path = Path(spec.origin).parent / "lib" / _LAST

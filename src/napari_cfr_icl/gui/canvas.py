@@ -1,6 +1,6 @@
 """The canvas behind the viewer: places of the world on it, and its OpenGL context.
 
-The only file that reaches into napari's private parts: it has no public way to the canvas.
+It reaches into napari's private parts, which has no public way to the canvas.
 """
 
 from __future__ import annotations

@@ -151,10 +151,8 @@ class LabelStore:
 
     def read(self, window: Window) -> NDArray[Any]:
         """The ids in `window`, as a copy."""
-        index: list[int | slice] = list(self._plane.index)
-        for axis, part in zip(self._plane.axes, window.slices, strict=True):
-            index[axis] = part
-        return np.array(self._target.layer.data[tuple(index)])
+        others = set(range(self._target.layer.ndim)) - set(self._plane.axes)
+        return np.array(self._target.layer.data[self._box(window)]).squeeze(tuple(others))
 
     def write(self, window: Window, changed: NDArray[np.bool_], ids: NDArray[Any] | int) -> None:
         """Set the pixels of `window` where `changed` is true to `ids`, in their order, or to one.

@@ -59,16 +59,15 @@ class Preview:
         """Show `mask` where it lies on `plane` of `image`."""
         if mask is self._shown and self.layer is not None:
             return
-        self._shown = mask
         layer = self.layer
         if layer is None or layer.ndim != image.ndim:
             self.remove()
-            self._shown = mask
             self._layer = self._added(self._room_for(mask.window, plane), image, plane)
             layer = self._layer
         elif not self._is_in_place(layer, mask.window, image, plane):
             # Nothing is drawn in between: the old mask does not flash up in the new place.
             self._move(layer, self._room_for(mask.window, plane), image, plane)
+        self._shown = mask
         shown = layer.data.reshape(self._room.shape)
         shown[...] = 0
         shown[mask.window.relative_to(self._room).slices] = mask.values
@@ -115,10 +114,9 @@ class Preview:
     def _is_in_place(self, layer: Labels, mask: Window, image: Image, plane: LayerPlane) -> bool:
         """Whether the layer covers a mask already."""
         room = self._room
-        fits = mask == room if self._contour else mask.intersection(room) == mask
         affine = _data_to_world(image, plane.coordinates(room.top, room.left))
         return (
-            fits
+            mask.intersection(room) == mask
             and room.shape == self._room_for(mask, plane).shape
             and layer.data.shape == _room_shape(room, plane, image.ndim)
             and np.array_equal(layer.affine.affine_matrix, affine)
