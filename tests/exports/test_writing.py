@@ -174,6 +174,35 @@ def test_time_and_depth_have_places_of_their_own(tmp_path):
     assert np.array_equal(tifffile.imread(tmp_path / "l.tif"), labels)
 
 
+@pytest.mark.parametrize("kind", ["uint8", "uint16", "int32"])
+@pytest.mark.parametrize("name", ["l.tif", "l.ome.tif"])
+@pytest.mark.parametrize(
+    "shape",
+    [
+        (20, 1),
+        (1, 30),
+        (3, 20, 1),
+        (3, 1, 30),
+        (1, 20, 1),
+        (2, 4, 20, 1),
+        (2, 4, 1, 1),
+        (2, 1, 20, 1),
+        (2, 3, 4, 20, 30),
+        (1, 3, 4, 20, 30),
+        (2, 3, 4, 20, 1),
+        (2, 1, 1, 1, 30),
+    ],
+    ids=str,
+)
+def test_tiff_is_read_back_whatever_its_axes(shape, name, kind, tmp_path):
+    labels = np.arange(np.prod(shape), dtype=kind).reshape(shape)
+    write_labels(tmp_path / name, LabelImage(labels))
+    read = tifffile.imread(tmp_path / name)
+    # Readers leave out leading axes of one plane.
+    assert read.shape[-2:] == shape[-2:]
+    assert np.array_equal(read.reshape(shape), labels)
+
+
 def test_ids_may_be_huge(tmp_path):
     labels = np.zeros(SHAPE, np.uint32)
     labels[1:4, 1:4], labels[7, 7] = 4_000_000_000, 3

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from napari_cfr_icl.exports.label_image import LabelImage
 
 IMAGEJ_TYPES = ("uint8", "uint16")
+IMAGEJ_AXES = 4
+"""T, Z, Y and X; its channels would be drawn in colours of their own."""
 OME_TYPES = (*IMAGEJ_TYPES, "int8", "int16", "int32", "uint32")
 OME_SUFFIXES = (".ome.tif", ".ome.tiff")
 
@@ -33,7 +35,7 @@ def write_tiff(part: Path, image: LabelImage, name: str) -> None:
         all ids.
     name : str
         The file's final name: one that ends in .ome.tif is written as OME-TIFF, others as ImageJ
-        does, or as OME-TIFF where ImageJ does not know the type.
+        does, or as OME-TIFF where ImageJ has no place for them.
 
     Raises
     ------
@@ -41,7 +43,7 @@ def write_tiff(part: Path, image: LabelImage, name: str) -> None:
         When an id is too large for any type.
     """
     labels = _storable(image.labels)
-    as_ome = name.lower().endswith(OME_SUFFIXES) or labels.dtype.name not in IMAGEJ_TYPES
+    as_ome = name.lower().endswith(OME_SUFFIXES) or not _fits_imagej(labels)
     options: dict[str, Any] = _ome(image) if as_ome else _imagej(image)
     tifffile.imwrite(part, labels, compression="zlib", photometric="minisblack", **options)
 
@@ -58,6 +60,12 @@ def _storable(labels: NDArray[Any]) -> NDArray[Any]:
     raise OutputError(f"The id {highest} is too large for a TIFF: number the objects anew.")
 
 
+def _fits_imagej(labels: NDArray[Any]) -> bool:
+    """Whether ImageJ knows the type and the axes, and readers find them all again."""
+    # tifffile takes a last axis of one pixel for the samples of each pixel, and loses it.
+    return labels.dtype.name in IMAGEJ_TYPES and labels.ndim <= IMAGEJ_AXES and labels.shape[-1] > 1
+
+
 def _ascii(unit: str) -> str:
     """A unit as ImageJ writes it: its descriptions know no other letters."""
     return unit.replace("µ", "u").replace("μ", "u").encode("ascii", "backslashreplace").decode()
@@ -65,7 +73,7 @@ def _ascii(unit: str) -> str:
 
 def _imagej(image: LabelImage) -> dict[str, Any]:
     metadata: dict[str, Any] = {
-        "axes": image.axes.replace("Q", "C"),
+        "axes": image.axes,
         "unit": _ascii(image.units[-1]),
     }
     if "Z" in image.axes:
