@@ -60,6 +60,20 @@ def test_closing_the_viewer_mid_work_ends_the_thread(busy, slow):
     busy.wait(lambda: not network_threads())
 
 
+def test_one_part_that_cannot_be_closed_keeps_none_of_the_others_open(busy, slow, monkeypatch):
+    slow.release(1000)
+    trouble = OSError("the disk is gone")
+
+    def fail():
+        raise trouble
+
+    monkeypatch.setattr(busy.dock.controller.folder, "close", fail)
+    with pytest.raises(OSError, match="the disk is gone"):
+        busy.dock.controller.close()
+    busy.wait(lambda: not network_threads())
+    assert busy.dock.controller.workspace.image is None
+
+
 def test_the_keys_are_given_back(busy, slow):
     slow.release(1000)
     busy.viewer.window.remove_dock_widget(busy.dock)

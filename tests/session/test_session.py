@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from napari_cfr_icl._errors import MaskError, ModelError
 from napari_cfr_icl.engine.clicks import Click, Clicks
 from napari_cfr_icl.engine.windows import Patch, Window
 from napari_cfr_icl.session.objects import Scene
-from napari_cfr_icl.session.runner import Failed, Finished
+from napari_cfr_icl.session.runner import Failed, Finished, Prepared, Preparing
 from napari_cfr_icl.session.session import Session
 from plain_store import PlainStore
 
@@ -24,13 +25,13 @@ A, B, C = Click(10, 10), Click(20, 40), Click(12, 14, positive=False)
 class Desk:
     """A session with its predictor, and a person who waits for it."""
 
-    def __init__(self, predictor, synchronous):
+    def __init__(self, predictor, synchronous, make=None):
         self.predictor = predictor
         self.messages = queue.Queue()
         self.scene = Scene("plane", np.zeros(SHAPE, np.uint8), SHAPE)
         self.store = PlainStore(SHAPE)
         self.errors = []
-        self.session = Session(lambda engine: predictor, self._deliver)
+        self.session = Session(make or (lambda engine: predictor), self._deliver)
         self.synchronous = synchronous
         self.session.failed.connect(self.errors.append)
 
@@ -212,6 +213,33 @@ def test_writing_while_the_answer_is_awaited_waits_for_it(slow_desk):
     assert slow_desk.session.state.is_empty
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda desk: desk.session.show(desk.scene), id="contrast"),
+        pytest.param(lambda desk: desk.session.use_engine("another"), id="model"),
+    ],
+)
+def test_a_write_waits_on_for_the_mask_that_another_contrast_or_model_gives(slow_desk, change):
+    slow_desk.click(A)
+    slow_desk.session.write(slow_desk.store)
+    change(slow_desk)
+    slow_desk.predictor.may_step.release(1000)
+    slow_desk.wait()
+    assert slow_desk.store.labels[10, 10] == 1
+    assert slow_desk.session.state.is_empty
+
+
+def test_undo_calls_the_waiting_write_off(slow_desk):
+    slow_desk.click(A)
+    slow_desk.session.write(slow_desk.store)
+    slow_desk.session.undo()
+    slow_desk.session.redo()
+    slow_desk.predictor.may_step.release(1000)
+    slow_desk.wait()
+    assert not slow_desk.store.labels.any()
+
+
 def test_a_click_calls_the_waiting_write_off(slow_desk):
     slow_desk.click(A)
     slow_desk.session.write(slow_desk.store)
@@ -272,6 +300,54 @@ def test_another_engine_predicts_again_at_once(desk):
     assert desk.predictor.asked[-1] == (Clicks([A, B]), before)
     desk.session.use_engine("other")
     assert len(desk.predictor.asked) == 3
+
+
+def test_another_engine_asks_nothing_about_an_object_without_clicks(desk):
+    values = np.zeros(SHAPE, bool)
+    values[5:15, 5:15] = True
+    desk.session.start_from(Patch(values, Window.whole(SHAPE), SHAPE), 7, desk.scene)
+    desk.session.use_engine("another")
+    assert desk.predictor.asked == []
+    assert desk.session.state.answers == ()
+    assert not desk.session.is_busy
+
+
+def test_loading_is_told_until_it_is_done_also_when_the_object_was_dropped():
+    may_load = threading.Event()
+    predictor = DiskPredictor(passes=1)
+
+    def make(engine):
+        assert may_load.wait(10)
+        return predictor
+
+    desk = Desk(predictor, synchronous=False, make=make)
+    told = []
+    desk.session.preparing_changed.connect(told.append)
+    desk.click(A)
+    desk.pump(Preparing)
+    desk.session.drop()
+    assert desk.session.is_preparing
+    may_load.set()
+    desk.pump(Prepared)
+    assert told == [True, False]
+    assert desk.session.close(timeout=10)
+
+
+def test_forgotten_steps_hold_neither_images_nor_labels(desk):
+    desk.click(A)
+    desk.session.write(desk.store)
+    desk.click(B)
+    desk.session.drop()
+    desk.session.undo()
+    desk.session.drop()
+    pixels, labels = weakref.ref(desk.scene.source), weakref.ref(desk.store)
+    desk.predictor.asked.clear()
+    desk.session.forget_steps()
+    desk.scene = desk.store = None
+    assert not desk.session.can_undo
+    assert not desk.session.can_redo
+    assert pixels() is None
+    assert labels() is None
 
 
 def test_an_error_is_told_and_the_click_stays(desk):

@@ -7,6 +7,7 @@ becomes what is on the screen.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -89,26 +90,32 @@ class Controller:
     @property
     def is_prepared(self) -> bool:
         """Whether the model is loaded, or it was tried in vain."""
-        return self._has_asked and not self.session.is_busy
+        return self._has_asked and not (self.session.is_busy or self.session.is_preparing)
 
     def close(self) -> None:
         """Stop the work, end the thread, let go of the layers. The user's layers stay.
 
-        Touches no widget: Qt may have deleted them already.
+        Touches no widget: Qt may have deleted them already. All is closed, also where one part of
+        it fails.
         """
         if self._closed:
             return
         self._closed = True
-        self._courier.close()
-        self.dock.engine.fetch.close_work()
-        self.folder.close()
-        self.work.close()
-        self._walk.close()
-        self.screen.close()
-        self._disconnect()
-        self.workspace.close()
-        self._set_aside.close()
-        self.session.close()
+        in_turn = (
+            self._courier.close,
+            self.dock.engine.fetch.close_work,
+            self.folder.close,
+            self.work.close,
+            self._walk.close,
+            self.screen.close,
+            self._disconnect,
+            self.workspace.close,
+            self._set_aside.close,
+            self.session.close,
+        )
+        with ExitStack() as closings:
+            for close in reversed(in_turn):
+                closings.callback(close)
 
     def undo(self) -> None:
         """Take the last step back, and go to where that was."""
@@ -219,12 +226,14 @@ class Controller:
             self.session.write(self._home())
 
     def _home(self) -> LabelStore:
-        """Where the current object is written."""
+        """Where the current object is written; one without labels of its own, on its image."""
         state = self.session.state
         if isinstance(state.origin, LabelStore):
             if state.origin.layer not in self.viewer.layers:
                 raise OutputError(self.dock.keys.in_words(wording.GONE_LABELS))
             return state.origin
+        if not self.screen.is_on_image(state):
+            raise OutputError(self.dock.keys.in_words(wording.GONE_IMAGE))
         if self.workspace.labels is None:
             self.dock.labels.choose(self.workspace.make_labels())
         return self.workspace.store(plane_of(state))
@@ -301,8 +310,12 @@ class Controller:
         self._redraw.start()
 
     def _on_image_settled(self) -> None:
+        if self._closed:
+            return
+        if not self.workspace.fits_image:
+            self._layers.use_reshaped_image()
         state = self.session.state
-        if self._closed or state.is_empty or not self.screen.is_on_image(state):
+        if state.is_empty or not self.screen.is_on_image(state):
             return
         self.session.show(self.workspace.scene(plane_of(state)))
 

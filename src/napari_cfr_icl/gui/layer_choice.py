@@ -59,6 +59,14 @@ class LayerChoice:
             self._read()
         self._show()
 
+    def use_reshaped_image(self) -> None:
+        """Go on with the image, whose pixels now have another shape; no object lies on those."""
+        self._session.travel.cancel()
+        self._session.drop()
+        self._session.forget_steps()
+        self.use_image(self._workspace.image)
+        self._dock.show_hint(wording.RESHAPED)
+
     def reveal(self) -> None:
         """Go to the image and the plane of the current object."""
         state = self._session.state

@@ -23,6 +23,7 @@ ELSEWHERE = "This object is on another plane: write it ({write}) or drop it ({dr
 AWAY = "The object under way is on another plane: {write} writes it, {drop} drops it."
 ONLY_BACKGROUND = "So far only background is marked: left click the object."
 GONE_IMAGE = "The image of this object is no longer there; drop it ({drop})."
+RESHAPED = "The image has another shape now: click its objects anew."
 NOTHING_TO_GRAB = "There is no object under the mouse in any labels layer that is shown."
 GRAB_NOW = "Click the object that you want to correct."
 STILL_WAITING = "The mask of this object is on its way; once more when it is there."

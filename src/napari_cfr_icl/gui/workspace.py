@@ -73,6 +73,7 @@ class Workspace:
     ) -> None:
         self.viewer = viewer
         self.image: Image | None = None
+        self._shape: tuple[int, ...] = ()
         self.labels: Labels | None = None
         self.preview = Preview(viewer)
         self._keys = keys
@@ -90,6 +91,11 @@ class Workspace:
     def clicks(self) -> ClickLayer | None:
         """The clicks, while there is an image."""
         return self._clicks
+
+    @property
+    def fits_image(self) -> bool:
+        """Whether the image still has the shape that the layers here were made for."""
+        return self.image is None or data_shape(self.image) == self._shape
 
     @property
     def takes_clicks(self) -> bool:
@@ -151,6 +157,7 @@ class Workspace:
     def use_image(self, image: Image | None) -> None:
         """Work on another image; the clicks layer moves to its place."""
         self.image = image
+        self._shape = () if image is None else data_shape(image)
         self._picture.watch(image)
         self.preview.remove()
         if image is None:

@@ -36,7 +36,10 @@ class Step:
 
 
 class History:
-    """Steps that can be undone and redone. Holds patches, never whole planes.
+    """Steps that can be undone and redone.
+
+    Of the labels it holds patches, never whole planes. But a step's object holds the pixels of the
+    image that it lies on: whoever lets go of an image for good calls `clear`.
 
     Parameters
     ----------
@@ -57,6 +60,11 @@ class History:
     def can_redo(self) -> bool:
         """Whether there is a step to do again."""
         return bool(self._future)
+
+    def clear(self) -> None:
+        """Forget all steps, and the images and labels that they were made on."""
+        self._past.clear()
+        self._future.clear()
 
     def record(self, before: ObjectState, edit: Edit | None = None) -> None:
         """Remember the state before a new step; what was undone can no longer be redone."""

@@ -88,12 +88,12 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Preparing(Message):
-    """A predictor is being made, which can take a while."""
+    """A predictor is being made, which can take a while. Told even if nobody waits for it by now."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared(Message):
-    """No predictor is being made any more. Told even if nobody waits for this one by now."""
+    """No predictor is being made any more. Told as often as `Preparing` is."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -250,7 +250,7 @@ class Runner:
 
     def _predictor_for(self, number: int, engine: Hashable) -> PredictorLike:
         if self._predictor is None or engine != self._engine:
-            self._tell(Preparing(number))
+            self._deliver(Preparing(number))
             # The old one first: two large networks may not fit the device together.
             self._predictor = None
             try:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from psygnal import Signal
 
 from napari_cfr_icl._errors import CfrIclError, MaskError
+from napari_cfr_icl.engine.clicks import Clicks
 from napari_cfr_icl.session.history import History
 from napari_cfr_icl.session.labels import Edit, LabelEdit, LabelStore, holds, writing
 from napari_cfr_icl.session.objects import ObjectState, Scene
@@ -31,7 +32,6 @@ from napari_cfr_icl.session.travelling import Traveller
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
-    from napari_cfr_icl.engine.clicks import Clicks
     from napari_cfr_icl.engine.windows import Patch, Window
 
 
@@ -108,6 +108,11 @@ class Session:
         return self._busy
 
     @property
+    def is_preparing(self) -> bool:
+        """Whether a predictor is being made, be it for a request that nobody waits for now."""
+        return self._preparing
+
+    @property
     def can_undo(self) -> bool:
         """Whether there is a step to take back."""
         return self._history.can_undo
@@ -159,10 +164,14 @@ class Session:
         if self._state.clicks:
             self.predict_again()
         else:
-            self._submit()
+            self.travel.cancel()
+            self._ask(Request(engine, None, Clicks()))
 
     def predict_again(self) -> None:
-        """Ask afresh for the mask of the current clicks. Not a step of its own in the history."""
+        """Ask afresh for the mask of the current clicks. Not a step of its own in the history.
+
+        A write that waits for the mask waits for the new one.
+        """
         if self._state.clicks:
             self._enter(self._state.with_answer(None), record=False)
 
@@ -250,7 +259,7 @@ class Session:
     def rest(self) -> None:
         """Drop what was asked for."""
         self._runner.stop()
-        self._set_idle()
+        self._set_busy(False)
 
     def drop(self) -> None:
         """Forget the current object; undo brings it back."""
@@ -267,35 +276,40 @@ class Session:
         if self.can_redo:
             self._enter(self._history.redo(self._state), record=False)
 
+    def forget_steps(self) -> None:
+        """Let nothing be undone any more: what the steps were made on is gone."""
+        self._history.clear()
+        self.object_changed.emit(self._state)
+
     def close(self, timeout: float = 1.0) -> bool:
         """Stop working and end the thread; returns whether it ended within `timeout` seconds."""
         return self._runner.close(timeout)
 
     def receive(self, message: Message) -> None:
-        """Take a message of the runner; stale ones are dropped."""
+        """Take a message of the runner; stale answers are dropped."""
+        if isinstance(message, Preparing | Prepared):
+            # The loading goes on, whether or not somebody still waits for what comes after it.
+            self._set_preparing(isinstance(message, Preparing))
+            return
         if message.number != self._runner.newest:
             return
         if message.number == self._looking:
             self._receive_look(message)
             return
-        if self.travel.is_under_way and not isinstance(message, Preparing | Prepared):
+        if self.travel.is_under_way:
             self.travel.receive(message)
             return
         match message:
-            case Preparing():
-                self._set_preparing(True)
-            case Prepared():
-                self._set_preparing(False)
             case Stepped(answer=answer, seconds=seconds):
                 self._state = self._state.with_answer(answer)
                 self.timed.emit(seconds)
                 self.stepped.emit(answer)
                 self.object_changed.emit(self._state)
             case Finished():
-                self._set_idle()
+                self._set_busy(False)
                 self._write_if_waiting()
             case Failed(error=error):
-                self._set_idle()
+                self._set_busy(False)
                 self._waiting_store = None
                 self.failed.emit(error)
 
@@ -343,7 +357,8 @@ class Session:
         self.travel.cancel()
         if record:
             self._history.record(self._state, edit)
-        self._waiting_store = None
+        if record or state.clicks != self._state.clicks:
+            self._waiting_store = None
         self._state = state
         for kept in self._history.retire(state):
             self._runner.do_when_idle(kept.shrink)
@@ -363,10 +378,6 @@ class Session:
     def _ask(self, request: Request) -> None:
         self._set_busy(True)
         self._runner.submit(request)
-
-    def _set_idle(self) -> None:
-        self._set_preparing(False)
-        self._set_busy(False)
 
     def _set_busy(self, busy: bool) -> None:
         if busy != self._busy:

@@ -1,0 +1,60 @@
+"""The image under an object is taken away, or gets other pixels: the object goes nowhere else."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from qtpy.QtCore import Qt
+
+from napari_cfr_icl.gui import wording
+
+SHAPE, OTHER = (90, 120), (150, 180)
+
+
+@pytest.fixture
+def hand(viewer, open_dock, disks):
+    """A dock on an image; the network answers with disks."""
+    viewer.add_image(np.zeros(SHAPE, np.uint8), name="grey", contrast_limits=(0, 255))
+    return open_dock(viewer)
+
+
+def test_an_object_of_an_image_that_is_gone_is_not_written_into_anothers_labels(hand, said):
+    hand.click(40, 60)
+    hand.wait_for_answer()
+    hand.viewer.layers.remove("grey")
+    hand.viewer.add_image(np.zeros(SHAPE, np.uint8), name="next")
+    workspace = hand.dock.controller.workspace
+    hand.wait(lambda: workspace.image is not None and workspace.labels is not None)
+    workspace.select_clicks()
+    hand.type(Qt.Key.Key_U)
+    assert hand.session.state.clicks
+    hand.type(Qt.Key.Key_W)
+    assert said()[-1].startswith("The image of this object is no longer there; drop it (Q).")
+    assert hand.session.state.clicks
+    assert not any(np.any(layer.data) for layer in hand.viewer.layers if layer.name == "objects")
+
+
+@pytest.mark.parametrize("side", [OTHER, (3, *OTHER)], ids=["larger", "a-stack"])
+def test_pixels_of_another_shape_are_worked_on_from_then_on(hand, side):
+    hand.click(40, 60)
+    hand.wait_for_answer()
+    hand.viewer.layers["grey"].data = np.zeros(side, np.uint8)
+    workspace = hand.dock.controller.workspace
+    hand.wait(lambda: workspace.fits_image)
+    assert hand.dock.hint.text() == wording.RESHAPED
+    assert hand.session.state.is_empty
+    assert not hand.session.can_undo
+    hand.viewer.reset_view()
+    hand.click(130, 160)
+    hand.wait_for_answer()
+    hand.type(Qt.Key.Key_W)
+    assert workspace.labels.data.shape == side
+    assert workspace.labels.data[..., 130, 160].max() == 1
+
+
+def test_pixels_of_the_same_shape_give_a_new_answer(hand, disks):
+    hand.click(40, 60)
+    hand.wait_for_answer()
+    hand.viewer.layers["grey"].data = np.ones(SHAPE, np.uint8)
+    hand.wait(lambda: len(disks.asked) == 2)
+    assert hand.session.state.clicks
