@@ -52,6 +52,69 @@ def test_pixels_of_another_shape_are_worked_on_from_then_on(hand, side):
     assert workspace.labels.data[..., 130, 160].max() == 1
 
 
+def previews(hand):
+    return [layer for layer in hand.viewer.layers if layer.name.startswith("current object")]
+
+
+def choose(hand, name):
+    combo = hand.dock.image
+    combo.setCurrentIndex(combo.findText(name))
+    combo.activated.emit(combo.currentIndex())
+
+
+def test_undo_that_leads_back_to_another_image_leaves_one_mask_and_then_none(hand):
+    hand.click(40, 60)
+    hand.wait_for_answer()
+    hand.viewer.add_image(np.zeros(SHAPE, np.uint8), name="next")
+    choose(hand, "next")
+    assert hand.session.state.is_empty
+    hand.type(Qt.Key.Key_U)
+    assert hand.dock.image.currentText() == "grey"
+    (shown,) = previews(hand)
+    assert shown.data[40, 60] == 1
+    hand.type(Qt.Key.Key_U)
+    (shown,) = previews(hand)
+    assert not shown.data.any()
+
+
+def test_each_image_has_its_own_labels_again(hand):
+    hand.click(40, 60)
+    hand.wait_for_answer()
+    hand.type(Qt.Key.Key_W)
+    first = hand.dock.controller.workspace.labels
+    hand.viewer.add_image(np.zeros(SHAPE, np.uint8), name="next")
+    choose(hand, "next")
+    assert hand.dock.controller.workspace.labels is not first
+    choose(hand, "grey")
+    assert hand.dock.controller.workspace.labels is first
+    assert hand.dock.labels.layer is first
+
+
+def test_a_picture_on_top_of_the_one_that_is_worked_on_is_said(hand):
+    hand.viewer.add_image(np.zeros((*SHAPE, 3), np.uint8), name="next")
+    covered = wording.covered("grey", "next")
+    assert hand.dock.hint.text() == covered
+    hand.dock.controller.workspace.select_clicks()
+    assert hand.dock.hint.text() == covered
+    hand.viewer.layers["next"].visible = False
+    assert hand.dock.hint.text() == "Click the object."
+    hand.viewer.layers["next"].visible = True
+    assert hand.dock.hint.text() == covered
+    choose(hand, "next")
+    assert hand.dock.hint.text() == "Click the object."
+
+
+@pytest.mark.parametrize(
+    "look",
+    [{"blending": "additive"}, {"opacity": 0.5}, {"translate": (200, 0)}],
+    ids=["added", "seen-through", "elsewhere"],
+)
+def test_a_picture_that_hides_nothing_is_not_in_the_way(hand, look):
+    hand.viewer.add_image(np.zeros((*SHAPE, 3), np.uint8), name="next", **look)
+    hand.dock.controller.workspace.select_clicks()
+    assert hand.dock.hint.text() == "Click the object."
+
+
 def test_pixels_of_the_same_shape_give_a_new_answer(hand, disks):
     hand.click(40, 60)
     hand.wait_for_answer()

@@ -14,7 +14,7 @@ from napari_cfr_icl.gui.canvas import canvas_widget
 from napari_cfr_icl.gui.click_layer import GREEN, RED
 from napari_cfr_icl.gui.hand import CONTROL, LEFT, SHIFT
 from napari_cfr_icl.gui.segment_dock import SegmentDock
-from napari_cfr_icl.gui.wording import ONLY_BACKGROUND, OTHER_TOOL
+from napari_cfr_icl.gui.wording import HIDDEN_CLICKS, ONLY_BACKGROUND, OTHER_TOOL
 
 SHAPE = (120, 160)
 
@@ -224,6 +224,33 @@ def test_points_from_a_script_or_a_table_count_too(hand, disks):
     assert [sign for *_, sign in clicked(hand)] == [True, False]
 
 
+def test_pasted_clicks_count_too(hand, disks):
+    hand.click(40, 60)
+    hand.wait_for_answer()
+    hand.type(Qt.Key.Key_S)
+    hand.click(40, 60)
+    assert points(hand).selected_data == {0}
+    hand.type(Qt.Key.Key_C, CONTROL)
+    hand.type(Qt.Key.Key_V, CONTROL)
+    hand.wait(lambda: len(clicked(hand)) == 2)
+    hand.wait_for_answer()
+    assert clicked(hand) == [(40, 60, True)] * 2
+    assert len(disks.asked) == 2
+
+
+def test_a_copy_of_the_clicks_layer_is_not_taken_for_it(hand):
+    hand.click(40, 60)
+    hand.wait_for_answer()
+    copy = points(hand).__class__.create(*points(hand).as_layer_data_tuple())
+    copy.name = "my points"
+    hand.viewer.layers.append(copy)
+    hand.viewer.layers.remove(points(hand))
+    hand.wait(lambda: hand.dock.controller.workspace.clicks is not None)
+    assert points(hand) is not copy
+    assert len(points(hand).data) == 0
+    assert hand.session.state.is_empty
+
+
 def test_a_click_outside_the_image_is_refused_and_said(hand):
     hand.click(-6, 60)
     assert clicked(hand) == []
@@ -239,13 +266,20 @@ def choose_pan_tool(hand):
     points(hand).mode = "pan_zoom"
 
 
-@pytest.mark.parametrize("wander", [choose_image_layer, choose_pan_tool])
-def test_when_clicks_would_do_nothing_the_dock_says_so_and_has_a_way_back(hand, wander):
+def hide_clicks(hand):
+    points(hand).visible = False
+
+
+@pytest.mark.parametrize(
+    ("wander", "why"),
+    [(choose_image_layer, OTHER_TOOL), (choose_pan_tool, OTHER_TOOL), (hide_clicks, HIDDEN_CLICKS)],
+)
+def test_when_clicks_would_do_nothing_the_dock_says_so_and_has_a_way_back(hand, wander, why):
     assert hand.dock.resume.isHidden()
     wander(hand)
     hand.click(40, 60)
     assert clicked(hand) == []
-    assert hand.dock.hint.text() == OTHER_TOOL
+    assert hand.dock.hint.text() == why
     QTest.mouseClick(hand.dock.resume, LEFT)
     assert hand.dock.resume.isHidden()
     assert hand.dock.hint.text() == "Click the object."

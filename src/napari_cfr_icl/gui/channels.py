@@ -19,6 +19,7 @@ from napari_cfr_icl.engine.rendering import WHITE, Channel, Rendering
 from napari_cfr_icl.engine.source import ImageSource, Plane
 from napari_cfr_icl.gui.planes import LayerPlane, data_shape
 
+RGBA = 4
 _LOOKS = ("visible", "opacity", "blending", "colormap", "contrast_limits", "gamma")
 
 
@@ -55,7 +56,8 @@ class ChannelSource(ImageSource):
 class ChannelWatch:
     """Follows what a picture is made of.
 
-    `changed` is emitted when other channels are seen, or the same ones otherwise.
+    `changed` is emitted when other channels are seen, or the same ones otherwise; `arranged` when
+    any layer came, went, moved or looks different, so that something else may cover the picture.
 
     Parameters
     ----------
@@ -64,6 +66,7 @@ class ChannelWatch:
     """
 
     changed = Signal()
+    arranged = Signal()
 
     def __init__(self, layers: LayerList) -> None:
         self._layers = layers
@@ -116,6 +119,7 @@ class ChannelWatch:
         if look != self._look:
             self._look = look
             self.changed.emit()
+        self.arranged.emit()
 
     def _on_data(self, event: Any) -> None:
         if any(unique_id == event.source.unique_id for unique_id, _ in self._look):
@@ -135,6 +139,30 @@ def channels_of(image: Image, layers: Iterable[Layer]) -> list[Image]:
             if layer.blending != "additive":
                 break
     return seen if image in seen or (seen and not image.visible) else [image]
+
+
+def cover_of(image: Image, layers: Iterable[Layer]) -> Image | None:
+    """The topmost image layer that hides `image`, or part of it; None where it can be seen."""
+    for layer in reversed(list(layers)):
+        if layer is image:
+            return None
+        if isinstance(layer, Image) and _hides(layer) and _overlap(layer, image):
+            return layer
+    return None
+
+
+def _hides(layer: Image) -> bool:
+    """Whether nothing below the layer is seen through it."""
+    solid = layer.blending in ("opaque", "translucent", "translucent_no_depth")
+    transparent = layer.rgb and _shapes(layer)[0][-1] == RGBA
+    return bool(layer.visible and layer.opacity == 1.0 and solid and not transparent)
+
+
+def _overlap(one: Layer, other: Layer) -> bool:
+    """Whether two layers share some place of the world, whose last axes all layers have."""
+    axes = min(one.ndim, other.ndim)
+    (low, high), (bottom, top) = (layer.extent.world[:, -axes:] for layer in (one, other))
+    return bool(np.all(low < top) and np.all(bottom < high))
 
 
 def _coincide(layer: Image, image: Image) -> bool:

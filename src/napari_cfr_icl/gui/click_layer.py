@@ -15,6 +15,7 @@ from napari.layers import Labels, Layer, Points
 from napari.utils.colormaps.standardize_color import transform_color
 from numpy.typing import NDArray
 from psygnal import Signal
+from qtpy.QtCore import QTimer
 
 from napari_cfr_icl.engine.clicks import Click, Clicks
 from napari_cfr_icl.gui.planes import LayerPlane
@@ -51,12 +52,19 @@ class ClickLayer:
         self.accepts_points = True
         self._writing = False
         self._added = False
+        self._read = len(points.data)
+        self._look = QTimer()
+        self._look.setSingleShot(True)
+        self._look.timeout.connect(self._on_look)
         points.events.data.connect(self._on_points_data)
+        points.events.set_data.connect(self._on_points_drawn)
         points.events.features.connect(self._on_points_features)
         self._style()
 
     def close(self) -> None:
         """Stop listening to the layer."""
+        self._look.stop()
+        self.points.events.set_data.disconnect(self._on_points_drawn)
         self.points.events.data.disconnect(self._on_points_data)
         self.points.events.features.disconnect(self._on_points_features)
 
@@ -128,6 +136,7 @@ class ClickLayer:
             yield
         finally:
             self._writing = before
+            self._read = len(self.points.data)
 
     def _style(self) -> None:
         """Green discs on the object, red crosses beside it."""
@@ -168,8 +177,19 @@ class ClickLayer:
                 self.points.remove([len(self.points.data) - 1])
             return
         self._added = str(event.action) == "added"
+        self._read = len(self.points.data)
         self._style()
         self.changed.emit()
+
+    def _on_points_drawn(self) -> None:
+        # Napari tells nothing of points that are pasted; it only draws them.
+        if len(self.points.data) != self._read:
+            self._look.start(0)
+
+    def _on_look(self) -> None:
+        if len(self.points.data) != self._read:
+            self._read = len(self.points.data)
+            self.changed.emit()
 
     def _on_points_features(self) -> None:
         if self._writing:
@@ -184,7 +204,12 @@ class ClickLayer:
 
 def is_objects(layer: Layer) -> bool:
     """Whether a layer is one of labels, other than the preview of the current object."""
-    return isinstance(layer, Labels) and layer.metadata.get(TAG) != "preview"
+    return isinstance(layer, Labels) and not is_preview(layer)
+
+
+def is_preview(layer: Layer) -> bool:
+    """Whether a layer shows a mask that is in no labels yet."""
+    return bool(layer.metadata.get(TAG) == "preview")
 
 
 def make_click_layer(image: Layer) -> Points:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from napari.layers import Image, Labels
 
 from napari_cfr_icl.gui import wording
-from napari_cfr_icl.gui.click_layer import TAG
+from napari_cfr_icl.gui.click_layer import TAG, is_preview
 from napari_cfr_icl.gui.planes import data_shape
 from napari_cfr_icl.gui.screen import Screen
 from napari_cfr_icl.gui.single_shot import single_shot
@@ -39,6 +39,7 @@ class LayerChoice:
         self._read = read
         self._show = show
         self._closed = False
+        self._last_labels: dict[str, Labels] = {}
         self._repair = single_shot(screen.dock, 0, self._on_repair)
         self._dock.image.layer_chosen.connect(self._on_image_chosen)
         self._dock.labels.layer_chosen.connect(self._on_labels_chosen)
@@ -54,6 +55,7 @@ class LayerChoice:
         self._workspace.use_image(image)
         if image is not None and not self._labels_fit(image):
             self._dock.labels.choose(self._workspace.make_labels())
+        self._remember_labels()
         if self._session.state.is_empty:
             # Clicks that an earlier dock left behind are taken up.
             self._read()
@@ -82,22 +84,29 @@ class LayerChoice:
         self._workspace.reveal(plane)
 
     def _labels_fit(self, image: Image) -> bool:
-        """Whether there is a labels layer of ours, or one that was chosen, of the image's shape.
+        """Whether there are labels for the image: those it had last, ours or chosen ones that fit.
 
-        Below the image it would not be seen, and most likely belongs to a picture before.
+        Below the image they would not be seen, and most likely belong to a picture before.
         """
         layers, chosen = self._layers, self._workspace.labels
+        last = self._last_labels.get(image.unique_id)
         above = layers[layers.index(image) + 1 :] if image in layers else []
-        for layer in (chosen, *reversed(above)):
+        for layer in (last, chosen, *reversed(above)):
             if layer not in above or not isinstance(layer, Labels) or layer.multiscale:
                 continue
-            ours = layer is chosen or layer.metadata.get(TAG) == "objects"
+            ours = layer in (last, chosen) or layer.metadata.get(TAG) == "objects"
             if ours and data_shape(layer) == data_shape(image):
                 if layer is not chosen:
                     self._workspace.use_labels(layer)
                 self._dock.labels.choose(layer)
                 return True
         return False
+
+    def _remember_labels(self) -> None:
+        """Let the image have the same labels when it is worked on again."""
+        image, labels = self._workspace.image, self._workspace.labels
+        if image is not None and labels is not None:
+            self._last_labels[image.unique_id] = labels
 
     def _on_image_chosen(self, image: Image | None) -> None:
         if image is self._workspace.image:
@@ -108,6 +117,7 @@ class LayerChoice:
 
     def _on_labels_chosen(self, layer: Labels | None) -> None:
         self._workspace.use_labels(layer)
+        self._remember_labels()
         self._workspace.select_clicks()
         self._screen.attempt(self._look_at_labels)
 
@@ -121,8 +131,11 @@ class LayerChoice:
             self._dock.show_hint(wording.OTHER_PIXELS)
 
     def _on_layer_removed(self, event: Any) -> None:
+        if is_preview(event.value) and not self._workspace.preview.owns(event.value):
+            return  # Taken away by its maker, who goes on.
         # A fill may be on its way through that very layer.
         self._session.travel.cancel()
+        self._last_labels.pop(event.value.unique_id, None)
         self._workspace.forget(event.value)
         if self._workspace.image is None or self._workspace.clicks is None:
             self._session.drop()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import napari
 import numpy as np
-from napari.layers import Image, Labels
+from napari.layers import Image, Labels, Layer
 from napari.utils.colormaps import DirectLabelColormap
 from numpy.typing import NDArray
 
@@ -54,6 +54,10 @@ class Preview:
     def layer(self) -> Labels | None:
         """The layer, if there is one at the moment."""
         return self._layer if self._layer in self._viewer.layers else None
+
+    def owns(self, layer: Layer) -> bool:
+        """Whether a layer, perhaps one that somebody has just removed, is the one shown last."""
+        return layer is self._layer
 
     def show(self, mask: Patch, image: Image, plane: LayerPlane) -> None:
         """Show `mask` where it lies on `plane` of `image`."""

@@ -10,7 +10,7 @@ from napari_cfr_icl.engine.clicks import Clicks
 from napari_cfr_icl.gui import wording
 from napari_cfr_icl.gui.activity import Activity
 from napari_cfr_icl.gui.label_mending import Mendable
-from napari_cfr_icl.gui.notices import show_error
+from napari_cfr_icl.gui.notices import in_short, show_error
 from napari_cfr_icl.gui.planes import LayerPlane
 from napari_cfr_icl.gui.workspace import Workspace
 from napari_cfr_icl.session.objects import ObjectState
@@ -38,6 +38,7 @@ class Screen:
         self.session = session
         self.workspace = workspace
         self._preparing = False
+        self._insisted: tuple[str, object] | None = None
         self._loading = Activity(None, dock)
 
     def close(self) -> None:
@@ -73,7 +74,9 @@ class Screen:
         """Say what to do now."""
         state, workspace = self.session.state, self.workspace
         self.dock.resume.setVisible(workspace.plane is not None and not workspace.takes_clicks)
-        if workspace.image is None:
+        if self._insisted is not None and self._insisted[1] == self._moment():
+            self.dock.show_hint(self._insisted[0])
+        elif workspace.image is None:
             self.dock.show_hint(wording.NO_IMAGE)
         elif state.scene is not None and not self.is_on_image(state):
             self.dock.show_hint(wording.GONE_IMAGE)
@@ -81,8 +84,11 @@ class Screen:
             self.dock.show_hint(wording.FILLING)
         elif workspace.plane is None:
             self.dock.show_hint(wording.NO_PLANE)
+        elif workspace.cover is not None:
+            self.dock.show_hint(wording.covered(workspace.image.name, workspace.cover.name))
         elif not workspace.takes_clicks:
-            self.dock.show_hint(wording.OTHER_TOOL)
+            shown = workspace.clicks is not None and workspace.clicks.points.visible
+            self.dock.show_hint(wording.OTHER_TOOL if shown else wording.HIDDEN_CLICKS)
         elif state.scene is not None and not self.is_on_screen(state):
             self.dock.show_hint(wording.AWAY)
         else:
@@ -99,6 +105,19 @@ class Screen:
             self._loading.end()
         self.show_hint()
 
+    def insist(self, sentence: str) -> None:
+        """Say this until the user does something, whatever else there is to say meanwhile."""
+        self._insisted = sentence, self._moment()
+        self.show_hint()
+
+    def take_back(self) -> None:
+        """Insist on nothing any more."""
+        self._insisted = None
+
+    def _moment(self) -> object:
+        """What differs once the user has clicked or gone elsewhere."""
+        return self.session.state.clicks, self.workspace.plane
+
     def refuse(self, why: str) -> None:
         """Put the points back to what the session knows, and say why."""
         self.show_object()
@@ -107,19 +126,25 @@ class Screen:
     def attempt(self, call: Callable[[], None]) -> None:
         """Do what the user asked for; a trouble of theirs becomes one sentence, or a question."""
         self.dock.question.take_back()
+        self.take_back()
         try:
             call()
         except Mendable as error:
             self._ask_to_mend(error, call)
         except CfrIclError as error:
-            show_error(error)
+            self._tell(error)
 
     def show_trouble(self, error: Exception) -> None:
         """Say what went wrong with something that nobody waits for any more."""
         if isinstance(error, Mendable):
             self._ask_to_mend(error, self.show_hint)
         else:
-            show_error(error)
+            self._tell(error)
+
+    def _tell(self, error: Exception) -> None:
+        """Say it in a notification, which cuts it off and goes, and where there is room for it."""
+        show_error(error)
+        self.dock.show_hint(in_short(error))
 
     def _ask_to_mend(self, trouble: Mendable, again: Callable[[], None]) -> None:
         def then() -> None:

@@ -14,6 +14,7 @@ LOADING = "Loading the model"
 NO_IMAGE = "Open an image to begin."
 NO_PLANE = "Switch to 2D and to a plane of the image to click on it."
 OTHER_TOOL = "Another layer or tool is chosen: clicks mark nothing now."
+HIDDEN_CLICKS = "The clicks layer is hidden: clicks mark nothing now."
 OUTSIDE = "That was outside the image."
 OTHER_PIXELS = (
     "These labels have other pixels than the image: masks are fitted to them, "
@@ -53,6 +54,11 @@ _JOURNEY_ENDED = {
     "cancelled": "cancelled",
     "failed": "it failed on the next one",
 }
+
+
+def covered(image: str, cover: str) -> str:
+    """What is wrong when another picture lies on the one that is worked on."""
+    return f"{cover} covers {image}, which is worked on: choose {cover} as image, or hide it."
 
 
 def travelled(report: Report) -> str:

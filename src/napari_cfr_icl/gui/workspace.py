@@ -16,7 +16,7 @@ from napari_cfr_icl.engine.clicks import Clicks
 from napari_cfr_icl.engine.windows import Patch, Window
 from napari_cfr_icl.gui.bindings import ClickMouse, Keys
 from napari_cfr_icl.gui.canvas import RemovalGuard
-from napari_cfr_icl.gui.channels import ChannelWatch, channels_of
+from napari_cfr_icl.gui.channels import ChannelWatch, channels_of, cover_of
 from napari_cfr_icl.gui.click_layer import TAG, ClickLayer, make_click_layer, transform_of
 from napari_cfr_icl.gui.images import scene_of
 from napari_cfr_icl.gui.label_target import LabelStore, LabelTarget
@@ -39,7 +39,8 @@ class Workspace:
     """The layers of one dock. Makes what is missing, and lets go of everything at `close`.
 
     `clicks_changed` is emitted when the user changed the points, `image_changed` when the image is
-    drawn differently or has other pixels, `tool_changed` when another layer or tool was chosen.
+    drawn differently or has other pixels, `tool_changed` when another layer or tool was chosen or
+    layers were arranged otherwise.
 
     Parameters
     ----------
@@ -80,10 +81,12 @@ class Workspace:
         self._left_is_positive = left_is_positive
         self._catches = catches
         self._clicks: ClickLayer | None = None
+        self._last_points: Points | None = None
         self._mouse: ClickMouse | None = None
         self._targets: dict[str, LabelTarget] = {}
         self._picture = ChannelWatch(viewer.layers)
         self._picture.changed.connect(self._on_image_changed)
+        self._picture.arranged.connect(self._on_tool_changed)
         self._removals = RemovalGuard(viewer)
         viewer.layers.selection.events.active.connect(self._on_tool_changed)
 
@@ -133,6 +136,11 @@ class Workspace:
     def channels(self) -> list[Image]:
         """The layers that make the picture on the screen, the image among them."""
         return [] if self.image is None else channels_of(self.image, self.viewer.layers)
+
+    @property
+    def cover(self) -> Image | None:
+        """An image layer that lies on the image, so that nothing of the work is seen."""
+        return None if self.image is None else cover_of(self.image, self.viewer.layers)
 
     def store(self, plane: LayerPlane, layer: Labels | None = None) -> LabelStore:
         """Where an object on `plane` of the image is written.
@@ -195,17 +203,21 @@ class Workspace:
     def select_clicks(self) -> None:
         """Make the clicks layer the one that the mouse acts on."""
         if self._clicks is not None:
+            self._clicks.points.visible = True
             self.viewer.layers.selection.active = self._clicks.points
             self._clicks.points.mode = "add"
 
     def show_object(self, clicks: Clicks, mask: Patch | None, plane: LayerPlane | None) -> None:
         """Show the current object: its points and its mask."""
-        if self.image is None or self._clicks is None:
+        if self._clicks is None:
             return
-        if plane is None or not clicks:
+        if self.image is None or plane is None or not clicks:
+            # Also where the image is gone: the next one would take up what is left.
             self._clicks.clear()
         else:
             self._clicks.show(clicks, self.image, plane)
+        if self.image is None:
+            return
         if mask is None or plane is None:
             self.preview.clear()
         else:
@@ -258,7 +270,8 @@ class Workspace:
     def _place_clicks(self, image: Image) -> None:
         """Have a clicks layer of the image's axes, in its place and on top."""
         layers = self.viewer.layers
-        found = self._clicks.points if self._clicks is not None else _click_layer_in(layers)
+        # A copy that the user made of our layer has old clicks, and is not taken for it.
+        found = self._last_points or _click_layer_in(layers)
         self._let_go_of_clicks()
         if found is not None and (found not in layers or found.ndim != image.ndim):
             if found in layers:
@@ -272,6 +285,7 @@ class Workspace:
                 setattr(found, name, value)
             layers.move(layers.index(found), len(layers))
         stop_measuring(self.viewer, found)
+        self._last_points = found
         self._clicks = ClickLayer(found)
         self._clicks.changed.connect(self._on_clicks_changed)
         found.events.mode.connect(self._on_tool_changed)

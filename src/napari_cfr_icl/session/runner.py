@@ -88,7 +88,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Preparing(Message):
-    """A predictor is being made, which can take a while. Told even if nobody waits for it by now."""
+    """A predictor is being made, which can take a while. Told even if nobody waits for this one."""
 
 
 @dataclass(frozen=True, slots=True)
