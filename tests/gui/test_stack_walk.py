@@ -13,8 +13,10 @@ from qtpy.QtCore import Qt
 
 from activities import bars, cancel
 from disk_predictor import DiskPredictor
+from napari_cfr_icl._errors import DeviceError
 from napari_cfr_icl.engine.windows import Window
 from napari_cfr_icl.gui import controller
+from napari_cfr_icl.gui.hand import let_happen
 from napari_cfr_icl.gui.wording import AWAY
 from napari_cfr_icl.session.propagation import SMALLEST_VIEW
 
@@ -28,6 +30,8 @@ class Fading(DiskPredictor):
     From the plane `ends_at` on there is nothing, from `bursts_at` on far too much.
     """
 
+    fails = False
+
     def __init__(self, ends_at=None, bursts_at=None, may_step=None):
         super().__init__(passes=1, may_step=may_step)
         self.ends_at = ends_at
@@ -36,6 +40,8 @@ class Fading(DiskPredictor):
     def steps(self, source, clicks, previous=None, view=None):
         here = int(source.read(Window(0, 0, 1, 1))[0, 0, 0] * 255 + 0.5)
         for answer in super().steps(source, clicks, previous, view):
+            if self.fails:
+                raise DeviceError("The device is gone.")
             values = answer.probabilities.values
             if view is not None and view.height == SMALLEST_VIEW:
                 values[:] = np.where(previous.full() > 0, 0.8, 0)
@@ -146,6 +152,112 @@ def test_several_presses_add_up(work):
     hand.wait(lambda: plane(hand) == 6)
     hand.wait_for_answer()
     assert planes_with(hand) == [3, 4, 5]
+
+
+@pytest.fixture
+def waiting(work):
+    """A new object whose click has no answer yet, with two steps wished for; and the gate."""
+    gate = threading.Semaphore(0)
+    hand = work(gate=gate)
+    hand.type(Qt.Key.Key_Q)
+    hand.click(ROW, COL)
+    hand.type(Qt.Key.Key_K)
+    hand.type(Qt.Key.Key_K)
+    return hand, gate
+
+
+def test_steps_wait_for_the_answer(waiting):
+    hand, gate = waiting
+    gate.release(10)
+    hand.wait(lambda: plane(hand) == 5)
+    hand.wait_for_answer()
+    assert planes_with(hand) == [3, 4]
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        pytest.param(lambda hand: hand.type(Qt.Key.Key_Q), id="dropped"),
+        pytest.param(lambda hand: hand.type(Qt.Key.Key_U), id="undone"),
+        pytest.param(lambda hand: hand.click(ROW + 6, COL), id="corrected"),
+    ],
+)
+def test_steps_are_called_off_with_the_object(waiting, act):
+    hand, gate = waiting
+    labels(hand)[3, ROW - 2 : ROW + 3, COL - 2 : COL + 3] = 7
+    act(hand)
+    gate.release(10)
+    hand.wait_for_answer()
+    assert plane(hand) == 3
+    hand.type(Qt.Key.Key_Q)
+    hand.click(50, 70)
+    hand.wait_for_answer()
+    let_happen(100)
+    assert not hand.session.is_busy
+    assert plane(hand) == 3
+    assert set(np.unique(labels(hand))) == {0, 7}
+
+
+def test_a_journey_that_is_broken_off_takes_its_further_steps_along(work):
+    gate = threading.Semaphore(0)
+    hand = work(gate=gate)
+    hand.type(Qt.Key.Key_K)
+    hand.type(Qt.Key.Key_K)
+    hand.type(Qt.Key.Key_Q)
+    assert not hand.session.travel.is_under_way
+    gate.release(10)
+    hand.click(50, 70)
+    hand.wait_for_answer()
+    let_happen(100)
+    assert plane(hand) == 3
+    assert not labels(hand).any()
+
+
+def test_further_steps_go_through_planes_that_have_the_object(work):
+    gate = threading.Semaphore(20)
+    hand = work(gate=gate)
+    fill(hand, 6)
+    grab(hand)
+    while gate.acquire(blocking=False):
+        pass
+    hand.click(ROW + 2, COL)
+    hand.type(Qt.Key.Key_K)
+    hand.type(Qt.Key.Key_K)
+    gate.release(10)
+    hand.wait_for_answer()
+    assert plane(hand) == 5
+
+
+def test_steps_are_called_off_where_the_prediction_fails(waiting, monkeypatch, said):
+    hand, gate = waiting
+    monkeypatch.setattr(Fading, "fails", True)
+    gate.release(10)
+    hand.wait_for_answer()
+    assert said() == ["The device is gone."]
+    monkeypatch.setattr(Fading, "fails", False)
+    hand.click(50, 70)
+    hand.wait_for_answer()
+    let_happen(100)
+    assert not hand.session.is_busy
+    assert plane(hand) == 3
+    assert not labels(hand).any()
+
+
+def test_where_the_object_cannot_be_written_the_journey_ends(work, said):
+    gate = threading.Semaphore(0)
+    hand = work(gate=gate)
+    reports = []
+    hand.session.travel.ended.connect(reports.append)
+    hand.type(Qt.Key.Key_K)
+    hand.type(Qt.Key.Key_K)
+    hand.dock.controller.workspace.labels.editable = False
+    gate.release(10)
+    hand.wait_for_answer()
+    assert [report.reason for report in reports] == ["failed"]
+    assert not hand.session.travel.is_under_way
+    assert plane(hand) == 3
+    assert said() == ["The labels layer 'objects' cannot be edited; choose another one."]
+    assert not hand.dock.hint.text().startswith("The object ends here")
 
 
 def test_a_plane_that_has_the_object_already_is_taken_as_it_is(work):
@@ -299,10 +411,12 @@ def test_a_layer_removed_in_the_middle_of_a_fill(work, name):
     hand.dock.stack.fill.click()
     gate.release()
     hand.wait(lambda: planes_with(hand) == [3, 4])
+    data = labels(hand)
     hand.viewer.layers.remove(name)
     gate.release(10)
     hand.wait_for_answer()
     assert not hand.session.travel.is_under_way
+    assert np.flatnonzero(data.any(axis=(1, 2))).tolist() == [3, 4]
 
 
 def test_a_dock_closed_in_the_middle_of_a_fill(work):

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
 from napari.layers import Image, Labels
 
+from napari_cfr_icl._errors import CfrIclError
+from napari_cfr_icl.engine.clicks import Clicks
 from napari_cfr_icl.evaluation.pace import Pace
 from napari_cfr_icl.gui import wording
 from napari_cfr_icl.gui.activity import Activity
 from napari_cfr_icl.gui.label_target import LabelStore
 from napari_cfr_icl.gui.planes import LayerPlane, data_shape, neighbour
 from napari_cfr_icl.gui.screen import Screen, plane_of
+from napari_cfr_icl.session.objects import ObjectState
 from napari_cfr_icl.session.propagation import Report, Station
 
 
@@ -38,15 +42,18 @@ class StackWalk:
         self._home = home
         self._reveal = reveal
         self._wanted = 0
+        self._awaited: Clicks | None = None
         self._planes = 0
         self._pace = Pace()
         self._activity = Activity(self._session.travel.cancel, self._panel)
+        self._session.object_changed.connect(self._on_object_changed)
         self._session.busy_changed.connect(self._on_busy_changed)
         self._session.travel.filled.connect(self._on_filled)
         self._session.travel.ended.connect(self._on_ended)
 
     def close(self) -> None:
         """Stop listening to the session."""
+        self._session.object_changed.disconnect(self._on_object_changed)
         self._session.busy_changed.disconnect(self._on_busy_changed)
         self._session.travel.filled.disconnect(self._on_filled)
         self._session.travel.ended.disconnect(self._on_ended)
@@ -64,7 +71,8 @@ class StackWalk:
     def step(self, direction: int) -> None:
         """Take the object to the plane before (-1) or after (1).
 
-        While an answer is on its way, the step waits for it; several steps add up.
+        While an answer is on its way, the step waits for it; several steps add up. Whatever else
+        happens to the object meanwhile calls them off.
 
         Raises
         ------
@@ -74,22 +82,23 @@ class StackWalk:
         session, state = self._session, self._session.state
         if session.travel.is_filling:
             return
-        if session.travel.is_under_way or (session.is_busy and state.clicks):
+        if session.travel.is_under_way:
             self._wanted += direction
             return
-        self._wanted -= direction if self._wanted * direction > 0 else self._wanted
-        found = self._axis_of_object()
-        if found is None:
+        if session.is_busy and state.clicks:
+            self._wanted += direction
+            self._awaited = state.clicks
             return
-        image, plane, axis = found
-        home = self._home()
-        stations = self._stations(home.layer, image, plane, axis, [plane.index[axis] + direction])
-        station = next(stations, None)
-        if station is None:
-            self._wanted = 0
-            self._screen.dock.show_hint(wording.STACK_ENDS)
-        else:
-            session.travel.carry(home, station)
+        more = self._wanted - direction if self._wanted * direction > 0 else 0
+        self._call_off()
+        way = self._way(direction)
+        if way is not None:
+            self._wanted = more
+            try:
+                session.travel.carry(*way)
+            except CfrIclError:
+                self._call_off()
+                raise
 
     def fill(self, last: int) -> None:
         """Write the object on its plane and on those up to `last`.
@@ -120,6 +129,20 @@ class StackWalk:
             else:
                 self._show_end()
 
+    def _way(self, direction: int) -> tuple[LabelStore, Station] | None:
+        """Where the object is written, and the plane to go to; None, and a word why, without."""
+        found = self._axis_of_object()
+        if found is None:
+            return None
+        image, plane, axis = found
+        home = self._home()
+        stations = self._stations(home.layer, image, plane, axis, [plane.index[axis] + direction])
+        station = next(stations, None)
+        if station is None:
+            self._screen.dock.show_hint(wording.STACK_ENDS)
+            return None
+        return home, station
+
     def _axis_of_object(self) -> tuple[Image, LayerPlane, int] | None:
         """The image, the object's plane and the axis to go along; None, and a word why, without."""
         image, state = self._workspace.image, self._session.state
@@ -142,12 +165,26 @@ class StackWalk:
                 return
             yield Station(self._workspace.scene(there), self._workspace.store(there, layer))
 
+    def _call_off(self) -> None:
+        """Forget the steps that are still to be made."""
+        self._wanted, self._awaited = 0, None
+
+    def _on_object_changed(self, state: ObjectState) -> None:
+        if self._awaited is not None and state.clicks != self._awaited:
+            self._call_off()
+
     def _on_busy_changed(self, busy: bool) -> None:
-        if not busy and self._wanted:
-            self._screen.attempt(self._take_wanted_step)
+        if busy or self._awaited is None:
+            return
+        self._awaited = None
+        if self._session.state.is_waiting:
+            # The answer will not come; what went wrong is told without us.
+            self._call_off()
+        self._take_wanted_step()
 
     def _take_wanted_step(self) -> None:
-        self.step(1 if self._wanted > 0 else -1)
+        if self._wanted:
+            self._screen.attempt(partial(self.step, 1 if self._wanted > 0 else -1))
 
     def _on_filled(self, planes: int) -> None:
         self._show_filling(planes)
@@ -165,9 +202,13 @@ class StackWalk:
         self._show_end()
         if report.reason == "arrived":
             self._reveal()
+            self._take_wanted_step()
             return
-        self._wanted = 0
-        self._screen.dock.show_hint(wording.travelled(report))
+        self._call_off()
+        if report.fills or report.reason == "ended":
+            self._screen.dock.show_hint(wording.travelled(report))
+        else:
+            self._screen.show_hint()
 
 
 def stack_axis(image: Image, plane: LayerPlane) -> int | None:

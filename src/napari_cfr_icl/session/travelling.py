@@ -174,6 +174,9 @@ class Traveller:
                 pass
         except CfrIclError as error:
             self._fail(error)
+        except Exception:
+            self._end("failed")
+            raise
         finally:
             self._going_on = False
 
@@ -192,7 +195,8 @@ class Traveller:
                 self._end("met")
         else:
             self._session.ask_for(journey.here.scene, *handed_on(journey.mask))
-        return journey.has_answered
+        # Whoever heard that it arrived may have sent the object on.
+        return journey.has_answered or self._journey is not journey
 
     def _judge(self, journey: _Journey) -> None:
         """What the mask on a new plane means: an end, the current object, or a plane filled."""
@@ -222,9 +226,14 @@ class Traveller:
 
     def _settle(self, journey: _Journey, station: Station, base: Patch) -> None:
         """Make the object on the plane that it was carried to the current one."""
-        self._journey = None
         state = ObjectState(station.scene, base=base, origin=station.store)
-        self._session.write_and_enter(journey.store, state)
+        # Entering a state cancels a journey that is under way; this one has only to be written.
+        self._journey = None
+        try:
+            self._session.write_and_enter(journey.store, state)
+        except Exception:
+            self._journey = journey
+            raise
         self.ended.emit(Report("arrived", 0, fills=False))
 
     def _end(self, reason: Reason) -> None:
