@@ -14,9 +14,12 @@ from qtpy.QtWidgets import QFileDialog
 from activities import bars, cancel
 from checkpoints import HRNET
 from disk_predictor import DiskPredictor
+from napari_cfr_icl._errors import DeviceError, ModelFileError
 from napari_cfr_icl.gui import controller
+from napari_cfr_icl.gui.engine_switch import ANY_DEVICE, SHIPPED, STAYS
 from napari_cfr_icl.gui.hand import LEFT
 from napari_cfr_icl.gui.speeds import FEWEST, Speeds
+from napari_cfr_icl.session.preferences import Preferences, load_preferences, save_preferences
 from napari_cfr_icl.zoo import Store
 from published import NAME, site_with_model
 
@@ -210,3 +213,182 @@ def test_models_can_be_kept_in_another_folder(hand, tmp_path, monkeypatch, said)
     engine.model.activated.emit(engine.model.currentIndex())
     assert said() == [f"NAPARI_CFR_ICL_MODELS is set and comes first: {tmp_path / 'shared'}"]
     assert engine.preferences.model == engine.model.currentData() == used
+
+
+NO_MODEL = "/somewhere/model.pth is a web page, not a model."
+
+
+class Maker:
+    """Makes disks for every choice but those whose model or device is `broken`.
+
+    A choice of a model in `held` is made once it is let go. `made` holds the choices in turn.
+    """
+
+    def __init__(self):
+        self.predictor = DiskPredictor()
+        self.broken = {}
+        self.held = {}
+        self.made = []
+
+    def __call__(self, choice):
+        self.made.append(choice)
+        if choice.model in self.held:
+            assert self.held[choice.model].wait(60)
+        for part in (choice.model, choice.device):
+            if part in self.broken:
+                raise self.broken[part]
+        return self.predictor
+
+
+@pytest.fixture
+def maker(monkeypatch):
+    maker = Maker()
+    monkeypatch.setattr(controller, "PredictorMaker", lambda: maker)
+    return maker
+
+
+@pytest.fixture
+def bad_file(tmp_path, maker):
+    file = tmp_path / "model.pth"
+    file.write_text("<!doctype html>")
+    maker.broken[str(file)] = ModelFileError(NO_MODEL)
+    return str(file)
+
+
+@pytest.fixture
+def steady(viewer, open_dock, maker):
+    """A dock whose first model works."""
+    viewer.add_image(np.zeros((120, 160), np.uint8), name="grey")
+    hand = open_dock(viewer)
+    settle(hand)
+    return hand
+
+
+def settle(hand):
+    hand.wait(lambda: hand.dock.controller.is_prepared)
+
+
+def choose_file(hand, monkeypatch, file):
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *args: (file, ""))
+    choose(hand, None)
+
+
+def test_a_file_that_is_no_model_changes_nothing(steady, bad_file, monkeypatch, said):
+    engine, used = steady.dock.engine, steady.dock.engine.preferences
+    choose_file(steady, monkeypatch, bad_file)
+    settle(steady)
+    assert [sentence.splitlines()[0] for sentence in said()] == [
+        "model.pth is a web page, not a model."
+    ]
+    assert steady.dock.hint.text() == f"model.pth is a web page, not a model. {STAYS}"
+    assert engine.preferences == load_preferences() == used
+    assert engine.model.currentData() == used.model
+    assert engine.model.findData(bad_file) == -1
+    steady.click(40, 60)
+    steady.wait_for_answer()
+    assert steady.session.mask is not None
+    assert steady.dock.hint.text().startswith("Correct it with more clicks")
+    assert len(said()) == 1
+
+
+def test_clicks_made_while_a_bad_model_loads_are_answered_by_the_one_before(
+    steady, maker, bad_file, monkeypatch, said
+):
+    maker.held[bad_file] = threading.Event()
+    choose_file(steady, monkeypatch, bad_file)
+    steady.wait(lambda: len(maker.made) == 2)
+    steady.click(40, 60)
+    steady.type(Qt.Key.Key_W)
+    steady.click(80, 60)
+    assert steady.session.mask is None
+    maker.held[bad_file].set()
+    steady.wait(lambda: steady.session.mask is not None)
+    settle(steady)
+    assert len(said()) == 1
+    assert steady.session.state.answer is not None
+    assert steady.dock.hint.text().endswith(STAYS)
+
+
+def test_a_model_that_takes_its_time_is_kept_once_it_is_loaded(steady, maker, monkeypatch):
+    used, slow = load_preferences().model, "/somewhere/slow.pth"
+    maker.held[slow] = threading.Event()
+    choose_file(steady, monkeypatch, slow)
+    steady.wait(lambda: len(maker.made) == 2)
+    steady.dock.object.protect.click()
+    assert load_preferences() == Preferences(model=used, protect=False)
+    maker.held[slow].set()
+    settle(steady)
+    assert load_preferences() == Preferences(model=slow, protect=False)
+
+
+def test_the_newest_choice_wins_over_one_that_fails_later(
+    steady, maker, bad_file, monkeypatch, said
+):
+    maker.held[bad_file] = threading.Event()
+    choose_file(steady, monkeypatch, bad_file)
+    steady.wait(lambda: len(maker.made) == 2)
+    choose_file(steady, monkeypatch, "/somewhere/good.pth")
+    maker.held[bad_file].set()
+    settle(steady)
+    assert maker.made[-1].model == load_preferences().model == "/somewhere/good.pth"
+    assert steady.dock.engine.model.currentText() == "good.pth"
+    assert not said()
+
+
+def test_a_bad_model_from_the_day_before_gives_way_to_the_one_that_is_shipped(
+    viewer, open_dock, maker, bad_file, said
+):
+    save_preferences(Preferences(model=bad_file, protect=False))
+    viewer.add_image(np.zeros((120, 160), np.uint8), name="grey")
+    hand = open_dock(viewer)
+    settle(hand)
+    assert hand.dock.hint.text().endswith(SHIPPED)
+    assert len(said()) == 1
+    assert load_preferences() == Preferences(protect=False)
+    assert hand.dock.engine.model.currentData() == Preferences().model
+    hand.click(40, 60)
+    hand.wait_for_answer()
+    assert hand.session.mask is not None
+
+
+def test_a_device_that_is_gone_costs_nobody_the_model(viewer, open_dock, maker):
+    maker.broken["cuda"] = DeviceError("There is no CUDA device.")
+    save_preferences(Preferences(model="/somewhere/good.pth", device="cuda"))
+    hand = open_dock(viewer)
+    settle(hand)
+    assert hand.dock.hint.text() == f"There is no CUDA device. {ANY_DEVICE}"
+    assert load_preferences() == Preferences(model="/somewhere/good.pth")
+
+
+def test_where_nothing_works_it_is_tried_once_and_said(viewer, open_dock, maker, bad_file, said):
+    maker.broken[Preferences().model] = ModelFileError("The shipped model is damaged.")
+    save_preferences(Preferences(model=bad_file))
+    viewer.add_image(np.zeros((120, 160), np.uint8), name="grey")
+    hand = open_dock(viewer)
+    settle(hand)
+    assert [choice.model for choice in maker.made] == [bad_file, Preferences().model]
+    assert said()[1:] == [hand.dock.hint.text()] == ["The shipped model is damaged."]
+    assert load_preferences().model == bad_file
+
+
+def test_a_prediction_that_fails_changes_no_model(steady, maker, monkeypatch, said):
+    def out_of_memory(*_):
+        raise DeviceError("The device 'cuda' is out of memory.")
+        yield
+
+    choose_file(steady, monkeypatch, "/somewhere/good.pth")
+    settle(steady)
+    maker.predictor.steps = out_of_memory
+    steady.click(40, 60)
+    steady.wait_for_answer()
+    assert said() == ["The device 'cuda' is out of memory."]
+    assert load_preferences().model == steady.dock.engine.model.currentData()
+    assert load_preferences().model == maker.made[-1].model == "/somewhere/good.pth"
+
+
+def test_a_name_that_is_cut_off_can_be_read(hand):
+    menu = hand.dock.engine.model
+    assert menu.toolTip() == menu.currentText()
+    menu.showPopup()
+    assert menu.view().viewport().width() >= menu.view().sizeHintForColumn(0)
+    menu.hidePopup()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import napari
@@ -18,11 +17,12 @@ from napari_cfr_icl.gui import wording
 from napari_cfr_icl.gui.bindings import Keys
 from napari_cfr_icl.gui.click_reader import ClickReader
 from napari_cfr_icl.gui.courier import Courier
+from napari_cfr_icl.gui.engine_switch import EngineSwitch
 from napari_cfr_icl.gui.folder_walk import FolderWalk
 from napari_cfr_icl.gui.grabbing import Grabber
 from napari_cfr_icl.gui.label_target import LabelStore
 from napari_cfr_icl.gui.layer_choice import LayerChoice
-from napari_cfr_icl.gui.predictors import EngineChoice, PredictorMaker
+from napari_cfr_icl.gui.predictors import PredictorMaker, Tried, telling
 from napari_cfr_icl.gui.screen import Screen, plane_of
 from napari_cfr_icl.gui.set_aside import SetAside
 from napari_cfr_icl.gui.single_shot import single_shot
@@ -30,7 +30,7 @@ from napari_cfr_icl.gui.stack_walk import StackWalk
 from napari_cfr_icl.gui.work_desk import WorkDesk
 from napari_cfr_icl.gui.workspace import Workspace
 from napari_cfr_icl.session.objects import ObjectState
-from napari_cfr_icl.session.preferences import Preferences, save_preferences
+from napari_cfr_icl.session.preferences import Preferences
 from napari_cfr_icl.session.runner import Message, Prepared, Preparing
 from napari_cfr_icl.session.session import Session
 
@@ -60,18 +60,19 @@ class Controller:
     def __init__(self, viewer: napari.Viewer, dock: SegmentDock, preferences: Preferences) -> None:
         self.viewer = viewer
         self.dock = dock
-        self._preferences = preferences
         self._next_is_positive = True
         self._next_grabs = False
         self._has_asked = False
         self._closed = False
         self._courier = Courier(self._on_message, dock)
         maker = PredictorMaker()
-        self.session = Session(maker, self._courier.deliver, self._courier.wait_for_drawing)
+        deliver = self._courier.deliver
+        self.session = Session(telling(maker, deliver), deliver, self._courier.wait_for_drawing)
         self.session.protect = preferences.protect
         self._keys = Keys(self._actions(), dock.keys.in_force)
         self.workspace = Workspace(viewer, self._keys, lambda: self._next_is_positive, self._catch)
         self.screen = Screen(dock, self.session, self.workspace)
+        self._switch = EngineSwitch(self.screen, preferences)
         self._reader = ClickReader(self.screen, self.write)
         self._set_aside = SetAside(viewer.layers)
         self._layers = LayerChoice(self.screen, self._reader.read, self._show_state)
@@ -186,7 +187,7 @@ class Controller:
         dock.stack.step_requested.connect(self._step)
         dock.stack.fill_requested.connect(self._fill)
         dock.stack.cancel_requested.connect(self.session.travel.cancel)
-        dock.engine.chosen.connect(self._on_engine_chosen)
+        dock.engine.troubled.connect(self.screen.show_trouble)
         session.object_changed.connect(self._on_object_changed)
         session.busy_changed.connect(dock.show_busy)
         session.preparing_changed.connect(self.screen.show_preparing)
@@ -246,7 +247,7 @@ class Controller:
         """Have the model ready before the first click."""
         if not self._closed:
             self._has_asked = True
-            self.session.use_engine(EngineChoice.of(self._preferences))
+            self._switch.prepare()
 
     def _on_message(self, message: Message) -> None:
         if self._closed:
@@ -255,7 +256,10 @@ class Controller:
             self._set_aside.pause()
         elif isinstance(message, Prepared):
             self._set_aside.begin()
-        self.session.receive(message)
+        if isinstance(message, Tried):
+            self._switch.receive(message)
+        else:
+            self.session.receive(message)
 
     def _grab_at(self, world: Sequence[float]) -> None:
         self._set_grabbing(False)
@@ -296,15 +300,7 @@ class Controller:
 
     def _on_protect_changed(self, protect: bool) -> None:
         self.session.protect = protect
-        self._keep(replace(self._preferences, protect=protect))
-
-    def _on_engine_chosen(self, chosen: Preferences) -> None:
-        self._keep(replace(chosen, protect=self._preferences.protect))
-        self.session.use_engine(EngineChoice.of(chosen))
-
-    def _keep(self, preferences: Preferences) -> None:
-        self._preferences = preferences
-        save_preferences(preferences)
+        self._switch.protect(protect)
 
     def _on_image_changed(self) -> None:
         self._redraw.start()

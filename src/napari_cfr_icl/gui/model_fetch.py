@@ -13,7 +13,6 @@ from napari_cfr_icl.gui.activity import Activity
 from napari_cfr_icl.gui.durations import time_left
 from napari_cfr_icl.gui.errand import Errand
 from napari_cfr_icl.gui.key_button import KeyButton
-from napari_cfr_icl.gui.notices import show_error
 from napari_cfr_icl.gui.progress_bar import ProgressBar
 from napari_cfr_icl.zoo.catalog import CATALOGUE
 from napari_cfr_icl.zoo.listing import ModelState, ModelStatus
@@ -36,10 +35,11 @@ class Cancelled(Exception):
 class ModelFetch(QWidget):
     """Offers a model that is not on this machine, and fetches it; hidden while there is no offer.
 
-    `fetched` is emitted with its name once it is there.
+    `fetched` is emitted with its name once it is there, `troubled` with an Exception.
     """
 
     fetched = Signal(str)
+    troubled = Signal(object)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -182,7 +182,7 @@ class ModelFetch(QWidget):
         if isinstance(error, Cancelled):
             self.text.setText("Cancelled; what has come is kept for the next time.")
         else:
-            show_error(error)
+            self.troubled.emit(error)
 
 
 def _absence(status: ModelStatus) -> str:

@@ -1,54 +1,77 @@
-"""Tells the user what went wrong: one sentence, with the details behind napari's own button."""
+"""Tells the user what went wrong: one sentence in napari's notifications.
+
+Napari shows the first forty letters or so, and the rest once the notification is unfolded. Below
+an error it has a button for the places in the program, which only a fault of the program deserves.
+"""
 
 from __future__ import annotations
 
-from traceback import TracebackException
+import logging
+import re
 
-from napari.utils.notifications import ErrorNotification, notification_manager
+from napari.utils.notifications import (
+    ErrorNotification,
+    Notification,
+    NotificationSeverity,
+    notification_manager,
+)
 
 from napari_cfr_icl._errors import CfrIclError
+
+PLUGIN = "napari-cfr-icl"
+
+_log = logging.getLogger(__name__)
+
+_FOLDERS = re.compile(r"""(?<![^\s'"(])(?:~|[A-Za-z]:)?[\\/]{1,2}(?:[^\s\\/]+[\\/])*(?=[^\s\\/])""")
+"""The folders before a file's name; up to the first space, for none can tell where a path ends."""
 
 
 class Unexpected(CfrIclError):
     """A fault of ours; carries the real error as its cause."""
 
 
-class Trouble(ErrorNotification):
-    """An error notification that is one sentence on the console too.
+class Refusal(Notification):
+    """A trouble of the user's. It keeps the sentence alone, nothing of the dock or its layers."""
 
-    Napari keeps every notification until it is closed. The places that the error went through stay
-    as text; its frames would keep the dock, its undo steps and the layers in them.
-    """
-
-    def __init__(self, error: CfrIclError) -> None:
-        super().__init__(error)
-        self._details = "".join(TracebackException.from_exception(error).format())
-        _drop_frames(error)
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence, NotificationSeverity.ERROR)
 
     def __str__(self) -> str:
         return str(self.message)
 
-    def as_text(self) -> str:
-        """What napari shows behind its button."""
-        return self._details
+
+class Fault(ErrorNotification):
+    """A fault of the program, with the details behind napari's own button."""
+
+    @property
+    def source(self) -> str:
+        """Whose fault; napari would show the address of its own notification manager."""
+        return PLUGIN
+
+
+def in_short(error: Exception) -> str:
+    """The sentence of an error, with the names of files but not of the folders they are in."""
+    if isinstance(error, CfrIclError):
+        return _FOLDERS.sub("", str(error))
+    return (
+        f"Something in the segmentation failed ({type(error).__name__}: {error}). "
+        "Please report it with the details."
+    )
 
 
 def show_error(error: Exception) -> None:
     """Show `error` as a notification; a fault of the program gets a sentence of its own."""
-    if not isinstance(error, CfrIclError):
-        fault = Unexpected(
-            f"Something in the segmentation failed ({type(error).__name__}: {error}). "
-            "Please report it with the details."
-        )
-        fault.__cause__ = error
-        fault.__traceback__ = error.__traceback__
-        notification_manager.dispatch(ErrorNotification(fault))
-    else:
-        notification_manager.dispatch(Trouble(error))
+    if isinstance(error, CfrIclError):
+        _log.debug("shown to the user", exc_info=error)
+        notification_manager.dispatch(Refusal(_with_paths(error)))
+        return
+    fault = Unexpected(in_short(error))
+    fault.__cause__ = error
+    fault.__traceback__ = error.__traceback__
+    notification_manager.dispatch(Fault(fault))
 
 
-def _drop_frames(error: BaseException) -> None:
-    link: BaseException | None = error
-    while link is not None:
-        link.__traceback__ = None
-        link = link.__cause__ or link.__context__
+def _with_paths(error: CfrIclError) -> str:
+    """The short sentence first, for napari cuts off what follows, and the folders after it."""
+    short, whole = in_short(error), str(error)
+    return short if short == whole else f"{short}\n\n{whole}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from napari.utils.notifications import show_info
 from qtpy.QtCore import Qt, Signal
@@ -33,7 +34,6 @@ from napari_cfr_icl.engine.settings import PRESETS
 from napari_cfr_icl.gui.dock_keys import DockKeys
 from napari_cfr_icl.gui.key_button import KeyButton
 from napari_cfr_icl.gui.model_fetch import ModelFetch
-from napari_cfr_icl.gui.notices import show_error
 from napari_cfr_icl.gui.speeds import Speeds
 from napari_cfr_icl.gui.trace_view import TraceView
 from napari_cfr_icl.gui.tuning_presets import load_presets
@@ -207,10 +207,12 @@ class LoopPanel(QWidget):
 class EnginePanel(QWidget):
     """The menus that decide the predictor.
 
-    `chosen` is emitted with the user's `Preferences` whenever a menu was used.
+    `chosen` is emitted with the user's `Preferences` whenever a menu was used, `troubled` with an
+    Exception.
     """
 
     chosen = Signal(object)
+    troubled = Signal(object)
 
     def __init__(self, preferences: Preferences, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -250,6 +252,7 @@ class EnginePanel(QWidget):
     def _connect(self) -> None:
         self.model.activated.connect(self._on_model_activated)
         self.fetch.fetched.connect(self._on_fetched)
+        self.fetch.troubled.connect(self.troubled)
         self.inference.activated.connect(self._on_menu_activated)
         self.preset.activated.connect(self._on_menu_activated)
         self.device.activated.connect(self._on_menu_activated)
@@ -302,7 +305,8 @@ class EnginePanel(QWidget):
         status = self._models.get(self._preferences.model)
         self.fetch.offer(None if status is None or status.path is not None else status)
         self.about.setText(self._facts(self._preferences.model))
-        # A path may be longer than the dock is wide.
+        # A name may be longer than the menu is wide, and a path longer than the dock.
+        self.model.setToolTip(self.model.currentText() if status else self._preferences.model)
         more = self._preferences.model if status is None else f"{status.notes}\n{status.source}"
         self.about.setToolTip(more.strip())
         for index in range(self.model.count()):
@@ -335,7 +339,7 @@ class EnginePanel(QWidget):
             try:
                 choose_models_folder(Path(chosen))
             except OSError as error:
-                show_error(OutputError(f"The choice cannot be kept: {error}."))
+                self.troubled.emit(OutputError(f"The choice cannot be kept: {error}."))
             else:
                 if variable_names_models_folder():
                     show_info(f"{MODELS_VARIABLE} is set and comes first: {models_folder()}")
@@ -375,8 +379,19 @@ class EnginePanel(QWidget):
         self.chosen.emit(self._preferences)
 
 
+class Menu(QComboBox):
+    """A menu as narrow as the dock, whose list is as wide as its longest text."""
+
+    def showPopup(self) -> None:
+        """Open the list."""
+        view: Any = self.view()
+        bar = view.verticalScrollBar().sizeHint().width()
+        view.setMinimumWidth(view.sizeHintForColumn(0) + bar)
+        super().showPopup()
+
+
 def _menu(items: dict[str, str] | None = None) -> QComboBox:
-    menu = QComboBox()
+    menu = Menu()
     menu.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
     menu.setMinimumContentsLength(10)
     menu.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)

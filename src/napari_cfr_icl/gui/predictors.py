@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -10,7 +11,7 @@ from napari_cfr_icl.engine.torch_libraries import load_torch_libraries
 from napari_cfr_icl.gui.tuning_presets import load_presets
 from napari_cfr_icl.session.preferences import Preferences
 from napari_cfr_icl.session.records import EngineRecord
-from napari_cfr_icl.session.runner import PredictorLike
+from napari_cfr_icl.session.runner import Message, PredictorLike
 from napari_cfr_icl.zoo.file_kinds import file_sha256
 from napari_cfr_icl.zoo.store import Store
 
@@ -68,6 +69,31 @@ class EngineChoice:
             refinement = replace(settings.refinement, first_clicks=None)
             settings = replace(settings, refinement=refinement)
         return settings
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tried(Message):
+    """The predictor of a choice was made, or could not be. Told even if nobody waits for it."""
+
+    choice: EngineChoice
+    error: Exception | None = None
+
+
+def telling(
+    make: Callable[[EngineChoice], PredictorLike], deliver: Callable[[Message], None]
+) -> Callable[[Any], PredictorLike]:
+    """`make`, which delivers a `Tried` whenever it was called; of no request, so numbered 0."""
+
+    def make_and_tell(choice: EngineChoice) -> PredictorLike:
+        try:
+            predictor = make(choice)
+        except Exception as error:
+            deliver(Tried(0, choice, error))
+            raise
+        deliver(Tried(0, choice))
+        return predictor
+
+    return make_and_tell
 
 
 class PredictorMaker:
