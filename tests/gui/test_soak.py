@@ -111,11 +111,13 @@ class Person:
     def act(self):
         name = self.random.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
         before, label = self.labels(), self.hand.session.state.label
-        pending = self.hand.session.is_busy
+        pending, homeless = self.hand.session.is_busy, self.is_homeless()
         getattr(self, name)()
         if self.random.random() < 0.7:
             self.hand.wait_for_answer()
         self.check(name, before, label, pending)
+        if homeless and name not in REWRITE:
+            self.check_same(before)
         for key, data in self.labels().items():
             # A layer that was made since begins with nothing in it.
             self.start.setdefault(key, np.zeros_like(data))
@@ -132,6 +134,17 @@ class Person:
             if name not in REWRITE and not pending:
                 harmed = set(np.unique(before[key][changed])) - {0, label}
                 assert not harmed, (name, harmed, label)
+
+    def check_same(self, before):
+        after = self.labels()
+        for key in set(before) & set(after):
+            assert np.array_equal(before[key], after[key])
+
+    def is_homeless(self):
+        """Whether the current object's image is gone, and it came from no labels either."""
+        state = self.hand.session.state
+        on_image = self.hand.dock.controller.screen.is_on_image(state)
+        return not (state.is_empty or on_image or state.origin)
 
     def finish(self):
         """Undo everything: the labels are what they were in the beginning, bit by bit."""

@@ -43,6 +43,10 @@ class ClickReader:
         image, clicks = self._workspace.image, self._workspace.clicks
         if image is None or clicks is None:
             return
+        state = self._session.state
+        if not state.is_empty and not self._screen.is_on_image(state):
+            self._screen.refuse(wording.GONE_IMAGE)
+            return
         places = clicks.places(image)
         plane = self._plane_for(places)
         if plane is None:
