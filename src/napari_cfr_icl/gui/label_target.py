@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -90,11 +91,21 @@ class LabelTarget:
         if self._highest is not None:
             self._highest = max(self._highest, label)
 
-    def _on_layer_paint(self) -> None:
-        self.took(int(self.layer.selected_label))
+    def _on_layer_paint(self, event: Any) -> None:
+        # Scripts write other ids than the one that is selected.
+        written = [values_of(atom)[1] for atom in event.value]
+        self.took(max((int(np.max(ids)) for ids in written if np.size(ids)), default=0))
 
     def _on_layer_data(self) -> None:
         self._highest = None
+
+
+def values_of(atom: Any) -> tuple[Any, Any]:
+    """The ids before and after a change in napari's history: an array each, or one number."""
+    if hasattr(atom, "slice_key"):
+        return atom.old_values, atom.new_value
+    _, before, after = atom
+    return before, after
 
 
 class LabelStore:
@@ -168,13 +179,13 @@ class LabelStore:
         check_writable(layer)
         if int(np.max(ids)) > np.iinfo(layer.dtype).max:
             raise ids_taken(layer)
-        # Napari 0.9 paints regions in a tenth of the time and memory, with one id at a time. It has
-        # no public name for it; and what a file does with a region, only that file knows.
-        paint = getattr(layer, "_paint_region_with_mask", None)
+        # Napari 0.9 paints regions in a tenth of the time and memory, with one id at a time. What a
+        # file does with a region, only that file knows.
         single = np.ndim(ids) == 0 and isinstance(layer.data, np.ndarray)
+        region = self._box(window), changed, ids, list(self._plane.axes)
         try:
-            if paint is not None and single and not layer.preserve_labels:
-                paint(self._box(window), changed, ids, list(self._plane.axes))
+            if single and not layer.preserve_labels and (paint := _painter(layer, region)):
+                paint(*region)
             else:
                 layer.data_setitem(self._indices(window, changed), ids)
         except (TypeError, ValueError, NotImplementedError, OSError) as error:
@@ -202,6 +213,19 @@ class LabelStore:
         indices[self._plane.axes[0]] = rows
         indices[self._plane.axes[1]] = cols
         return tuple(indices)
+
+
+def _painter(layer: Labels, region: tuple[Any, ...]) -> Callable[..., None] | None:
+    """Napari's function that paints a region, where it takes what we give it."""
+    # It has no public name, and may take other things in another version.
+    paint: Callable[..., None] | None = getattr(layer, "_paint_region_with_mask", None)
+    if paint is None:
+        return None
+    try:
+        signature(paint).bind(*region)
+    except TypeError:
+        return None
+    return paint
 
 
 def _highest_label(data: Any) -> int:

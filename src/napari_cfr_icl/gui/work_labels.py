@@ -10,6 +10,7 @@ import numpy as np
 from napari.layers import Labels
 from qtpy.QtCore import QObject, QTimer
 
+from napari_cfr_icl.gui.label_target import values_of
 from napari_cfr_icl.session.changes import PixelChange
 
 NAPARIS_UNDO_STEPS = 100
@@ -94,12 +95,13 @@ class LabelsWatcher:
 
 def _change(atom: Any) -> PixelChange | None:
     """The change in an entry of napari's history."""
+    before, after = values_of(atom)
     if not hasattr(atom, "slice_key"):
-        indices, before, after = atom
+        indices = atom[0]
         if not len(indices) or not np.size(indices[0]):
             return None
         return PixelChange.at(np.broadcast_arrays(*indices), before, after)
     corner = tuple(0 if part.start is None else int(part.start) for part in atom.slice_key)
     shape = np.shape(atom.old_values) if atom.mask is None else np.shape(atom.mask)
     pixels = np.ones(shape, bool) if atom.mask is None else np.asarray(atom.mask, bool)
-    return PixelChange.of(corner, pixels, atom.old_values, atom.new_value)
+    return PixelChange.of(corner, pixels, before, after)
