@@ -196,7 +196,7 @@ class Traveller:
         else:
             self._session.ask_for(journey.here.scene, *handed_on(journey.mask))
         # Whoever heard that it arrived may have sent the object on.
-        return journey.has_answered or self._journey is not journey
+        return self._journey is not journey or journey.has_answered
 
     def _judge(self, journey: _Journey) -> None:
         """What the mask on a new plane means: an end, the current object, or a plane filled."""
