@@ -10,15 +10,9 @@ import tifffile
 from napari.utils.notifications import notification_manager
 from PIL import Image
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QFileDialog
 
-from napari_cfr_icl.gui import folder_walk
-
-SHAPE = (120, 160)
-
-
-def pixels(seed, kind=np.uint8):
-    return np.random.default_rng(seed).integers(0, 200, SHAPE).astype(kind)
+from folder_walking import SHAPE, choose, draw, go, idle, labels, pixels, walked, where
+from napari_cfr_icl.gui import folder_reading, folder_walk
 
 
 @pytest.fixture
@@ -36,52 +30,7 @@ def folder(tmp_path):
 @pytest.fixture
 def walk(viewer, open_dock, disks, folder, monkeypatch):
     """Open a dock and the folder in it, with the real button."""
-
-    def walk():
-        hand = open_dock(viewer)
-        hand.wait_for_answer()
-        choose(monkeypatch, folder)
-        hand.dock.folder.open.click()
-        arrived(hand)
-        return hand
-
-    return walk
-
-
-def choose(monkeypatch, path):
-    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *args: str(path))
-
-
-def arrived(hand):
-    walk = hand.dock.controller.folder
-    hand.wait(lambda: not walk.is_going)
-    hand.wait_for_answer()
-    idle(hand)
-
-
-def idle(hand):
-    """Let what was asked for after the arrival, such as reading ahead, come to its end."""
-    done = []
-    hand.dock.controller.folder._files.do(lambda: None, done.append)
-    hand.wait(lambda: bool(done))
-
-
-def go(hand, button):
-    button.click()
-    arrived(hand)
-
-
-def draw(hand, row=40, col=60):
-    hand.click(row, col)
-    hand.wait_for_answer()
-
-
-def where(hand):
-    return hand.dock.folder.where.text()
-
-
-def labels(hand):
-    return hand.dock.controller.workspace.labels.data
+    return lambda: walked(open_dock(viewer), folder, monkeypatch)
 
 
 def test_next_keeps_the_labels_beside_and_goes_on(walk, folder):
@@ -266,7 +215,7 @@ def test_the_next_image_is_there_before_it_is_wanted(walk, folder):
 
 def test_the_screen_lives_while_an_image_is_read(walk, monkeypatch):
     gate, threads = threading.Event(), []
-    real = folder_walk.read_image
+    real = folder_reading.read_image
 
     def slow(path):
         threads.append(threading.current_thread())
@@ -274,7 +223,7 @@ def test_the_screen_lives_while_an_image_is_read(walk, monkeypatch):
             assert gate.wait(60)
         return real(path)
 
-    monkeypatch.setattr(folder_walk, "read_image", slow)
+    monkeypatch.setattr(folder_reading, "read_image", slow)
     hand_made = []
     ticks = []
     timer = QTimer()

@@ -8,7 +8,14 @@ import tifffile
 from PIL import Image
 
 from napari_cfr_icl._errors import ImageError, InputError, OutputError
-from napari_cfr_icl.session.folder import STATE_NAME, ImageFolder, read_image, read_labels
+from napari_cfr_icl.session.folder import (
+    STATE_NAME,
+    ImageFolder,
+    fitted,
+    read_image,
+    read_labels,
+    squeezed,
+)
 
 
 @pytest.fixture
@@ -41,6 +48,20 @@ def test_labels_have_names_of_their_own(folder):
         "photo.png_labels.tif",
     ]
     assert not {opened.labels_path(image) for image in opened.images} & set(opened.images)
+
+
+def test_names_of_labels_differ_in_more_than_capitals(tmp_path):
+    for name in ("IMG.npy", "img.png", "scan.png", "scan.png.npy"):
+        (tmp_path / name).write_bytes(b"x")
+    opened = ImageFolder(tmp_path)
+    kept = {opened.labels_path(image).name.casefold() for image in opened.images}
+    assert len(kept) == 4
+
+
+def test_a_power_is_no_number(tmp_path):
+    for name in ("5²3.npy", "5.npy"):
+        (tmp_path / name).write_bytes(b"x")
+    assert sorted(names(ImageFolder(tmp_path))) == ["5.npy", "5²3.npy"]
 
 
 def test_what_is_finished_is_known_another_day(folder, tmp_path):
@@ -113,3 +134,32 @@ def test_labels_are_whole_numbers(tmp_path):
     tifffile.imwrite(tmp_path / "a_labels.tif", np.zeros((3, 4), np.float32))
     with pytest.raises(ImageError, match="holds no labels"):
         read_labels(tmp_path / "a_labels.tif")
+
+
+@pytest.mark.parametrize(
+    ("read", "wanted", "fits"),
+    [
+        pytest.param((3, 4), (3, 4), True, id="same"),
+        pytest.param((3, 4), (1, 3, 4), True, id="plane of a stack"),
+        pytest.param((3, 4), (3, 1, 4, 1), True, id="inside"),
+        pytest.param((1, 3, 4), (3, 4), True, id="more"),
+        pytest.param((1, 4), (1, 4), True, id="one row"),
+        pytest.param((4, 3), (3, 4), False, id="turned"),
+        pytest.param((3, 4), (3, 4, 2), False, id="fewer"),
+    ],
+)
+def test_labels_fit_whatever_axes_of_length_one_they_have(read, wanted, fits):
+    labels = np.arange(np.prod(read)).reshape(read)
+    found = fitted(labels, wanted)
+    assert (found is not None) == fits
+    if found is not None:
+        assert found.shape == wanted
+        assert np.array_equal(found.ravel(), labels.ravel())
+
+
+@pytest.mark.parametrize(
+    ("shape", "kept"),
+    [((1, 3, 4), (3, 4)), ((3, 4, 1), (3, 4)), ((1, 4), (1, 4)), ((1, 1), (1, 1))],
+)
+def test_squeezed_labels_still_have_rows_and_columns(shape, kept):
+    assert squeezed(np.zeros(shape, int)).shape == kept

@@ -10,27 +10,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from napari.layers import Image, Labels
 from numpy.typing import NDArray
 from qtpy.QtWidgets import QFileDialog
 
-from napari_cfr_icl._errors import CfrIclError, ImageError, OutputError
-from napari_cfr_icl.exports.label_image import LabelImage
-from napari_cfr_icl.exports.writing import write_labels
-from napari_cfr_icl.gui.click_layer import TAG, transform_of
+from napari_cfr_icl._errors import ImageError, OutputError
+from napari_cfr_icl.gui.folder_reading import Read, ReadAhead
+from napari_cfr_icl.gui.folder_shown import Shown, layers_of
 from napari_cfr_icl.gui.notices import show_error
-from napari_cfr_icl.gui.planes import data_shape
 from napari_cfr_icl.gui.screen import Screen
 from napari_cfr_icl.gui.work_files import FileWork
-from napari_cfr_icl.gui.work_recorder import PATH, Recorder
-from napari_cfr_icl.gui.workspace import LABEL_TYPE
-from napari_cfr_icl.session.folder import ImageFolder, read_image, read_labels
+from napari_cfr_icl.gui.work_recorder import Recorder
+from napari_cfr_icl.session.folder import ImageFolder
 
 if TYPE_CHECKING:
     from napari_cfr_icl.gui.segment_dock import SegmentDock
-
-Read = tuple[NDArray[Any], NDArray[Any] | None]
-"""An image, and its labels if there are some already."""
 
 CLOSING_WAIT = 1.0
 """Seconds that closing waits for the labels to be kept; what was not kept is offered next time."""
@@ -59,14 +52,13 @@ class FolderWalk:
         self._viewer = screen.workspace.viewer
         self._recorder = recorder
         self._write = write
-        self._folder: ImageFolder | None = None
-        self._index = -1
-        self._image: Image | None = None
-        self._labels: Labels | None = None
+        # All of it changes at once, when another image is on the screen: until then every label
+        # belongs to the image before, whatever is being opened.
+        self._shown: Shown | None = None
+        self._kept: NDArray[Any] | None = None
         self._going = False
         self._files = FileWork(show_error, screen.dock)
-        self._ahead = _ReadAhead()
-        self._left_out: dict[str, str] = {}
+        self._ahead = ReadAhead()
         panel = self._dock.folder
         panel.open_requested.connect(self._on_open)
         panel.labels_requested.connect(self._on_labels)
@@ -81,13 +73,13 @@ class FolderWalk:
 
     def close(self) -> None:
         """Keep the labels; stop reading ahead. Touches no widget."""
-        folder, labels = self._folder, self._labels
-        if folder is not None and labels is not None and self._has_work(folder, labels):
-            kept = self._files.thread_pool.submit(self._keeping(folder, labels))
+        shown = self._shown
+        if shown is not None and shown.has_work:
+            keep = shown.keeping(np.array(shown.labels.data))
+            kept = self._files.thread_pool.submit(keep)
             with suppress(TooLate, OutputError):
                 kept.result(CLOSING_WAIT)
-                if self._image is not None:
-                    self._recorder.release(self._image, labels)
+                self._recorder.release(shown.image, shown.labels)
         self._files.close()
 
     def open(self, path: Path, labels: Path | None = None) -> None:
@@ -100,9 +92,9 @@ class FolderWalk:
             self.open(Path(chosen))
 
     def _on_labels(self) -> None:
-        folder = self._folder
-        if folder is None:
+        if self._shown is None:
             return
+        folder = self._shown.folder
         chosen = QFileDialog.getExistingDirectory(
             self._dock, "Keep the labels in", str(folder.labels_folder)
         )
@@ -110,209 +102,161 @@ class FolderWalk:
             self.open(folder.path, Path(chosen))
 
     def _begin(self, make: Callable[[], ImageFolder]) -> None:
-        if not self._is_free():
-            return
+        if self._is_free():
+            self._keep_then(lambda: self._files.do(make, self._on_opened, self._on_failed))
 
-        def opened(folder: ImageFolder) -> None:
-            self._folder = folder
-            self._note_left_out({})
-            self._show(folder.first_index, 1)
-
-        def look() -> None:
-            self._going = True
-            self._files.do(make, opened, self._on_failed)
-
-        self._keep_then(look)
+    def _on_opened(self, folder: ImageFolder) -> None:
+        self._show_left_out(folder)
+        self._show(folder, folder.first_index, 1)
 
     def _on_failed(self, error: Exception) -> None:
         self._end_going()
         show_error(error)
 
     def _on_go(self, step: int) -> None:
-        folder = self._folder
-        if folder is not None and self._is_free():
-            self._leave(folder, folder.next_index(self._index, step), step)
+        self._leave(step)
 
     def _on_unfinished(self) -> None:
-        folder = self._folder
-        if folder is not None and self._is_free():
-            found = folder.next_index(self._index, 1, unfinished=True)
-            self._leave(folder, found, 1)
+        self._leave(1, unfinished=True)
 
     def _on_finished_changed(self, finished: bool) -> None:
-        folder = self._folder
-        if folder is None or self._index < 0:
+        shown = self._shown
+        if shown is None:
             return
-        name = folder.images[self._index].name
-        (folder.finished.add if finished else folder.finished.discard)(name)
-        self._show_place()
-        self._files.do(folder.save_state, lambda _: None)
+        names = shown.folder.finished
+        (names.add if finished else names.discard)(shown.name)
+        self._show_place(shown)
+        self._files.do(shown.folder.save_state, lambda _: None)
 
     def _is_free(self) -> bool:
         """Whether one can go on: nothing is on its way, and no object is half done."""
-        if self._going:
-            return False
-        if not self._screen.session.state.is_empty:
-            self._write()
-        if not self._screen.session.state.is_empty:
-            self._dock.show_hint(UNDER_WAY)
-            return False
-        return True
+        return not self._going and self._is_written()
 
-    def _leave(self, folder: ImageFolder, index: int | None, step: int) -> None:
-        if index is None:
+    def _is_written(self) -> bool:
+        """Write the object under way; whether none is left, which is said otherwise."""
+        state = self._screen.session.state
+        if not state.is_empty:
+            self._write()
+            state = self._screen.session.state
+        if not state.is_empty:
+            self._dock.show_hint(UNDER_WAY)
+        return state.is_empty
+
+    def _leave(self, step: int, *, unfinished: bool = False) -> None:
+        shown = self._shown
+        if shown is None or not self._is_free():
             return
-        labels = self._labels
-        if step > 0 and labels is not None and self._holds_objects(labels):
-            folder.finished.add(folder.images[self._index].name)
-        self._keep_then(lambda: self._show(index, step))
+        index = shown.folder.next_index(shown.index, step, unfinished=unfinished)
+        if index is not None:
+            self._keep_then(partial(self._show, shown.folder, index, step))
 
     def _keep_then(self, go_on: Callable[[], None]) -> None:
         """Keep the labels of the image that is shown; only where that worked, go on."""
-        folder, labels = self._folder, self._labels
-        if folder is None or labels is None or labels not in self._viewer.layers:
-            go_on()
-            return
-
-        def kept(_: None) -> None:
-            self._going = False
-            go_on()
-
+        shown = self._shown
         self._going = True
-        keep = folder.save_state
-        if self._has_work(folder, labels):
-            keep = self._keeping(folder, labels)
-        self._files.do(keep, kept, self._on_failed)
-
-    def _keeping(self, folder: ImageFolder, labels: Labels) -> Callable[[], None]:
-        image = folder.images[self._index]
-        copy = LabelImage(np.array(labels.data), image.name)
-
-        def keep() -> None:
-            folder.save_state()
-            write_labels(folder.labels_path(image), copy)
-
-        return keep
-
-    def _has_work(self, folder: ImageFolder, labels: Labels) -> bool:
-        """Whether there is something to keep: objects, or a file whose objects were removed."""
-        path = folder.labels_path(folder.images[self._index])
-        return self._holds_objects(labels) or path.exists()
-
-    def _holds_objects(self, labels: Labels) -> bool:
-        return bool(np.any(labels.data))
-
-    def _show(self, index: int, step: int) -> None:
-        """Show an image of the folder, once it is read; one that cannot be is left out."""
-        folder = self._folder
-        if folder is None:
+        if shown is None or shown.labels not in self._viewer.layers:
+            go_on()
             return
-        path = folder.images[index]
+        self._kept = np.array(shown.labels.data)
+        keep = shown.keeping(self._kept) if shown.has_work else shown.folder.save_state
+        self._files.do(keep, lambda _: go_on(), self._on_failed)
+
+    def _is_kept(self) -> bool:
+        """Whether the labels that are shown are as they were kept."""
+        shown = self._shown
+        if shown is None or shown.labels not in self._viewer.layers:
+            return True
+        return self._kept is not None and np.array_equal(self._kept, shown.labels.data)
+
+    def _show(self, folder: ImageFolder, index: int, step: int) -> None:
+        """Show an image of a folder, once it is read; one that cannot be is left out."""
         self._going = True
         self._dock.show_busy(True)
 
         def read(found: Read) -> None:
-            self._end_going()
-            self._replace(path, *found)
-            self._note_left_out({n: why for n, why in self._left_out.items() if n != path.name})
-            self._index = index
-            folder.last = path.name
-            self._show_place()
-            self._files.do(folder.save_state, lambda _: None)
-            self._read_ahead(folder, index)
+            try:
+                shown = layers_of(folder, index, found)
+            except ImageError as error:
+                failed(error)
+            else:
+                self._arrive(shown, step)
 
         def failed(error: Exception) -> None:
-            if not isinstance(error, ImageError):
+            if isinstance(error, ImageError):
+                self._pass_over(folder, index, step, error)
+            else:
                 self._on_failed(error)
-                return
-            self._end_going()
-            # Once is enough, however often one passes it.
-            if self._left_out.get(path.name) != str(error):
-                show_error(error)
-            self._note_left_out({**self._left_out, path.name: str(error)})
-            beyond = folder.next_index(index, step)
-            if beyond is not None:
-                self._show(beyond, step)
-            elif self._index >= 0:
-                self._dock.show_hint(NO_FURTHER)
 
-        self._files.do(partial(self._ahead.take, path, folder.labels_path(path)), read, failed)
+        self._files.do(partial(self._ahead.take, folder, index), read, failed)
 
-    def _note_left_out(self, reasons: dict[str, str]) -> None:
-        self._left_out = reasons
-        self._dock.folder.show_left_out(reasons)
+    def _arrive(self, shown: Shown, step: int) -> None:
+        """Show what was read, once all is kept that was drawn in the meantime."""
+        self._end_going()
+        if not self._is_written():
+            return
+        if not self._is_kept():
+            self._keep_then(lambda: self._arrive(shown, step))
+            return
+        folder, before = shown.folder, self._shown
+        if before is not None and before.folder is folder and step > 0 and before.holds_objects:
+            folder.finished.add(before.name)
+        self._replace(before, shown)
+        self._shown, self._kept = shown, None
+        folder.left_out.pop(shown.name, None)
+        folder.last = shown.name
+        self._show_left_out(folder)
+        self._show_place(shown)
+        self._files.do(folder.save_state, lambda _: None)
+        following = folder.next_index(shown.index, 1)
+        if following is not None:
+            self._files.do(partial(self._ahead.prepare, folder, following), lambda _: None)
+
+    def _pass_over(self, folder: ImageFolder, index: int, step: int, error: ImageError) -> None:
+        """Say that an image is left out, and go on to the one beyond it."""
+        self._end_going()
+        name, why = folder.images[index].name, str(error)
+        # Once is enough, however often one passes it.
+        if folder.left_out.get(name) != why:
+            show_error(error)
+        folder.left_out[name] = why
+        self._show_left_out(folder)
+        beyond = folder.next_index(index, step)
+        if beyond is not None:
+            self._show(folder, beyond, step)
+        elif self._shown is not None:
+            self._dock.show_hint(NO_FURTHER)
 
     def _end_going(self) -> None:
         self._going = False
         self._dock.show_busy(False)
 
-    def _read_ahead(self, folder: ImageFolder, index: int) -> None:
-        following = folder.next_index(index, 1)
-        if following is not None:
-            path = folder.images[following]
-            job = partial(self._ahead.prepare, path, folder.labels_path(path))
-            self._files.do(job, lambda _: None)
-
-    def _replace(self, path: Path, pixels: NDArray[Any], labels: NDArray[Any] | None) -> None:
+    def _replace(self, before: Shown | None, shown: Shown) -> None:
         """Put the image and its labels in the place of those before."""
-        before = [layer for layer in (self._labels, self._image) if layer in self._viewer.layers]
-        if self._image is not None and self._labels is not None:
-            self._recorder.release(self._image, self._labels)
-        for layer in before:
-            self._viewer.layers.remove(layer)
-        # Its place in the file system: napari's own note of it is for its readers alone.
-        image = Image(pixels, name=path.stem, metadata={PATH: str(path)})
-        shape = data_shape(image)
-        if labels is None or labels.shape != shape:
-            labels = np.zeros(shape, LABEL_TYPE)
-        layer = Labels(labels, name="objects", metadata={TAG: "objects"}, **transform_of(image))
-        self._viewer.layers.insert(0, layer)
-        self._viewer.layers.insert(0, image)
-        self._image, self._labels = image, layer
+        layers = self._viewer.layers
+        if before is not None:
+            there = [layer for layer in (before.labels, before.image) if layer in layers]
+            self._recorder.release(before.image, before.labels)
+            for layer in there:
+                layers.remove(layer)
+        layers.insert(0, shown.labels)
+        layers.insert(0, shown.image)
         self._viewer.reset_view()
-        self._dock.image.choose(image)
-        self._dock.image.layer_chosen.emit(image)
+        self._dock.image.choose(shown.image)
+        self._dock.image.layer_chosen.emit(shown.image)
 
-    def _show_place(self) -> None:
-        folder = self._folder
-        if folder is None or self._index < 0:
-            return
-        panel, images = self._dock.folder, folder.images
-        name = images[self._index].name
-        panel.show_place(name, self._index + 1, len(images))
-        done = len(folder.finished & {image.name for image in images})
-        panel.show_progress(done, len(images), this_one=name in folder.finished)
+    def _show_left_out(self, folder: ImageFolder) -> None:
+        """Show what is left out, unless it is of a folder that is not on the screen yet."""
+        if self._shown is None or self._shown.folder is folder:
+            self._dock.folder.show_left_out(folder.left_out)
+
+    def _show_place(self, shown: Shown) -> None:
+        panel, folder, index = self._dock.folder, shown.folder, shown.index
+        count = len(folder.images)
+        panel.show_place(shown.name, index + 1, count)
+        done = len(folder.finished & {image.name for image in folder.images})
+        panel.show_progress(done, count, this_one=shown.name in folder.finished)
         panel.show_way(
-            back=self._index > 0,
-            on=self._index + 1 < len(images),
-            unfinished=folder.next_index(self._index, 1, unfinished=True) is not None,
+            back=index > 0,
+            on=index + 1 < count,
+            unfinished=folder.next_index(index, 1, unfinished=True) is not None,
         )
-
-
-class _ReadAhead:
-    """One image that was read before it is wanted. All in the thread for files."""
-
-    def __init__(self) -> None:
-        self._path: Path | None = None
-        self._read: Read | None = None
-
-    def prepare(self, path: Path, labels: Path) -> None:
-        """Read an image; what is wrong with it is said once it is wanted."""
-        try:
-            self._read, self._path = self._fresh(path, labels), path
-        except CfrIclError:
-            self._read = self._path = None
-
-    def take(self, path: Path, labels: Path) -> Read:
-        """The image, perhaps read already."""
-        read, self._read = self._read, None
-        if read is None or path != self._path:
-            read = self._fresh(path, labels)
-        self._path = None
-        return read
-
-    def _fresh(self, path: Path, labels: Path) -> Read:
-        pixels, kept = read_image(path), read_labels(labels)
-        if kept is not None and kept.shape not in (pixels.shape, pixels.shape[:-1]):
-            raise ImageError(f"{labels.name} does not fit {path.name}; both are left out.")
-        return pixels, kept

@@ -39,6 +39,11 @@ class ImageFolder:
     labels : Path, optional
         Where labels and state are kept; in the folder itself by default.
 
+    Attributes
+    ----------
+    left_out : dict of str
+        Files that turned out to be no image, or not to fit their labels: why, by name.
+
     Raises
     ------
     InputError
@@ -55,15 +60,18 @@ class ImageFolder:
         if not found:
             raise InputError(f"There is no image in {path}: {', '.join(SUFFIXES)} are looked for.")
         self.images = tuple(sorted(found, key=_as_people_count))
+        self.left_out: dict[str, str] = {}
         self.finished: set[str] = set()
         self.last: str | None = None
         self._read_state()
 
     def labels_path(self, image: Path) -> Path:
         """Where the labels of an image are kept; never an image of the folder."""
-        same_stem = [other for other in self.images if other.stem == image.stem]
-        stem = image.stem if len(same_stem) == 1 else image.name
-        return self.labels_folder / f"{stem}{LABELS_ENDING}"
+        # Windows and macOS take IMG_labels.tif and img_labels.tif for one file.
+        stem = image.stem.casefold()
+        others = [other for other in self.images if other != image]
+        is_taken = any(stem in (other.stem.casefold(), other.name.casefold()) for other in others)
+        return self.labels_folder / f"{image.name if is_taken else image.stem}{LABELS_ENDING}"
 
     def next_index(self, index: int, step: int, *, unfinished: bool = False) -> int | None:
         """The image before or after one, perhaps only among those not finished; None at the end."""
@@ -144,6 +152,26 @@ def read_labels(path: Path) -> NDArray[Any] | None:
     return labels
 
 
+def squeezed(labels: NDArray[Any]) -> NDArray[Any]:
+    """Labels without their axes of length 1, but two: what TIFF readers make of them anyway."""
+    shape = [side for side in labels.shape if side != 1]
+    return labels.reshape([1] * (2 - len(shape)) + shape)
+
+
+def fitted(labels: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any] | None:
+    """Labels with the axes of their image; None where they do not fit it.
+
+    Parameters
+    ----------
+    labels : ndarray of int
+        As they were read.
+    shape : tuple of int
+        Of the image, without its channels of colour. Its axes of length 1 need not be in `labels`.
+    """
+    sides, wanted = ([side for side in of if side != 1] for of in (labels.shape, shape))
+    return labels.reshape(shape) if sides == wanted else None
+
+
 def _read(path: Path) -> Any:
     suffix = path.suffix.lower()
     if suffix == ".npy":
@@ -161,4 +189,5 @@ def _is_image(file: Path) -> bool:
 def _as_people_count(file: Path) -> list[tuple[int, str]]:
     """Image 9 before image 10."""
     parts = re.split(r"(\d+)", file.name.lower())
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
+    # Not isdigit, which is true of ² as well.
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]

@@ -1,0 +1,47 @@
+"""Reads the images of a folder with their labels, the next one before it is wanted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from napari_cfr_icl._errors import CfrIclError
+from napari_cfr_icl.session.folder import ImageFolder, read_image, read_labels
+
+Read = tuple[NDArray[Any], NDArray[Any] | None]
+"""An image, and its labels if there are some already."""
+
+
+class ReadAhead:
+    """One image that was read before it is wanted. All in the thread for files."""
+
+    def __init__(self) -> None:
+        self._paths: tuple[Path, Path] | None = None
+        self._read: Read | None = None
+
+    def prepare(self, folder: ImageFolder, index: int) -> None:
+        """Read an image; what is wrong with it is said once it is wanted."""
+        paths = _paths(folder, index)
+        try:
+            self._read, self._paths = _fresh(*paths), paths
+        except CfrIclError:
+            self._read = self._paths = None
+
+    def take(self, folder: ImageFolder, index: int) -> Read:
+        """The image, perhaps read already."""
+        paths = _paths(folder, index)
+        known, read = self._paths, self._read
+        self._read = self._paths = None
+        # The same image has other labels where these go into another folder.
+        return read if read is not None and known == paths else _fresh(*paths)
+
+
+def _paths(folder: ImageFolder, index: int) -> tuple[Path, Path]:
+    image = folder.images[index]
+    return image, folder.labels_path(image)
+
+
+def _fresh(image: Path, labels: Path) -> Read:
+    return read_image(image), read_labels(labels)
