@@ -23,6 +23,17 @@ def test_there_and_back(tmp_path):
     assert same_work(open_session(again), work)
 
 
+def test_a_file_that_does_not_say_where_objects_came_from_is_read(tmp_path):
+    path = tmp_path / "a.cfrsession.json"
+    save_session(path, some_work())
+    data = json.loads(path.read_text())
+    for event in data["events"]:
+        if event.get("object"):
+            del event["object"]["labels"]
+    path.write_text(json.dumps(data))
+    assert same_work(open_session(path), some_work())
+
+
 def damage(change):
     def damaged(path):
         data = json.loads(path.read_text())
@@ -47,6 +58,7 @@ DAMAGES = {
     "settings out of range": damage(
         lambda d: d["events"][1]["engine"]["settings"].update(mask_threshold=7)
     ),
+    "an object of no labels": damage(lambda d: d["events"][-1]["object"].update(labels=1)),
     "half of it": lambda path: path.write_text(path.read_text()[: path.stat().st_size // 2]),
     "a picture": lambda path: path.write_bytes(b"\x89PNG\r\n\x1a\n"),
     "nothing": lambda path: path.write_bytes(b""),

@@ -46,11 +46,14 @@ class ImageIdentity:
     fingerprint: str
 
     def is_same_image(self, other: ImageIdentity) -> bool:
-        """Whether both have the same pixels, whatever they are called and wherever they lie."""
+        """Whether both have the same pixels, whatever they are called and wherever they lie.
+
+        Nobody knows that of an image that could not be read.
+        """
         mine, others = (
             (identity.shape, identity.dtype, identity.fingerprint) for identity in (self, other)
         )
-        return mine == others
+        return bool(self.fingerprint) and mine == others
 
     def to_data(self) -> dict[str, Any]:
         """Plain data for JSON."""

@@ -79,6 +79,11 @@ class Journal:
         stamp = datetime.now().strftime("%Y%m%d-%H%M%S-%f")
         return cls((folder or journals_folder()) / f"{stamp}-{os.getpid()}{SUFFIX}")
 
+    @property
+    def written_at(self) -> float:
+        """When it was written last, in seconds since 1970; also of a file that has vanished."""
+        return os.fstat(self._file.fileno()).st_mtime
+
     def append(self, event: Event) -> None:
         """Write an event. It survives the end of the process from now on.
 
@@ -166,7 +171,7 @@ def unfinished(folder: Path | None = None) -> list[Path]:
         journal = claim(path)
         if journal is None:
             continue
-        if number >= MOST_JOURNALS or path.stat().st_mtime < oldest or not journal.size:
+        if number >= MOST_JOURNALS or journal.written_at < oldest or not journal.size:
             journal.discard()
             continue
         journal.close()

@@ -17,7 +17,7 @@ STRIP_BYTES = 1 << 24
 """About so many bytes of an array are packed together; empty strips are left out."""
 
 MOST_PACKED = 1 << 26
-"""Bytes that a packed array may have at most."""
+"""Bytes that packed labels may have at most, where they are kept elsewhere, too."""
 
 MOST_UNPACKED = 1 << 34
 """Bytes that an array may have at most: a damaged file shall not fill the memory."""
@@ -41,8 +41,8 @@ def unpack_bits(text: str, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     return np.unpackbits(raw, count=count).astype(bool).reshape(shape)
 
 
-def pack_array(array: Any) -> dict[str, Any] | None:
-    """Any array of numbers as plain data; None where it would become larger than `MOST_PACKED`.
+def pack_array(array: Any, most: int | None = None) -> dict[str, Any] | None:
+    """Any array of numbers as plain data; None where it would have more than `most` bytes.
 
     Read strip by strip along the first axis, and so never as a whole. It may be changed meanwhile.
     """
@@ -56,7 +56,7 @@ def pack_array(array: Any) -> dict[str, Any] | None:
         if strip.any():
             strips[str(start)] = _text(strip.tobytes())
             size += len(strips[str(start)])
-            if size > MOST_PACKED:
+            if most is not None and size > most:
                 return None
     return {
         "shape": list(shape),

@@ -159,6 +159,8 @@ class ObjectRecord:
         The mask that it began with.
     answers : tuple of AnswerRecord
         The answers that led to its mask, oldest first; empty where they are not known.
+    labels : int or None
+        Number of the label image that it came from and goes back to; None for a new object.
     """
 
     axes: tuple[int, int]
@@ -169,6 +171,7 @@ class ObjectRecord:
     protect: bool = True
     base: Patch | None = None
     answers: tuple[AnswerRecord, ...] = ()
+    labels: int | None = None
 
     def to_data(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -181,12 +184,15 @@ class ObjectRecord:
             "protect": self.protect,
             "base": None if self.base is None else mask_to(self.base),
             "answers": [answer.to_data() for answer in self.answers],
+            "labels": self.labels,
         }
 
     @classmethod
     def from_data(cls, data: dict[str, Any]) -> ObjectRecord:
         """What `to_data` gave; raises TypeError, KeyError or ValueError where it is damaged."""
         rows, cols = data["axes"]
+        # Older files do not say it.
+        labels = data.get("labels")
         return cls(
             (int(rows), int(cols)),
             tuple(int(i) for i in data["index"]),
@@ -196,6 +202,7 @@ class ObjectRecord:
             bool(data["protect"]),
             None if data["base"] is None else mask_from(data["base"]),
             tuple(AnswerRecord.from_data(answer) for answer in data["answers"]),
+            None if labels is None else int(labels),
         )
 
 

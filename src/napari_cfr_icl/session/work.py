@@ -17,7 +17,7 @@ import numpy as np
 from napari_cfr_icl._errors import CfrIclError, InputError
 from napari_cfr_icl.session.changes import PixelChange
 from napari_cfr_icl.session.identity import ImageIdentity
-from napari_cfr_icl.session.packing import pack_array, unpack_array
+from napari_cfr_icl.session.packing import MOST_PACKED, pack_array, unpack_array
 from napari_cfr_icl.session.records import EngineRecord, ObjectRecord, PictureRecord
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class StartLabels:
     def pack(self) -> None:
         """Look at the labels now."""
         if not self._ready.is_set():
-            self._packed = pack_array(self._array)
+            self._packed = pack_array(self._array, MOST_PACKED)
             self._array = None
             self._ready.set()
 
@@ -132,6 +132,14 @@ class Operation:
     change: PixelChange
     made: ObjectRecord | None
 
+    def takes_back(self, other: Operation) -> bool:
+        """Whether this leaves the labels as they were before `other`."""
+        return self.labels == other.labels and self.change.takes_back(other.change)
+
+    def repeats(self, other: Operation) -> bool:
+        """Whether this does to the labels what `other` did."""
+        return self.labels == other.labels and self.change.takes_back(other.change.reversed())
+
 
 _KINDS: dict[str, Any] = {
     "image": ImageIdentity,
@@ -193,7 +201,7 @@ class Work:
             case "undone":
                 self.operations.pop(int(event["index"]))
             case "object":
-                self.current = event["object"]
+                self._take_up(event["object"])
             case other:
                 raise ValueError(f"no event {other!r}")
 
@@ -227,6 +235,12 @@ class Work:
         # What it begins with holds all that was done to it.
         self.operations = [op for op in self.operations if op.labels != number]
 
+    def _take_up(self, current: ObjectRecord | None) -> None:
+        came_from = None if current is None else current.labels
+        if came_from is not None and not 0 <= came_from < len(self.labels):
+            raise ValueError("an object came from labels that are missing")
+        self.current = current
+
     def _edit(self, operation: Operation) -> None:
         shape = self.labels[operation.labels].shape
         box = operation.change.slices
@@ -240,6 +254,12 @@ class Work:
 def edit_event(op: Operation) -> Event:
     """The event that makes an operation."""
     return {"event": "edit", "number": op.labels, "change": op.change, "object": op.made}
+
+
+def identified(events: Iterable[Event], image: ImageIdentity) -> Iterator[Event]:
+    """The same events with what is known of the image by now."""
+    for event in events:
+        yield {**event, "image": image} if event["event"] == "start" else event
 
 
 def encoded(event: Event) -> dict[str, Any]:
