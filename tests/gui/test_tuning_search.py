@@ -105,7 +105,8 @@ def test_layers_are_searched_as_they_are_drawn_and_a_point_can_be_used(viewer, d
     standings, plot = dock.search._standings, dock.search.plot
     plot.draw()
     wanted = standings.front[0]
-    x, y = (side / plot.devicePixelRatioF() for side in plot.place_of(wanted))
+    point = standings.passes[wanted], standings.clicks[wanted]
+    x, y = plot.axes.transData.transform(point) / plot.devicePixelRatioF()
     QTest.mouseClick(plot, LEFT, pos=QPoint(round(x), round(plot.height() - y)))
     press(dock.search.use.button)
     (preset,) = load_presets().values()

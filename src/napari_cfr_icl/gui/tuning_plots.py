@@ -179,12 +179,6 @@ class FrontPlot(ThemedCanvas):
         self._drawing = drawing
         self.redraw()
 
-    def place_of(self, policy: int) -> tuple[float, float]:
-        """Where a policy is drawn, in pixels of the figure from its lower left corner."""
-        at = self._drawing.passes[policy], self._drawing.clicks[policy]
-        x, y = self.axes.transData.transform(at)
-        return float(x), float(y)
-
     def draw_on(self) -> None:
         """All policies, the efficient front, today's, the recommended and the chosen one."""
         axes, drawing = self.axes, self._drawing
