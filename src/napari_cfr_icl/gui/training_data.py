@@ -62,6 +62,11 @@ class DataPanel(QWidget):
         self.source.changed.connect(self._on_source_changed)
         self.show_idle("")
 
+    @property
+    def is_checking(self) -> bool:
+        """Whether it shows that pictures are read."""
+        return not self.check.isEnabled()
+
     def show_checking(self, read: int, count: int) -> None:
         """Show how far the check is."""
         self.check.setEnabled(False)

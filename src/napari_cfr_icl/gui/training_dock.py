@@ -33,6 +33,9 @@ from napari_cfr_icl.gui.training_watch import RunView, holds_run
 
 TRAINING = "Training a model"
 
+BEGINNING = "A run is being begun; check the pictures once it is under way."
+BROKEN_OFF = "The check was broken off: the run is begun with the layers as they are now."
+
 WIDTH = 370
 """Least width in pixels: nothing is cut off."""
 
@@ -123,9 +126,13 @@ class TrainingDock(EndingDock):
 
     def _on_source_changed(self) -> None:
         self._collection = None
+        self.trainer.forget_collecting()
         self.checker.stop()
 
     def _on_check(self) -> None:
+        if self.trainer.is_beginning:
+            self.data.show_idle(BEGINNING)
+            return
         try:
             self.trainer.collect(self._source(), free_folder(self._run_folder()))
         except CfrIclError as error:
@@ -183,9 +190,20 @@ class TrainingDock(EndingDock):
         except CfrIclError as error:
             self._on_failed(error)
             return
+        if isinstance(source, LayerCollection):
+            self._stop_reading()
         self.progress.folder.setText(str(run))
         self.progress.show_starting("Starting…")
         self.trainer.begin(source, run, options, self.settings.device.currentText())
+
+    def _stop_reading(self) -> None:
+        """End what reads the copy of the layers, which is about to be made anew."""
+        if self.data.is_checking:
+            self.data.show_idle(BROKEN_OFF)
+        if self.suggester.is_running:
+            self.settings.show_no_suggestion("")
+        self.checker.stop()
+        self.suggester.stop()
 
     def _on_resume(self) -> None:
         if (run := self.progress.run) is not None:

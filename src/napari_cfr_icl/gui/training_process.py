@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -17,6 +18,9 @@ from napari_cfr_icl.gui.child_environment import child_environment
 MARK, OUTPUT, COMPLAINTS = "process.json", "output.txt", "complaints.txt"
 _TOLERANCE = 2.0
 """Seconds by which clocks of the process and of its files may differ."""
+
+_NO_CONSOLE = getattr(subprocess, "CREATE_NO_WINDOW", 0)
+"""Windows opens one for a program of the console, were it for a moment."""
 
 # A helper starts the run and ends at once: so the run is nobody's child, and waits for nobody.
 _HELPER = """
@@ -74,7 +78,7 @@ class ProcessMark:
             psutil.Process(self.pid).kill()
 
 
-def start_run(run: Path, arguments: Sequence[str]) -> ProcessMark:
+def start_run(run: Path, arguments: Sequence[str]) -> None:
     """Start `napari-cfr-icl ARGUMENTS` for a run's folder, and leave a mark of it there.
 
     Raises
@@ -83,25 +87,25 @@ def start_run(run: Path, arguments: Sequence[str]) -> ProcessMark:
         When the process cannot be started, or its folder not be written.
     """
     # -P: what happens to lie in the working folder is not imported.
-    command = [sys.executable, "-P", "-m", "napari_cfr_icl", *arguments]
+    python = [sys.executable, "-P"]
+    command = [*python, "-m", "napari_cfr_icl", *arguments]
     try:
         run.mkdir(parents=True, exist_ok=True)
         helper = subprocess.run(
-            [sys.executable, "-c", _HELPER, str(run), *command],
+            [*python, "-c", _HELPER, str(run), *command],
             capture_output=True,
             text=True,
             check=True,
             env=child_environment(),
+            creationflags=_NO_CONSOLE,
         )
         pid = int(helper.stdout)
-        mark = ProcessMark(pid, psutil.Process(pid).create_time())
-        (run / MARK).write_text(json.dumps(asdict(mark)), encoding="utf-8")
-    except psutil.NoSuchProcess:
-        # It ended at once; why is in its complaints.
-        mark = ProcessMark(pid, 0.0)
+        # One that ended at once leaves no mark; why it did is in its complaints.
+        with suppress(psutil.NoSuchProcess):
+            mark = ProcessMark(pid, psutil.Process(pid).create_time())
+            (run / MARK).write_text(json.dumps(asdict(mark)), encoding="utf-8")
     except (OSError, ValueError, subprocess.CalledProcessError) as error:
         raise OutputError(f"Training in {run} cannot be started: {error}") from error
-    return mark
 
 
 def find_run(run: Path, status: dict[str, object]) -> ProcessMark | None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -111,24 +112,36 @@ class Trainer(QObject):
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
         self.watch: RunWatch | None = None
+        self._is_beginning = False
+        self._copying = Lock()
         self._starter = self._errand(self._on_started)
+        self._starter.failed.connect(self._on_not_started)
         self._collector = self._errand(self.collected.emit)
         self._timer = QTimer(self)
         self._timer.setInterval(GLANCE)
         self._timer.timeout.connect(self._look)
+
+    @property
+    def is_beginning(self) -> bool:
+        """Whether a run is on its way to its first step, and may be reading its pictures."""
+        return self._is_beginning
 
     def collect(self, source: Source, run: Path) -> None:
         """Have pictures on the disk, for a process to read; `collected` tells where."""
         if isinstance(source, Path):
             self.collected.emit(source)
         else:
-            self._collector.run(lambda: source.write(run))
+            self._collector.run(lambda: self._copied(source, run))
+
+    def forget_collecting(self) -> None:
+        """Tell nothing of pictures that are on their way to the disk."""
+        self._collector.forget()
 
     def begin(self, source: Source, run: Path, options: TrainOptions, device: str) -> None:
-        """Begin a run in a new folder."""
+        """Begin a run in a new folder; what is being collected for it is not told of."""
 
         def work() -> Path:
-            place = source if isinstance(source, Path) else source.write(run)
+            place = source if isinstance(source, Path) else self._copied(source, run)
             recipe = run / RECIPE
             try:
                 run.mkdir(parents=True, exist_ok=True)
@@ -139,6 +152,7 @@ class Trainer(QObject):
             start_run(run, ["train", str(place), *words])
             return run
 
+        self.forget_collecting()
         self._begin(work)
 
     def resume(self, run: Path, device: str) -> None:
@@ -172,6 +186,7 @@ class Trainer(QObject):
     def detach(self) -> None:
         """Follow no run."""
         self.watch = None
+        self._is_beginning = False
         self._timer.stop()
 
     def close(self) -> None:
@@ -186,16 +201,26 @@ class Trainer(QObject):
         errand.failed.connect(self.failed)
         return errand
 
+    def _copied(self, source: LayerCollection, run: Path) -> Path:
+        # A copy that nobody waits for any more is written to its end all the same.
+        with self._copying:
+            return source.write(run)
+
     def _begin(self, work: Callable[[], Path]) -> None:
         self._timer.stop()
+        self._is_beginning = True
         self._starter.run(work)
 
     def _on_started(self, run: Path) -> None:
         self.attach(run)
 
+    def _on_not_started(self) -> None:
+        self._is_beginning = False
+
     def _look(self) -> None:
         if self.watch is not None:
             view: RunView = self.watch.read()
+            self._is_beginning = view.state == "starting"
             self.viewed.emit(view)
 
 
