@@ -9,6 +9,8 @@ from qtpy.QtCore import Qt
 
 from napari_cfr_icl.engine.windows import Window
 from napari_cfr_icl.gui.canvas import canvas_position
+from napari_cfr_icl.gui.controller import REDRAW_PAUSE
+from napari_cfr_icl.gui.hand import let_happen
 
 SHAPE = (120, 160)
 PLACES = [(30, 40), (30, 120), (90, 40), (90, 120)]
@@ -114,6 +116,8 @@ def test_a_layer_elsewhere_changes_nothing(hand, disks):
     asked = len(disks.asked)
     hand.viewer.add_image(quarters(9, 9, 9, 9), translate=(5, 0), blending="additive")
     hand.viewer.layers[-1].visible = False
+    # A picture that changed would be looked at anew after a pause.
+    let_happen(2 * REDRAW_PAUSE)
     hand.wait_for_answer()
     assert hand.dock.seen.text() == "The model sees blue, green and red."
     assert len(disks.asked) == asked

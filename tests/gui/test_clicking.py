@@ -390,6 +390,7 @@ def test_the_threshold_slider_acts_without_a_pass(hand, disks):
     assert preview(hand).sum() == 0 < area
     hand.dock.object.threshold.setValue(50)
     assert preview(hand).sum() == area
+    hand.wait_for_answer()
     assert len(disks.asked) == asked
 
 
