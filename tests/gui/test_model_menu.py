@@ -277,9 +277,7 @@ def test_a_file_that_is_no_model_changes_nothing(steady, bad_file, monkeypatch, 
     engine, used = steady.dock.engine, steady.dock.engine.preferences
     choose_file(steady, monkeypatch, bad_file)
     settle(steady)
-    assert [sentence.splitlines()[0] for sentence in said()] == [
-        "model.pth is a web page, not a model."
-    ]
+    assert said() == ["model.pth is a web page, not a model.\nFolder: /somewhere/"]
     assert steady.dock.hint.text() == f"model.pth is a web page, not a model. {STAYS}"
     assert engine.preferences == load_preferences() == used
     assert engine.model.currentData() == used.model

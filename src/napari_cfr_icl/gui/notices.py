@@ -63,7 +63,7 @@ def show_error(error: Exception) -> None:
     """Show `error` as a notification; a fault of the program gets a sentence of its own."""
     if isinstance(error, CfrIclError):
         _log.debug("shown to the user", exc_info=error)
-        notification_manager.dispatch(Refusal(_with_paths(error)))
+        notification_manager.dispatch(Refusal(_with_folders(error)))
         return
     fault = Unexpected(in_short(error))
     fault.__cause__ = error
@@ -71,7 +71,7 @@ def show_error(error: Exception) -> None:
     notification_manager.dispatch(Fault(fault))
 
 
-def _with_paths(error: CfrIclError) -> str:
-    """The short sentence first, for napari cuts off what follows, and the folders after it."""
-    short, whole = in_short(error), str(error)
-    return short if short == whole else f"{short}\n\n{whole}"
+def _with_folders(error: CfrIclError) -> str:
+    """The short sentence, and the folders after it: napari cuts off what comes last."""
+    folders = dict.fromkeys(_FOLDERS.findall(str(error)))
+    return "\n".join((in_short(error), *(f"Folder: {folder}" for folder in folders)))
