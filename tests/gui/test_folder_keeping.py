@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -225,3 +227,38 @@ def test_axes_of_length_one_come_back(walk, folder, said, shape):
     assert where(hand) == "1 of 3: a1.npy"
     assert np.array_equal(hand.viewer.layers["objects"].data, before)
     assert not said()
+
+
+def test_a_picture_that_was_open_before_lends_no_labels_and_hides_nothing(
+    viewer, open_dock, disks, folder, monkeypatch
+):
+    viewer.add_image(pixels(9), name="before")
+    hand = open_dock(viewer)
+    draw(hand)
+    hand.type(W)
+    before, written = hand.dock.controller.workspace.labels, labels(hand).copy()
+    walked(hand, folder, monkeypatch)
+    for number in (1, 2):
+        assert hand.dock.hint.text() == "Click the object."
+        draw(hand)
+        hand.type(W)
+        go(hand, hand.dock.folder.next)
+        assert tifffile.imread(folder / f"a{number}_labels.tif")[40, 60] == 1
+    assert np.array_equal(before.data, written)
+
+
+def test_images_that_were_left_are_let_go_of(walk, disks):
+    hand = walk()
+    draw(hand)
+    hand.type(W)
+    workspace = hand.dock.controller.workspace
+    image, objects = weakref.ref(workspace.image.data), weakref.ref(workspace.labels.data)
+    for _ in range(2):
+        go(hand, hand.dock.folder.next)
+        assert not hand.session.can_undo
+        draw(hand)
+        hand.type(W)
+    disks.asked.clear()
+    gc.collect()
+    assert image() is None
+    assert objects() is None

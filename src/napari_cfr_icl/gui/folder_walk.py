@@ -238,8 +238,10 @@ class FolderWalk:
             self._recorder.release(before.image, before.labels)
             for layer in there:
                 layers.remove(layer)
-        layers.insert(0, shown.labels)
-        layers.insert(0, shown.image)
+            # They would keep the pixels of every image of the folder.
+            self._screen.session.forget_steps()
+        # On top: other pictures in the viewer would hide them, and lend them their labels.
+        layers.extend([shown.image, shown.labels])
         self._viewer.reset_view()
         self._dock.image.choose(shown.image)
         self._dock.image.layer_chosen.emit(shown.image)
