@@ -6,6 +6,7 @@ import napari.settings
 import pytest
 from napari.utils.notifications import notification_manager
 
+import kept_work
 from disk_predictor import DiskPredictor
 from napari_cfr_icl.gui import controller
 from napari_cfr_icl.gui.hand import Hand
@@ -69,3 +70,22 @@ def said():
     """The sentences of all notifications from now on."""
     count = len(notification_manager.records)
     return lambda: [record.message for record in notification_manager.records[count:]]
+
+
+@pytest.fixture
+def data(tmp_path, monkeypatch):
+    """The folder of journals."""
+    monkeypatch.setenv("NAPARI_CFR_ICL_DATA", str(tmp_path / "data"))
+    return tmp_path / "data" / "journals"
+
+
+@pytest.fixture
+def start(viewer, open_dock, disks, data):
+    """A dock on an image, ready for clicks."""
+
+    def start(pixels=None, **options):
+        pixels = kept_work.picture() if pixels is None else pixels
+        viewer.add_image(pixels, name="grey", contrast_limits=(0, 255), **options)
+        return kept_work.opened(open_dock, viewer)
+
+    return start

@@ -7,16 +7,18 @@ import os
 import subprocess
 import sys
 import textwrap
+import threading
 
 import numpy as np
 import pytest
 
 from napari_cfr_icl._errors import InputError, OutputError
 from napari_cfr_icl.session import journal as journals
-from napari_cfr_icl.session.identity import identify
+from napari_cfr_icl.session.changes import PixelChange
+from napari_cfr_icl.session.identity import ImageIdentity, identify
 from napari_cfr_icl.session.journal import Journal, read_journal, unfinished
 from napari_cfr_icl.session.keeper import FileThread, Keeper
-from napari_cfr_icl.session.work import Work
+from napari_cfr_icl.session.work import StartLabels, Work
 from some_work import SHAPE, events, expected_labels, image, same_work, some_work
 
 
@@ -183,6 +185,117 @@ def test_work_that_was_restored_has_a_journal_again(files, tmp_path):
     assert same_work(read_journal(kept(tmp_path)), keeper.work)
 
 
+@pytest.fixture
+def gate(files):
+    """The thread for files waits here until it is set."""
+    gate = threading.Event()
+    files.submit(gate.wait)
+    yield gate
+    gate.set()
+
+
+def test_work_that_began_before_its_image_was_read_knows_it_again(gate, files, tmp_path):
+    known = identify(image(), "cells.tif", None)
+    work = Work(ImageIdentity(known.name, None, known.shape, "", ""))
+    files.submit(setattr, work, "image", known)
+    keeper = Keeper(work, files, [].append, tmp_path)
+    for event in events():
+        keeper.note(event)
+    gate.set()
+    keeper.close(keep=True)
+    settle(files)
+    assert read_journal(kept(tmp_path)).image == known
+
+
+def test_only_the_steps_that_were_saved_count_as_saved(keeper):
+    steps = events()
+    assert keeper.is_saved
+    for event in steps[:5]:
+        keeper.note(event)
+    saved = keeper.steps
+    keeper.note(steps[6])
+    keeper.mark_saved(saved)
+    assert not keeper.is_saved
+    keeper.mark_saved(keeper.steps)
+    keeper.mark_saved(saved)
+    assert keeper.is_saved
+
+
+def test_work_that_cannot_be_written_anew_leaves_no_part_and_what_it_replaces(
+    files, tmp_path, monkeypatch
+):
+    before = Keeper(some_work(), files, [].append, tmp_path)
+    before.begin_anew()
+    settle(files)
+    left = tmp_path / "left.jsonl"
+    left.write_bytes(kept(tmp_path).read_bytes())
+    whole = {path: path.read_bytes() for path in tmp_path.glob("*.jsonl")}
+    real, asked = Journal.append, []
+
+    def full(journal, event):
+        asked.append(event)
+        if len(asked) > 3:
+            raise OutputError("The disk is full.")
+        real(journal, event)
+
+    monkeypatch.setattr(Journal, "append", full)
+    keeper = Keeper(some_work(), files, [].append, tmp_path)
+    keeper.take_over(before)
+    keeper.replaces(left)
+    keeper.begin_anew()
+    settle(files)
+    assert {path: path.read_bytes() for path in tmp_path.glob("*.jsonl")} == whole
+
+
+def test_a_journal_goes_once_its_work_is_kept_anew(files, tmp_path):
+    before = Keeper(some_work(), files, [].append, tmp_path)
+    before.begin_anew()
+    settle(files)
+    first = kept(tmp_path)
+    keeper = Keeper(some_work(), files, [].append, tmp_path)
+    keeper.take_over(before)
+    keeper.begin_anew()
+    settle(files)
+    assert kept(tmp_path) == keeper.path != first
+    keeper.close(keep=True)
+    settle(files)
+
+
+def test_ids_of_any_number_are_written(keeper, files, tmp_path, monkeypatch):
+    monkeypatch.setattr("napari_cfr_icl.session.packing.MOST_PACKED", 100)
+    steps = events()
+    for event in steps[:4]:
+        keeper.note(event)
+    ids = np.random.default_rng(0).integers(1, 60000, SHAPE, np.uint16)
+    change = PixelChange.of((0, 0), np.ones(SHAPE, bool), 0, ids)
+    keeper.note({"event": "edit", "number": 0, "change": change, "object": None})
+    keeper.note(steps[4])
+    settle(files)
+    work = read_journal(kept(tmp_path))
+    assert [op.change.pixels.sum() for op in work.operations] == [ids.size, 36]
+    assert np.array_equal(work.operations[0].change.after, ids.ravel())
+
+
+def test_labels_that_are_far_too_much_are_kept_elsewhere(monkeypatch):
+    monkeypatch.setattr("napari_cfr_icl.session.work.MOST_PACKED", 10)
+    assert StartLabels(image()).to_data() is None
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows removes no file that is open")
+def test_a_journal_that_vanishes_while_it_is_looked_at_is_no_trouble(tmp_path, monkeypatch):
+    mine = Journal.new(tmp_path)
+    mine.append({"event": "x"})
+    mine.close()
+
+    def claim(path, real=journals.claim):
+        claimed = real(path)
+        path.unlink()
+        return claimed
+
+    monkeypatch.setattr(journals, "claim", claim)
+    unfinished(tmp_path)
+
+
 def test_a_folder_that_cannot_be_written_is_said_once_and_work_goes_on(files, tmp_path):
     (tmp_path / "file").write_text("")
     troubles = []
@@ -211,3 +324,8 @@ def test_big_images_are_known_by_samples(monkeypatch):
     assert not identify(big, "a", None).is_same_image(identify(big + 1, "a", None))
     assert not identify(big, "a", None).is_same_image(identify(big.astype("i4"), "a", None))
     assert identify(np.zeros(SHAPE), "a", None).shape == SHAPE
+
+
+def test_images_that_could_not_be_read_are_not_the_same():
+    unread = ImageIdentity("a", None, SHAPE, "", "")
+    assert not unread.is_same_image(ImageIdentity("b", None, SHAPE, "", ""))

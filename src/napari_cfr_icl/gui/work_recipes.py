@@ -7,10 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from napari_cfr_icl.engine.clicks import Clicks
 from napari_cfr_icl.engine.rendering import Rendering
 from napari_cfr_icl.engine.windows import Patch, Window
 from napari_cfr_icl.gui.channels import ChannelSource
+from napari_cfr_icl.gui.planes import LayerPlane
+from napari_cfr_icl.session.changes import PixelChange
 from napari_cfr_icl.session.objects import Answer, ObjectState, Scene
 from napari_cfr_icl.session.records import (
     BASE,
@@ -48,7 +52,11 @@ class Recipe:
 
 
 class RecipeBook:
-    """Knows the recipes of all answers that are still in somebody's hands."""
+    """Knows the recipes of all answers that are still held as the network gave them.
+
+    One that was made small for the history and comes back has none: it is rounded, and what goes on
+    from it would not come out the same when it is done again.
+    """
 
     def __init__(self) -> None:
         # By the array of probabilities: answers themselves cannot be referred to weakly.
@@ -129,6 +137,21 @@ def picture_of(scene: Scene | None) -> PictureRecord | None:
             for channel in rendering.channels
         ),
     )
+
+
+def lies_where(mask: Patch, plane: LayerPlane, change: PixelChange, label: int) -> bool:
+    """Whether the change's pixels of `label` are pixels of the mask, at the same place."""
+    others = [axis for axis in range(len(plane.index)) if axis not in plane.axes]
+    if len(change.start) != len(plane.index) or any(
+        change.start[axis] != plane.index[axis] or change.pixels.shape[axis] != 1 for axis in others
+    ):
+        return False
+    (top, left), (height, width) = (
+        [values[axis] for axis in plane.axes] for values in (change.start, change.pixels.shape)
+    )
+    written = change.pixels.copy()
+    written[change.pixels] = np.asarray(change.after) == label
+    return not (written.reshape(height, width) & ~mask.read(Window(top, left, height, width))).any()
 
 
 def _is_binary(mask: Patch) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,14 +11,15 @@ from napari.layers import Image, Labels
 from qtpy.QtCore import QObject, QTimer
 
 from napari_cfr_icl._errors import OutputError
-from napari_cfr_icl.engine.windows import Patch, Window
+from napari_cfr_icl.engine.clicks import Clicks
+from napari_cfr_icl.gui.label_target import LabelStore
 from napari_cfr_icl.gui.planes import LayerPlane, data_shape
 from napari_cfr_icl.gui.screen import Screen
 from napari_cfr_icl.gui.work_labels import LabelsWatcher
-from napari_cfr_icl.gui.work_recipes import RecipeBook
+from napari_cfr_icl.gui.work_recipes import RecipeBook, lies_where
 from napari_cfr_icl.session.changes import PixelChange
 from napari_cfr_icl.session.identity import ImageIdentity, identify
-from napari_cfr_icl.session.journal import discard, journals_folder
+from napari_cfr_icl.session.journal import journals_folder
 from napari_cfr_icl.session.keeper import FileThread, Keeper
 from napari_cfr_icl.session.objects import Answer, ObjectState
 from napari_cfr_icl.session.records import AnswerRecord, EngineRecord, ObjectRecord
@@ -37,6 +39,8 @@ KEPT_IN = "cfr_icl_journal"
 
 START_WAIT = 0.2
 """Seconds that the first change of a layer waits for what was there before to be kept."""
+
+_NOTHING_NOTED: tuple[Any, ...] = (Clicks(), None, None, None)
 
 
 class Recorder:
@@ -73,7 +77,7 @@ class Recorder:
         self._numbers: dict[tuple[str, str], int] = {}
         self._state = ObjectState()
         self._written = ObjectState()
-        self._noted: tuple[Any, ...] = (self._state.clicks, None, None, None)
+        self._noted = _NOTHING_NOTED
         self._changes: list[tuple[str, PixelChange]] = []
         self._taken_back: list[Operation] = []
         self._settled = QTimer(screen.dock)
@@ -116,27 +120,59 @@ class Recorder:
         if watcher is not None:
             watcher.close()
 
-    def adopt(self, image: Image, work: Work, layers: list[Labels]) -> None:
-        """Go on with work that was restored; `layers` hold its labels, in their order."""
+    def adopt(self, image: Image, work: Work, layers: list[Labels], journal: Path | None) -> None:
+        """Go on with work that was restored; what was drawn since is a part of it from now on.
+
+        Parameters
+        ----------
+        image : napari.layers.Image
+            Its image.
+        work : Work
+            The work.
+        layers : list of napari.layers.Labels
+            They hold its labels, in their order.
+        journal : Path or None
+            Where it was kept; not needed any more once it is kept anew.
+        """
+        self.settle()
+        self._taken_back.clear()
+        drawn = self._changed_on(image)
         before = self._keepers.pop(image.unique_id, None)
-        if before is not None:
-            before.close(keep=False)
-        self._keepers[image.unique_id] = Keeper(work, self._files, self._failed)
+        keeper = self._keepers[image.unique_id] = Keeper(work, self._files, self._failed)
         self._numbers = {key: n for key, n in self._numbers.items() if key[0] != image.unique_id}
         for number, layer in enumerate(layers):
             self.watch(layer)
             self._numbers[image.unique_id, layer.unique_id] = number
-        self._keepers[image.unique_id].begin_anew()
+        keeper.begin_anew()
+        for key in (drawn & set(self._watchers)) - {layer.unique_id for layer in layers}:
+            # What it holds by now is what it begins with.
+            self._begin_labels(key)
+            self._number(keeper, image.unique_id, key)
+        if before is not None:
+            keeper.take_over(before)
+        if journal is not None:
+            keeper.replaces(journal)
+        if work.current is None:
+            self._noted = _NOTHING_NOTED
+            self._note_object()
 
     def release(self, image: Image, layer: Labels) -> None:
         """Let go of the work on an image that is kept elsewhere now, and of its labels."""
         self.settle()
-        keeper = self._keepers.pop(image.unique_id, None)
+        keeper = self._keepers.get(image.unique_id)
         if keeper is not None:
-            keeper.close(keep=False)
+            is_kept = keeper.is_saved or self.is_all_in(layer, image)
+            if not is_kept:
+                self._leave_mark(image.unique_id, keeper)
+            keeper.close(keep=not is_kept)
+            del self._keepers[image.unique_id]
         self._numbers = {key: n for key, n in self._numbers.items() if key[0] != image.unique_id}
         self._taken_back.clear()
         self.forget(layer)
+
+    def is_all_in(self, layer: Labels, image: Image) -> bool:
+        """Whether no other labels were changed by the work on an image."""
+        return self._changed_on(image) <= {layer.unique_id}
 
     def settle(self) -> None:
         """Write down what has changed and belongs to no object: painting, undo, redo."""
@@ -163,8 +199,9 @@ class Recorder:
     def _leave_mark(self, image: str, keeper: Keeper) -> None:
         """Let a dock that is opened again know that these layers need no restoring."""
         for owner, layer in self._numbers:
-            if owner == image and layer in self._watchers and keeper.path is not None:
-                self._watchers[layer].layer.metadata[KEPT_IN] = keeper.path.name
+            journal = keeper.path
+            if owner == image and layer in self._watchers and journal is not None:
+                self._watchers[layer].layer.metadata[KEPT_IN] = journal.name
 
     def _on_stepped(self, answer: Answer) -> None:
         self._recipes.note(self._session.state, answer, self._session.view, self._engine())
@@ -200,11 +237,30 @@ class Recorder:
         layer = self._watchers[key[1]].layer
         record = LabelsRecord(layer.name, data_shape(layer), layer.dtype.name, self._starts[key[1]])
         self._numbers[key] = number
-        self._keepers[key[0]].note({"event": "labels", "number": number, "labels": record})
+        keeper = self._keepers[key[0]]
         before = layer.metadata.pop(KEPT_IN, None)
-        if before is not None:
+        others = (watcher.layer.metadata.get(KEPT_IN) for watcher in self._watchers.values())
+        keeper.note({"event": "labels", "number": number, "labels": record})
+        if before is not None and before not in others:
             # From now on this journal has it all.
-            self._files.submit(discard, journals_folder() / before)
+            keeper.replaces(journals_folder() / before)
+
+    def _changed_on(self, image: Image) -> set[str]:
+        """The labels layers that the work on an image has changed, removed ones among them."""
+        keeper = self._keepers.get(image.unique_id)
+        changed = set() if keeper is None else {op.labels for op in keeper.work.operations}
+        return {
+            layer
+            for (owner, layer), number in self._numbers.items()
+            if owner == image.unique_id and number in changed
+        }
+
+    def _origin(self, keeper: Keeper, image: Image, state: ObjectState) -> int | None:
+        """Number of the labels that an object came from."""
+        origin = state.origin
+        if not isinstance(origin, LabelStore) or origin.layer.unique_id not in self._watchers:
+            return None
+        return self._number(keeper, image.unique_id, origin.layer.unique_id)
 
     def _number(self, keeper: Keeper, image: str, layer: str) -> int:
         if (image, layer) not in self._numbers:
@@ -226,11 +282,11 @@ class Recorder:
         operations = keeper.work.operations
         last = operations[-1] if operations else None
         again = self._taken_back[-1] if self._taken_back else None
-        if operation.made is None and last is not None and _undoes(operation, last):
+        if operation.made is None and last is not None and operation.takes_back(last):
             self._taken_back.append(last)
             keeper.note({"event": "undone", "index": len(operations) - 1}, wait=True)
             return
-        if operation.made is None and again is not None and _is_again(operation, again):
+        if operation.made is None and again is not None and operation.repeats(again):
             operation = self._taken_back.pop()
         else:
             self._taken_back.clear()
@@ -249,8 +305,9 @@ class Recorder:
             ):
                 keeper.note({"event": "object", "object": None})
         if image is not None and not state.is_empty:
-            record = self._record(state, state.label, ())
-            self.keeper_of(image).note({"event": "object", "object": record})
+            keeper = self.keeper_of(image)
+            record = self._record(state, state.label, (), self._origin(keeper, image, state))
+            keeper.note({"event": "object", "object": record})
         elif image is not None and self.keeper_of(image).work.current is not None:
             self.keeper_of(image).note({"event": "object", "object": None})
 
@@ -268,11 +325,13 @@ class Recorder:
 
         answers: tuple[AnswerRecord, ...] = ()
         mask = state.mask(self._session.threshold)
-        if mask is not None and _lies_where(mask, _plane(state), change, label):
+        if mask is not None and lies_where(mask, _plane(state), change, label):
             answers = self._recipes.answers(state, number_of)
         return self._record(state, label, answers)
 
-    def _record(self, state: ObjectState, label: int | None, answers: Any) -> ObjectRecord:
+    def _record(
+        self, state: ObjectState, label: int | None, answers: Any, labels: int | None = None
+    ) -> ObjectRecord:
         plane = _plane(state)
         return ObjectRecord(
             plane.axes,
@@ -283,6 +342,7 @@ class Recorder:
             self._session.protect,
             state.base,
             answers,
+            labels,
         )
 
     def _image_of(self, state: ObjectState) -> Image | None:
@@ -308,26 +368,3 @@ def _plane(state: ObjectState) -> LayerPlane:
         raise ValueError("the object is nowhere")
     plane: LayerPlane = state.scene.plane[1]
     return plane
-
-
-def _undoes(change: Operation, last: Operation) -> bool:
-    return change.labels == last.labels and change.change.takes_back(last.change)
-
-
-def _is_again(change: Operation, before: Operation) -> bool:
-    return change.labels == before.labels and change.change.takes_back(before.change.reversed())
-
-
-def _lies_where(mask: Patch, plane: LayerPlane, change: PixelChange, label: int) -> bool:
-    """Whether the change's pixels of `label` are pixels of the mask, at the same place."""
-    others = [axis for axis in range(len(plane.index)) if axis not in plane.axes]
-    if len(change.start) != len(plane.index) or any(
-        change.start[axis] != plane.index[axis] or change.pixels.shape[axis] != 1 for axis in others
-    ):
-        return False
-    (top, left), (height, width) = (
-        [values[axis] for axis in plane.axes] for values in (change.start, change.pixels.shape)
-    )
-    written = change.pixels.copy()
-    written[change.pixels] = np.asarray(change.after) == label
-    return not (written.reshape(height, width) & ~mask.read(Window(top, left, height, width))).any()

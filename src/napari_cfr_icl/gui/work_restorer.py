@@ -23,8 +23,19 @@ Arrays = list[NDArray[Any] | None]
 def labels_of(work: Work, layer: Labels | None) -> tuple[Arrays, bool]:
     """The label images of a work, and whether the layer is still empty. Takes its time."""
     arrays = [work.final_labels(number) for number in range(len(work.labels))]
-    is_empty = layer is not None and isinstance(layer.data, np.ndarray) and not layer.data.any()
-    return arrays, is_empty
+    return arrays, layer is not None and _is_empty(layer)
+
+
+def _is_empty(layer: Labels) -> bool:
+    return isinstance(layer.data, np.ndarray) and not layer.data.any()
+
+
+def _main_labels(work: Work, chosen: Labels | None) -> int | None:
+    """Number of the labels that new objects went into, as far as that can be told."""
+    changed = sorted({operation.labels for operation in work.operations})
+    every = [*changed, *range(len(work.labels))]
+    named = (n for n in every if chosen is not None and work.labels[n].name == chosen.name)
+    return next(named, changed[0] if changed else None)
 
 
 class Restorer:
@@ -43,7 +54,9 @@ class Restorer:
     def place_labels(
         self, work: Work, arrays: Arrays, image: Image, empty: Labels | None
     ) -> list[Labels]:
-        """Have a layer for each label image; the first takes the place of an empty one.
+        """Have a layer for each label image; the main one takes the place of an empty one.
+
+        The empty one is left as it is where something has been drawn into it by now.
 
         Raises
         ------
@@ -55,6 +68,7 @@ class Restorer:
             for number, (record, array) in enumerate(zip(work.labels, arrays, strict=True))
             if array is None
         }
+        main = _main_labels(work, self._workspace.labels)
         layers: list[Labels] = []
         for number, (record, array) in enumerate(zip(work.labels, arrays, strict=True)):
             if array is None:
@@ -63,19 +77,31 @@ class Restorer:
                     if operation.labels == number:
                         operation.change.apply(layer.data)
                 layer.refresh()
-            elif empty is not None and data_shape(empty) == array.shape:
-                layer, empty = empty, None
+            elif empty is not None and number == main and self._can_hold(empty, array):
+                layer = empty
                 layer.data = array
             else:
                 layer = self._add(record, array, image)
             layers.append(layer)
-        if layers and layers[0] is not self._workspace.labels:
-            self._screen.dock.labels.choose(layers[0])
-            self._workspace.use_labels(layers[0])
+        if main is not None and layers[main] is not self._workspace.labels:
+            self._screen.dock.labels.choose(layers[main])
+            self._workspace.use_labels(layers[main])
         return layers
 
-    def resume(self, made: ObjectRecord, image: Image) -> None:
-        """Make the object that was under way the current one; its mask is predicted anew."""
+    def resume(self, made: ObjectRecord, image: Image, layers: list[Labels]) -> None:
+        """Make the object that was under way the current one; its mask is predicted anew.
+
+        Parameters
+        ----------
+        made : ObjectRecord
+            The object.
+        image : napari.layers.Image
+            Its image.
+        layers : list of napari.layers.Labels
+            The work's labels, in their order; the object goes back to those that it came from.
+        """
+        # The clicks of one that was begun meanwhile are another's; undo brings it back.
+        self._screen.session.drop()
         rows, cols = made.axes
         shape = data_shape(image)
         plane = LayerPlane((rows, cols), made.index, (shape[rows], shape[cols]))
@@ -84,12 +110,21 @@ class Restorer:
             mask = Patch(
                 made.base.values.astype(np.float32), made.base.window, made.base.image_shape
             )
-            self._screen.session.start_from(mask, made.label, self._workspace.scene(plane))
+            origin = (
+                None if made.labels is None else self._workspace.store(plane, layers[made.labels])
+            )
+            scene = self._workspace.scene(plane)
+            self._screen.session.start_from(mask, made.label, scene, origin)
         if made.clicks and self._workspace.clicks is not None:
             # As if the user had put them there.
             self._workspace.clicks.show(made.clicks, image, plane)
             self._workspace.clicks_changed.emit()
         self._workspace.select_clicks()
+
+    def _can_hold(self, layer: Labels, array: NDArray[Any]) -> bool:
+        # It was empty when that was looked at, but the user has gone on since.
+        there = layer in self._workspace.viewer.layers
+        return there and data_shape(layer) == array.shape and _is_empty(layer)
 
     def _add(self, record: LabelsRecord, array: NDArray[Any], image: Image) -> Labels:
         placed = transform_of(image) if array.shape == data_shape(image) else {}

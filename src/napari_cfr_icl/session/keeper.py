@@ -8,7 +8,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from napari_cfr_icl._errors import OutputError
-from napari_cfr_icl.session.journal import Journal
+from napari_cfr_icl.session.journal import Journal, discard
+from napari_cfr_icl.session.work import identified
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,7 +80,6 @@ class Keeper:
         folder: Path | None = None,
     ) -> None:
         self.work = work
-        self.is_saved = True
         self._files = files
         self._failed = failed
         self._folder = folder
@@ -87,12 +87,30 @@ class Keeper:
         self._journal: Journal | None = None
         self._gave_up = False
         self._compact_size = 0
-        self._syncs_waiting = 0
+        self._syncs = 0
+        self._steps = self._saved_steps = 0
+        self._replaced: list[Path] = []
 
     @property
     def path(self) -> Path | None:
         """The journal's file, once there is one."""
-        return None if self._journal is None else self._journal.path
+        # The thread for files may let go of it at any moment.
+        journal = self._journal
+        return None if journal is None else journal.path
+
+    @property
+    def steps(self) -> int:
+        """How many steps the user has made."""
+        return self._steps
+
+    @property
+    def is_saved(self) -> bool:
+        """Whether all of them are in a file of the user's own."""
+        return self._saved_steps >= self._steps
+
+    def mark_saved(self, upto: int) -> None:
+        """Remember that a file of the user's own has the first so many steps."""
+        self._saved_steps = max(self._saved_steps, upto)
 
     def note(self, event: Event, *, wait: bool = False) -> None:
         """Take in an event; `wait` for it to be written down, but never for long."""
@@ -104,10 +122,9 @@ class Keeper:
             self._begun = True
             events = list(self.work.events())
         if event["event"] in STEPS:
-            self.is_saved = False
+            self._steps += 1
         written = self._files.submit(self._write, events)
-        self._syncs_waiting += 1
-        self._files.submit(self._sync)
+        self._ask_for_sync()
         if self._has_grown:
             # What was asked for before is written before, so this is neither more nor less.
             self._files.submit(self._rewrite, list(self.work.events()))
@@ -117,8 +134,20 @@ class Keeper:
 
     def begin_anew(self) -> None:
         """Have all of the work in a journal of its own: work that was restored."""
-        self._begun, self.is_saved = True, False
-        self._files.submit(self._write, list(self.work.events()))
+        self._begun = True
+        self._steps += 1
+        self._files.submit(self._begin, list(self.work.events()))
+        self._ask_for_sync()
+
+    def replaces(self, journal: Path) -> None:
+        """Throw a journal away once all that was noted so far is on the disk itself."""
+        self._files.submit(self._replaced.append, journal)
+        self._ask_for_sync()
+
+    def take_over(self, before: Keeper) -> None:
+        """Have another keeper let go of its journal, which this one `replaces`."""
+        self._files.submit(self._take_over, before)
+        self._ask_for_sync()
 
     def close(self, *, keep: bool) -> None:
         """Let go of the journal once all is written; throw it away unless it is to be kept."""
@@ -129,7 +158,24 @@ class Keeper:
         journal = self._journal
         return journal is not None and journal.size > self._compact_size + COMPACT_BYTES
 
+    def _ask_for_sync(self) -> None:
+        self._syncs += 1
+        self._files.submit(self._sync, self._syncs)
+
     # From here on in the thread for files.
+
+    def _take_over(self, before: Keeper) -> None:
+        journal = before.path
+        before._end(keep=True)
+        if journal is not None:
+            self._replaced.append(journal)
+
+    def _begin(self, events: list[Event]) -> None:
+        self._write(events)
+        if self._gave_up and self._journal is not None:
+            # A part of it would be offered before the whole, which is in the one it replaces.
+            self._journal.discard()
+            self._journal = None
 
     def _write(self, events: list[Event]) -> None:
         if self._gave_up:
@@ -137,25 +183,29 @@ class Keeper:
         try:
             if self._journal is None:
                 self._journal = Journal.new(self._folder)
-            for event in events:
+            # They may be older than what is known of the image.
+            for event in identified(events, self.work.image):
                 self._journal.append(event)
         except OutputError as error:
             self._give_up(error)
 
-    def _sync(self) -> None:
-        self._syncs_waiting -= 1
+    def _sync(self, number: int) -> None:
         # A later one on its way does for both.
-        if self._syncs_waiting == 0 and self._journal is not None and not self._gave_up:
-            try:
-                self._journal.sync()
-            except OutputError as error:
-                self._give_up(error)
+        if number < self._syncs or self._journal is None or self._gave_up:
+            return
+        try:
+            self._journal.sync()
+        except OutputError as error:
+            self._give_up(error)
+            return
+        while self._replaced:
+            discard(self._replaced.pop())
 
     def _rewrite(self, events: list[Event]) -> None:
         if self._journal is None or self._gave_up or not self._has_grown:
             return
         try:
-            self._journal.rewrite(events)
+            self._journal.rewrite(identified(events, self.work.image))
             self._compact_size = self._journal.size
         except OutputError as error:
             self._give_up(error)
