@@ -52,7 +52,6 @@ class EngineSwitch:
         self._wanted = replace(chosen, protect=self._wanted.protect)
         if (chosen.model, chosen.device) == (self._kept.model, self._kept.device):
             self._keep(self._wanted)
-        self._screen.take_back()
         self.prepare()
 
     def protect(self, protect: bool) -> None:
@@ -83,9 +82,9 @@ class EngineSwitch:
             return
         engine = self._screen.dock.engine
         engine.show_preferences(replace(instead, protect=self._wanted.protect))
-        engine.chosen.emit(engine.preferences)
         show_error(error)
         self._screen.insist(f"{in_short(error)} {consequence}")
+        engine.chosen.emit(engine.preferences)
 
     def _before(self, error: Exception) -> tuple[Preferences, str]:
         """What is to be used instead of what could not be made, and how to say that."""

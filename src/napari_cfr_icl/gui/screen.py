@@ -110,13 +110,9 @@ class Screen:
         self._insisted = sentence, self._moment()
         self.show_hint()
 
-    def take_back(self) -> None:
-        """Insist on nothing any more."""
-        self._insisted = None
-
     def _moment(self) -> object:
-        """What differs once the user has clicked or gone elsewhere."""
-        return self.session.state.clicks, self.workspace.plane
+        """What differs once the user has clicked, gone elsewhere or chosen another model."""
+        return self.session.state.clicks, self.workspace.plane, self.dock.engine.preferences
 
     def refuse(self, why: str) -> None:
         """Put the points back to what the session knows, and say why."""
@@ -126,7 +122,7 @@ class Screen:
     def attempt(self, call: Callable[[], None]) -> None:
         """Do what the user asked for; a trouble of theirs becomes one sentence, or a question."""
         self.dock.question.take_back()
-        self.take_back()
+        self._insisted = None
         try:
             call()
         except Mendable as error:
@@ -144,6 +140,7 @@ class Screen:
     def _tell(self, error: Exception) -> None:
         """Say it in a notification, which cuts it off and goes, and where there is room for it."""
         show_error(error)
+        self._insisted = None
         self.dock.show_hint(in_short(error))
 
     def _ask_to_mend(self, trouble: Mendable, again: Callable[[], None]) -> None:
