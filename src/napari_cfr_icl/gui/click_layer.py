@@ -53,9 +53,7 @@ class ClickLayer:
         self._writing = False
         self._added = False
         self._read = len(points.data)
-        self._look = QTimer()
-        self._look.setSingleShot(True)
-        self._look.timeout.connect(self._on_look)
+        self._closed = False
         points.events.data.connect(self._on_points_data)
         points.events.set_data.connect(self._on_points_drawn)
         points.events.features.connect(self._on_points_features)
@@ -63,7 +61,7 @@ class ClickLayer:
 
     def close(self) -> None:
         """Stop listening to the layer."""
-        self._look.stop()
+        self._closed = True
         self.points.events.set_data.disconnect(self._on_points_drawn)
         self.points.events.data.disconnect(self._on_points_data)
         self.points.events.features.disconnect(self._on_points_features)
@@ -184,10 +182,11 @@ class ClickLayer:
     def _on_points_drawn(self) -> None:
         # Napari tells nothing of points that are pasted; it only draws them.
         if len(self.points.data) != self._read:
-            self._look.start(0)
+            # A change that is told is told after it is drawn, and is none by then.
+            QTimer.singleShot(0, self._on_look)
 
     def _on_look(self) -> None:
-        if len(self.points.data) != self._read:
+        if not self._closed and len(self.points.data) != self._read:
             self._read = len(self.points.data)
             self.changed.emit()
 
