@@ -16,7 +16,6 @@ from qtpy.QtWidgets import QFileDialog
 from napari_cfr_icl._errors import ImageError, OutputError
 from napari_cfr_icl.gui.folder_reading import Read, ReadAhead
 from napari_cfr_icl.gui.folder_shown import Shown, layers_of
-from napari_cfr_icl.gui.notices import show_error
 from napari_cfr_icl.gui.screen import Screen
 from napari_cfr_icl.gui.work_files import FileWork
 from napari_cfr_icl.gui.work_recorder import Recorder
@@ -57,7 +56,7 @@ class FolderWalk:
         self._shown: Shown | None = None
         self._kept: NDArray[Any] | None = None
         self._going = False
-        self._files = FileWork(show_error, screen.dock)
+        self._files = FileWork(screen.show_trouble, screen.dock)
         self._ahead = ReadAhead()
         panel = self._dock.folder
         panel.open_requested.connect(self._on_open)
@@ -111,7 +110,7 @@ class FolderWalk:
 
     def _on_failed(self, error: Exception) -> None:
         self._end_going()
-        show_error(error)
+        self._screen.show_trouble(error)
 
     def _on_go(self, step: int) -> None:
         self._leave(step)
@@ -217,7 +216,7 @@ class FolderWalk:
         name, why = folder.images[index].name, str(error)
         # Once is enough, however often one passes it.
         if folder.left_out.get(name) != why:
-            show_error(error)
+            self._screen.show_trouble(error)
         folder.left_out[name] = why
         self._show_left_out(folder)
         beyond = folder.next_index(index, step)

@@ -7,9 +7,11 @@ from typing import Any
 
 from napari.components import LayerList
 from napari.layers import Layer
-from qtpy.QtCore import QTimer, Signal
+from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QSizePolicy, QWidget
 from superqt.utils import signals_blocked
+
+from napari_cfr_icl.gui.single_shot import single_shot
 
 
 class LayerCombo(QComboBox):
@@ -42,10 +44,7 @@ class LayerCombo(QComboBox):
         self._accepts = accepts
         self._listed: list[Layer] = []
         self._told: Layer | None = None
-        self._settled = QTimer(self)
-        self._settled.setSingleShot(True)
-        self._settled.setInterval(0)
-        self._settled.timeout.connect(self._on_settled)
+        self._settled = single_shot(self, 0, self._on_settled)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setMinimumContentsLength(8)
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)

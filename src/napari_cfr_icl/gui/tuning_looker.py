@@ -6,12 +6,13 @@ from dataclasses import replace
 from typing import Any
 
 import napari
-from qtpy.QtCore import QObject, QTimer, Signal
+from qtpy.QtCore import QObject, Signal
 
 from napari_cfr_icl.engine.settings import Refinement
 from napari_cfr_icl.gui.predictors import EngineChoice
 from napari_cfr_icl.gui.preview import Preview
 from napari_cfr_icl.gui.segment_dock import SegmentDock
+from napari_cfr_icl.gui.single_shot import single_shot
 from napari_cfr_icl.gui.themed_canvas import ORANGE
 from napari_cfr_icl.gui.tuning_look import Look
 from napari_cfr_icl.gui.tuning_look_panel import STEPS_SHOWN
@@ -47,10 +48,7 @@ class Looker(QObject):
         self._look: Look | None = None
         self._today: EngineChoice | None = None
         self._wanted = False
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
-        self._timer.setInterval(PAUSE)
-        self._timer.timeout.connect(self._on_pause)
+        self._timer = single_shot(self, PAUSE, self._on_pause)
 
     @property
     def look(self) -> Look | None:

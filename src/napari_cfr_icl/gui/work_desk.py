@@ -8,7 +8,6 @@ from napari.layers import Labels
 
 from napari_cfr_icl._errors import OutputError
 from napari_cfr_icl.gui.click_layer import TAG
-from napari_cfr_icl.gui.notices import show_error
 from napari_cfr_icl.gui.screen import Screen
 from napari_cfr_icl.gui.work_files import FileWork
 from napari_cfr_icl.gui.work_offers import Offers
@@ -29,9 +28,10 @@ class WorkDesk:
     """
 
     def __init__(self, screen: Screen, maker: Any) -> None:
+        self._screen = screen
         self._layers = screen.workspace.viewer.layers
         self._maker = maker
-        self.files = FileWork(show_error, screen.dock)
+        self.files = FileWork(screen.show_trouble, screen.dock)
         self.recorder = Recorder(
             screen, self.files.thread_pool, self._engine, self._on_keeping_failed
         )
@@ -69,6 +69,5 @@ class WorkDesk:
             self.recorder.forget(event.value)
 
     def _on_keeping_failed(self, error: OutputError) -> None:
-        self.files.tell(
-            lambda: show_error(OutputError(f"{error} A crash would lose what you do from now on."))
-        )
+        trouble = OutputError(f"{error} A crash would lose what you do from now on.")
+        self.files.tell(lambda: self._screen.show_trouble(trouble))

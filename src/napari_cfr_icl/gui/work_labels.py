@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 from napari.layers import Labels
-from qtpy.QtCore import QObject, QTimer
+from qtpy.QtCore import QObject
 
 from napari_cfr_icl.gui.label_target import values_of
+from napari_cfr_icl.gui.single_shot import single_shot
 from napari_cfr_icl.session.changes import PixelChange
 
 NAPARIS_UNDO_STEPS = 100
@@ -44,10 +45,7 @@ class LabelsWatcher:
         self._replaced = replaced
         self._done: deque[list[PixelChange]] = deque(maxlen=NAPARIS_UNDO_STEPS)
         self._undone: list[list[PixelChange]] = []
-        self._settled = QTimer(parent)
-        self._settled.setSingleShot(True)
-        self._settled.setInterval(0)
-        self._settled.timeout.connect(self.look_for_undo)
+        self._settled = single_shot(parent, 0, self.look_for_undo)
         layer.events.paint.connect(self._on_paint)
         layer.events.set_data.connect(self._on_set_data)
         layer.events.data.connect(self._on_data)

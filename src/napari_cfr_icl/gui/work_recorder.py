@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 from napari.layers import Image, Labels
-from qtpy.QtCore import QObject, QTimer
+from qtpy.QtCore import QObject
 
 from napari_cfr_icl._errors import OutputError
 from napari_cfr_icl.engine.clicks import Clicks
 from napari_cfr_icl.gui.label_target import LabelStore
 from napari_cfr_icl.gui.planes import LayerPlane, data_shape
 from napari_cfr_icl.gui.screen import Screen
+from napari_cfr_icl.gui.single_shot import single_shot
 from napari_cfr_icl.gui.work_labels import LabelsWatcher
 from napari_cfr_icl.gui.work_recipes import RecipeBook, lies_where
 from napari_cfr_icl.session.changes import PixelChange
@@ -80,10 +81,7 @@ class Recorder:
         self._noted = _NOTHING_NOTED
         self._changes: list[tuple[str, PixelChange]] = []
         self._taken_back: list[Operation] = []
-        self._settled = QTimer(screen.dock)
-        self._settled.setSingleShot(True)
-        self._settled.setInterval(0)
-        self._settled.timeout.connect(self.settle)
+        self._settled = single_shot(screen.dock, 0, self.settle)
         self._session.object_changed.connect(self._on_object_changed)
         self._session.stepped.connect(self._on_stepped)
         self._session.wrote.connect(self._on_wrote)

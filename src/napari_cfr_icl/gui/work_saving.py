@@ -11,7 +11,6 @@ from qtpy.QtWidgets import QFileDialog
 
 from napari_cfr_icl._errors import InputError, OutputError
 from napari_cfr_icl.exports.writing import FORMATS
-from napari_cfr_icl.gui.notices import show_error
 from napari_cfr_icl.gui.screen import Screen
 from napari_cfr_icl.gui.work_export import chosen_path, export_layer
 from napari_cfr_icl.gui.work_files import FileWork
@@ -60,7 +59,8 @@ class Saving:
     def _on_export(self) -> None:
         layer, image = self._workspace.labels, self._workspace.image
         if layer is None:
-            show_error(OutputError("There is no labels layer to export: choose one first."))
+            no_layer = "There is no labels layer to export: choose one first."
+            self._screen.show_trouble(OutputError(no_layer))
             return
         formats = ";;".join(FORMATS.values())
         start = str(self._folder() / f"{layer.name}.tif")
@@ -94,7 +94,8 @@ class Saving:
     def _on_save(self) -> None:
         image = self._workspace.image
         if image is None:
-            show_error(InputError("There is no image to save a session of: open one first."))
+            no_image = "There is no image to save a session of: open one first."
+            self._screen.show_trouble(InputError(no_image))
             return
         start = str(self._folder() / f"{Path(image.name).stem}{SUFFIX}")
         file, _ = QFileDialog.getSaveFileName(
@@ -137,7 +138,7 @@ class Saving:
 
     def _on_file_failed(self, error: Exception) -> None:
         self._dock.work.say("")
-        show_error(error)
+        self._screen.show_trouble(error)
 
     def _folder(self) -> Path:
         """Where the image lies, if it lies anywhere."""
