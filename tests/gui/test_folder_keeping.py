@@ -262,3 +262,34 @@ def test_images_that_were_left_are_let_go_of(walk, disks):
     gc.collect()
     assert image() is None
     assert objects() is None
+
+
+@pytest.mark.parametrize("visits", [1, 2])
+def test_an_object_under_way_at_closing_is_offered_and_goes_on_among_the_kept_ones(
+    walk, viewer, open_dock, folder, monkeypatch, visits
+):
+    hand = walk()
+    draw(hand, 30, 40)
+    hand.type(W)
+    if visits == 2:
+        go(hand, hand.dock.folder.next)
+        go(hand, hand.dock.folder.previous)
+        draw(hand, 70, 40)
+        hand.type(W)
+    draw(hand, 60, 120)
+    viewer.window.remove_dock_widget(hand.dock)
+    viewer.layers.clear()
+
+    hand = walked(open_dock(viewer), folder, monkeypatch)
+    hand.wait(lambda: not hand.dock.offer.isHidden())
+    hand.dock.offer.restore.click()
+    hand.wait(lambda: len(hand.session.state.clicks) == 1)
+    hand.wait_for_answer()
+    assert [layer.name for layer in viewer.layers if layer.name.startswith("objects")] == [
+        "objects"
+    ]
+    hand.type(W)
+    go(hand, hand.dock.folder.next)
+    ids = tifffile.imread(folder / "a1_labels.tif")
+    assert ids[30, 40] == 1
+    assert ids[60, 120] == visits + 1

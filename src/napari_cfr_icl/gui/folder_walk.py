@@ -78,7 +78,9 @@ class FolderWalk:
             kept = self._files.thread_pool.submit(keep)
             with suppress(TooLate, OutputError):
                 kept.result(CLOSING_WAIT)
-                self._recorder.release(shown.image, shown.labels)
+                # An object under way is in the journal alone.
+                if self._screen.session.state.is_empty:
+                    self._recorder.release(shown.image, shown.labels)
         self._files.close()
 
     def open(self, path: Path, labels: Path | None = None) -> None:

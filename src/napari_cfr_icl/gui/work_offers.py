@@ -7,13 +7,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari.layers import Image, Labels
+from napari.layers import Image
 
 from napari_cfr_icl._errors import InputError
 from napari_cfr_icl.gui.screen import Screen
 from napari_cfr_icl.gui.work_files import FileWork
 from napari_cfr_icl.gui.work_recorder import KEPT_IN, Recorder
-from napari_cfr_icl.gui.work_restorer import Arrays, Restorer, labels_of
+from napari_cfr_icl.gui.work_restorer import Found, Restorer, labels_of
 from napari_cfr_icl.gui.work_words import contents, when
 from napari_cfr_icl.session.identity import identify
 from napari_cfr_icl.session.journal import discard, read_journal, unfinished
@@ -97,10 +97,8 @@ class Offers:
         image = offer.image or self._open_image(offer.work)
         layer = self._workspace.labels
 
-        def restored(found: tuple[Arrays, bool]) -> None:
-            arrays, is_empty = found
-            empty = layer if is_empty else None
-            self._screen.attempt(lambda: self._put_back(offer, arrays, image, empty))
+        def restored(found: Found) -> None:
+            self._screen.attempt(lambda: self._put_back(offer, found, image))
 
         self._files.do(lambda: labels_of(offer.work, layer), restored)
 
@@ -131,10 +129,10 @@ class Offers:
         if offer is not None:
             self._screen.attempt(lambda: self.restore(offer))
 
-    def _put_back(self, offer: Offer, arrays: Arrays, image: Image, empty: Labels | None) -> None:
+    def _put_back(self, offer: Offer, found: Found, image: Image) -> None:
         self._check_is_shown(image)
         work, current = offer.work, offer.work.current
-        layers = self._restorer.place_labels(work, arrays, image, empty)
+        layers = self._restorer.place_labels(work, found, image)
         self._recorder.adopt(image, work, layers, offer.journal)
         if self._offer is not None and self._offer.journal == offer.journal:
             self._show(None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,14 +21,35 @@ Arrays = list[NDArray[Any] | None]
 """What each label image of a work holds; None where that is kept elsewhere."""
 
 
-def labels_of(work: Work, layer: Labels | None) -> tuple[Arrays, bool]:
-    """The label images of a work, and whether the layer is still empty. Takes its time."""
-    arrays = [work.final_labels(number) for number in range(len(work.labels))]
-    return arrays, layer is not None and _is_empty(layer)
+@dataclass(frozen=True, slots=True, eq=False)
+class Found:
+    """The label images of a work, unpacked.
+
+    Parameters
+    ----------
+    starts, arrays : list of ndarray or None
+        What each held before the work, and holds after it.
+    free : napari.layers.Labels or None
+        The layer that one of them can take the place of, because it holds nothing else.
+    """
+
+    starts: Arrays
+    arrays: Arrays
+    free: Labels | None
+
+    def is_free(self, layer: Labels) -> bool:
+        """Whether a layer is empty, or as the work found it or left it: a folder keeps labels."""
+        if not isinstance(layer.data, np.ndarray):
+            return False
+        known = (array for array in (*self.starts, *self.arrays) if array is not None)
+        return not layer.data.any() or any(np.array_equal(layer.data, array) for array in known)
 
 
-def _is_empty(layer: Labels) -> bool:
-    return isinstance(layer.data, np.ndarray) and not layer.data.any()
+def labels_of(work: Work, layer: Labels | None) -> Found:
+    """Unpack the label images of a work, and look at the chosen layer. Takes its time."""
+    starts = [labels.start.labels for labels in work.labels]
+    found = Found(starts, [work.final_labels(number) for number in range(len(starts))], layer)
+    return found if layer is not None and found.is_free(layer) else replace(found, free=None)
 
 
 def _main_labels(work: Work, chosen: Labels | None) -> int | None:
@@ -51,12 +73,10 @@ class Restorer:
         self._screen = screen
         self._workspace = screen.workspace
 
-    def place_labels(
-        self, work: Work, arrays: Arrays, image: Image, empty: Labels | None
-    ) -> list[Labels]:
-        """Have a layer for each label image; the main one takes the place of an empty one.
+    def place_labels(self, work: Work, found: Found, image: Image) -> list[Labels]:
+        """Have a layer for each label image; the main one takes the place of a free one.
 
-        The empty one is left as it is where something has been drawn into it by now.
+        The free one is left as it is where something has been drawn into it by now.
 
         Raises
         ------
@@ -65,20 +85,20 @@ class Restorer:
         """
         outside = {
             number: self._open_layer(record)
-            for number, (record, array) in enumerate(zip(work.labels, arrays, strict=True))
+            for number, (record, array) in enumerate(zip(work.labels, found.arrays, strict=True))
             if array is None
         }
         main = _main_labels(work, self._workspace.labels)
         layers: list[Labels] = []
-        for number, (record, array) in enumerate(zip(work.labels, arrays, strict=True)):
+        for number, (record, array) in enumerate(zip(work.labels, found.arrays, strict=True)):
             if array is None:
                 layer = outside[number]
                 for operation in work.operations:
                     if operation.labels == number:
                         operation.change.apply(layer.data)
                 layer.refresh()
-            elif empty is not None and number == main and self._can_hold(empty, array):
-                layer = empty
+            elif found.free is not None and number == main and self._can_hold(found, array):
+                layer = found.free
                 layer.data = array
             else:
                 layer = self._add(record, array, image)
@@ -121,10 +141,11 @@ class Restorer:
             self._workspace.clicks_changed.emit()
         self._workspace.select_clicks()
 
-    def _can_hold(self, layer: Labels, array: NDArray[Any]) -> bool:
-        # It was empty when that was looked at, but the user has gone on since.
-        there = layer in self._workspace.viewer.layers
-        return there and data_shape(layer) == array.shape and _is_empty(layer)
+    def _can_hold(self, found: Found, array: NDArray[Any]) -> bool:
+        # It was free when that was looked at, but the user may have gone on since.
+        layer = found.free
+        there = layer is not None and layer in self._workspace.viewer.layers
+        return there and data_shape(layer) == array.shape and found.is_free(layer)
 
     def _add(self, record: LabelsRecord, array: NDArray[Any], image: Image) -> Labels:
         placed = transform_of(image) if array.shape == data_shape(image) else {}
