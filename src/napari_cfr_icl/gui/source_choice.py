@@ -21,7 +21,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_cfr_icl._errors import InputError
-from napari_cfr_icl.gui.click_layer import TAG
+from napari_cfr_icl.gui.click_layer import is_objects
 from napari_cfr_icl.gui.layer_combo import LayerCombo
 
 
@@ -41,7 +41,7 @@ class SourceChoice(QWidget):
         self.use_layers = QRadioButton("Layers")
         self.use_folder = QRadioButton("Folder or COCO json")
         self.image = LayerCombo(viewer.layers, _is_image)
-        self.labels = LayerCombo(viewer.layers, _is_labels)
+        self.labels = LayerCombo(viewer.layers, is_objects)
         self.path = QLineEdit()
         self.path.setPlaceholderText("folder with images and labels")
         self.browse = QPushButton("Folder…")
@@ -142,7 +142,3 @@ class SourceChoice(QWidget):
 
 def _is_image(layer: Layer) -> bool:
     return isinstance(layer, Image)
-
-
-def _is_labels(layer: Layer) -> bool:
-    return isinstance(layer, Labels) and layer.metadata.get(TAG) != "preview"

@@ -7,7 +7,7 @@ from typing import Any
 from napari.layers import Labels
 
 from napari_cfr_icl._errors import OutputError
-from napari_cfr_icl.gui.click_layer import TAG
+from napari_cfr_icl.gui.click_layer import is_objects
 from napari_cfr_icl.gui.screen import Screen
 from napari_cfr_icl.gui.work_files import FileWork
 from napari_cfr_icl.gui.work_offers import Offers
@@ -58,7 +58,7 @@ class WorkDesk:
         return record if isinstance(record, EngineRecord) else EngineRecord("")
 
     def _watch(self, layer: Any) -> None:
-        if isinstance(layer, Labels) and layer.metadata.get(TAG) != "preview":
+        if is_objects(layer):
             self.recorder.watch(layer)
 
     def _on_layer_inserted(self, event: Any) -> None:
