@@ -18,7 +18,7 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter
 
 from napari_cfr_icl import zoo
 from napari_cfr_icl.engine import Predictor
-from napari_cfr_icl.evaluation.metrics import iou
+from napari_cfr_icl.evaluation.protocol.metrics import iou
 from precision import clicks_needed, spread_objects
 
 if TYPE_CHECKING:

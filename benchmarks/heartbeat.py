@@ -25,9 +25,9 @@ from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 
 from napari_cfr_icl import samples
-from napari_cfr_icl.gui.canvas import canvas_position, canvas_widget
-from napari_cfr_icl.gui.hand import PLUGIN, Hand, let_happen
-from napari_cfr_icl.gui.pulse import Pulse, percentile
+from napari_cfr_icl.gui.app.viewer_driver import PLUGIN, Hand, let_happen
+from napari_cfr_icl.gui.layers.canvas import canvas_position, canvas_widget
+from napari_cfr_icl.gui.threads.event_loop_monitor import Pulse, percentile
 from napari_cfr_icl.training import recipes
 
 if TYPE_CHECKING:

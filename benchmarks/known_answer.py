@@ -27,7 +27,8 @@ from scipy.spatial import cKDTree
 
 from napari_cfr_icl import zoo
 from napari_cfr_icl.engine import Predictor, Settings
-from napari_cfr_icl.training import loop, recipes
+from napari_cfr_icl.training import recipes
+from napari_cfr_icl.training.runs import loop
 from precision import TARGET, clicks_needed, spread_objects
 
 if TYPE_CHECKING:

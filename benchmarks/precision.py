@@ -20,9 +20,9 @@ import numpy as np
 from napari_cfr_icl import zoo
 from napari_cfr_icl.engine import Clicks, Predictor, Settings
 from napari_cfr_icl.engine.source import ImageSource
-from napari_cfr_icl.evaluation.metrics import iou
-from napari_cfr_icl.evaluation.readers.formats import ReaderOptions, open_dataset
-from napari_cfr_icl.evaluation.robot import RobotUser
+from napari_cfr_icl.evaluation.datasets.formats import ReaderOptions, open_dataset
+from napari_cfr_icl.evaluation.protocol.metrics import iou
+from napari_cfr_icl.evaluation.protocol.simulated_users import RobotUser
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

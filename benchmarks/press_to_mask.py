@@ -18,9 +18,9 @@ import numpy as np
 from qtpy.QtCore import Qt
 
 from napari_cfr_icl import samples
-from napari_cfr_icl.gui.canvas import canvas_widget, look_at
-from napari_cfr_icl.gui.hand import PLUGIN, Hand
-from napari_cfr_icl.gui.pulse import percentile
+from napari_cfr_icl.gui.app.viewer_driver import PLUGIN, Hand
+from napari_cfr_icl.gui.layers.canvas import canvas_widget, look_at
+from napari_cfr_icl.gui.threads.event_loop_monitor import percentile
 
 WIDGET = "Segment with clicks"
 SIDE = 512

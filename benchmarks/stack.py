@@ -20,7 +20,7 @@ from napari_cfr_icl.engine import Clicks, Patch, Predictor, Settings
 from napari_cfr_icl.engine.clicks import Click
 from napari_cfr_icl.engine.rendering import Rendering
 from napari_cfr_icl.engine.source import ImageSource
-from napari_cfr_icl.evaluation.metrics import iou
+from napari_cfr_icl.evaluation.protocol.metrics import iou
 from napari_cfr_icl.session.propagation import deepest, handed_on
 from napari_cfr_icl.zoo import load
 

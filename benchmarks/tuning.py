@@ -23,21 +23,21 @@ from typing import TYPE_CHECKING
 
 from napari_cfr_icl import zoo
 from napari_cfr_icl.engine import Predictor
-from napari_cfr_icl.evaluation.choice import choose
-from napari_cfr_icl.evaluation.clicking import click_through
-from napari_cfr_icl.evaluation.findings import Finding
-from napari_cfr_icl.evaluation.left_out import LeftOutPictures
-from napari_cfr_icl.evaluation.options import OWN_SCHEME, DatasetChoice, Sample
-from napari_cfr_icl.evaluation.policies import describe
-from napari_cfr_icl.evaluation.predictors import through, with_settings
-from napari_cfr_icl.evaluation.readers import ReaderOptions
-from napari_cfr_icl.evaluation.replay import Replay, Trial
-from napari_cfr_icl.evaluation.robot import user_for
-from napari_cfr_icl.evaluation.search import search
-from napari_cfr_icl.evaluation.settings_file import settings_for
-from napari_cfr_icl.evaluation.tune import TuneOptions
-from napari_cfr_icl.evaluation.tune_report import policy_table
-from napari_cfr_icl.evaluation.work import open_datasets, pages
+from napari_cfr_icl.evaluation.datasets import ReaderOptions
+from napari_cfr_icl.evaluation.protocol.options import OWN_SCHEME, DatasetChoice, Sample
+from napari_cfr_icl.evaluation.protocol.predictors import through, with_settings
+from napari_cfr_icl.evaluation.protocol.settings_file import settings_for
+from napari_cfr_icl.evaluation.protocol.simulate import click_through
+from napari_cfr_icl.evaluation.protocol.simulated_users import user_for
+from napari_cfr_icl.evaluation.protocol.skipped import LeftOutPictures
+from napari_cfr_icl.evaluation.protocol.work_list import open_datasets, pages
+from napari_cfr_icl.evaluation.tuning.findings import Finding
+from napari_cfr_icl.evaluation.tuning.policies import describe
+from napari_cfr_icl.evaluation.tuning.replay import Replay, Trial
+from napari_cfr_icl.evaluation.tuning.search import search
+from napari_cfr_icl.evaluation.tuning.selection import choose
+from napari_cfr_icl.evaluation.tuning.tune import TuneOptions
+from napari_cfr_icl.evaluation.tuning.tune_report import policy_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -46,11 +46,11 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-    from napari_cfr_icl.engine.acceleration import Run
+    from napari_cfr_icl.engine.runtime.autotuner import Run
     from napari_cfr_icl.engine.source import ImageSource
-    from napari_cfr_icl.evaluation.dataset import Dataset
-    from napari_cfr_icl.evaluation.records import Subject
-    from napari_cfr_icl.evaluation.search import Plan
+    from napari_cfr_icl.evaluation.datasets.dataset import Dataset
+    from napari_cfr_icl.evaluation.protocol.records import Subject
+    from napari_cfr_icl.evaluation.tuning.search import Plan
 
     Case = tuple[Subject, ImageSource, NDArray[np.int8]]
 

@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_cfr_icl import samples
-from napari_cfr_icl.evaluation.names import file_stem
-from napari_cfr_icl.evaluation.options import DatasetChoice, EvaluateOptions, Protocol
-from napari_cfr_icl.evaluation.predictors import predictors_for
-from napari_cfr_icl.evaluation.readers import ReaderOptions, open_dataset
+from napari_cfr_icl.evaluation.datasets import ReaderOptions, open_dataset
+from napari_cfr_icl.evaluation.protocol.options import DatasetChoice, EvaluateOptions, Protocol
+from napari_cfr_icl.evaluation.protocol.predictors import predictors_for
+from napari_cfr_icl.evaluation.reports.failure_cases import cases_of
+from napari_cfr_icl.evaluation.reports.failure_page import write_page
+from napari_cfr_icl.evaluation.reports.file_names import file_stem
 from napari_cfr_icl.evaluation.run import evaluate
-from napari_cfr_icl.evaluation.worst import write_page
-from napari_cfr_icl.evaluation.worst_cases import cases_of
-from napari_cfr_icl.training.layers import save_layers
+from napari_cfr_icl.training.data.export_layers import save_layers
 from napari_cfr_icl.zoo import CATALOGUE
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_cfr_icl.evaluation.records import Record
+    from napari_cfr_icl.evaluation.protocol.records import Record
 
 SHOWN = 4
 LEAST_AREA = 150

@@ -19,18 +19,18 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QScrollArea
 
 from napari_cfr_icl import samples
-from napari_cfr_icl.gui.canvas import look_at
-from napari_cfr_icl.gui.demo import open_sample, segment
-from napari_cfr_icl.gui.hand import PLUGIN, let_happen
-from napari_cfr_icl.gui.section import Section
-from napari_cfr_icl.gui.tuning_look_panel import STEPS_SHOWN
-from napari_cfr_icl.session.journal import journals_folder
+from napari_cfr_icl.autosave.journal import journals_folder
+from napari_cfr_icl.gui.app.demo import open_sample, segment
+from napari_cfr_icl.gui.app.viewer_driver import PLUGIN, let_happen
+from napari_cfr_icl.gui.layers.canvas import look_at
+from napari_cfr_icl.gui.tuning.inspector_panel import STEPS_SHOWN
+from napari_cfr_icl.gui.widgets.section import Section
 from napari_cfr_icl.training import recipes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from napari_cfr_icl.gui.hand import Hand
+    from napari_cfr_icl.gui.app.viewer_driver import Hand
 
 LONG = 1800.0
 """Seconds that a search or a run may take on a slow machine."""

@@ -14,8 +14,8 @@ import numpy as np
 from qtpy.QtCore import Qt
 
 from disk_predictor import DiskPredictor
-from napari_cfr_icl.gui import controller
-from napari_cfr_icl.gui.hand import Hand
+from napari_cfr_icl.gui.app import controller
+from napari_cfr_icl.gui.app.viewer_driver import Hand
 
 ROWS, COLS, GAP = 8, 12, 16
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from napari_cfr_icl.training.draws import Draws
-from napari_cfr_icl.training.scenes import Scenes
+from napari_cfr_icl.training.data.sample_batch import Scenes
+from napari_cfr_icl.training.data.sample_rng import Draws
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -17,11 +17,11 @@ import torch
 import typer
 from torch.profiler import ProfilerActivity, profile
 
+from napari_cfr_icl.engine.runtime.distributed import joined
 from napari_cfr_icl.training import recipes
-from napari_cfr_icl.training.loop import one_step
-from napari_cfr_icl.training.run_folder import RunFolder
-from napari_cfr_icl.training.setup import Run, read_data, set_up
-from napari_cfr_icl.training.world import joined
+from napari_cfr_icl.training.runs.loop import one_step
+from napari_cfr_icl.training.runs.run_folder import RunFolder
+from napari_cfr_icl.training.runs.setup import Run, read_data, set_up
 
 PARTS = ("prepare", "clicks", "forward", "backward", "update")
 

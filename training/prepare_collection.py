@@ -17,12 +17,12 @@ import numpy as np
 import tifffile
 from PIL import Image
 
-from napari_cfr_icl.evaluation.readers import FORMATS, ReaderOptions, open_dataset
+from napari_cfr_icl.evaluation.datasets import FORMATS, ReaderOptions, open_dataset
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from napari_cfr_icl.evaluation.dataset import Picture
+    from napari_cfr_icl.evaluation.datasets.dataset import Picture
 
 
 def painted(picture: Picture) -> NDArray[np.uint16]:

@@ -7,7 +7,7 @@ from checkpoints import HRNET, same_weights
 from napari_cfr_icl.cli.models import aligned
 from napari_cfr_icl.zoo import CATALOGUE, load, read_info
 from napari_cfr_icl.zoo.file_kinds import file_sha256
-from published import NAME, site_with_model
+from published_model import NAME, site_with_model
 
 
 @pytest.fixture

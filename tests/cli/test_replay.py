@@ -14,23 +14,23 @@ import tifffile
 from PIL import Image
 
 from checkpoints import HRNET
-from napari_cfr_icl.engine.clicks import Click, Clicks
-from napari_cfr_icl.engine.predictor import Predictor
-from napari_cfr_icl.engine.rendering import Rendering
-from napari_cfr_icl.engine.settings import Settings
-from napari_cfr_icl.engine.source import ImageSource
-from napari_cfr_icl.engine.windows import Window
-from napari_cfr_icl.session.changes import PixelChange
-from napari_cfr_icl.session.identity import identify
-from napari_cfr_icl.session.records import (
+from napari_cfr_icl.autosave.event_log import LabelsRecord, StartLabels, Work
+from napari_cfr_icl.autosave.fingerprint import identify
+from napari_cfr_icl.autosave.label_diff import PixelChange
+from napari_cfr_icl.autosave.records import (
     NOTHING,
     AnswerRecord,
     EngineRecord,
     ObjectRecord,
     PictureRecord,
 )
-from napari_cfr_icl.session.session_file import save_session
-from napari_cfr_icl.session.work import LabelsRecord, StartLabels, Work
+from napari_cfr_icl.autosave.session_file import save_session
+from napari_cfr_icl.engine.clicks import Click, Clicks
+from napari_cfr_icl.engine.predictor import Predictor
+from napari_cfr_icl.engine.rendering import Rendering
+from napari_cfr_icl.engine.settings import Settings
+from napari_cfr_icl.engine.source import ImageSource
+from napari_cfr_icl.engine.windows import Window
 from napari_cfr_icl.zoo.file_kinds import file_sha256
 from napari_cfr_icl.zoo.loading import load_file
 

@@ -13,23 +13,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from blobs import TINY_MODEL, blobs, write_blobs, write_settings
+from blob_dataset import TINY_MODEL, blobs, write_blobs, write_settings
 from napari_cfr_icl import zoo
 from napari_cfr_icl._errors import InputError, OutputError, SettingsError
 from napari_cfr_icl.engine import Predictor
 from napari_cfr_icl.engine.source import ImageSource
-from napari_cfr_icl.evaluation.clicking import click_through
-from napari_cfr_icl.evaluation.dataset import Dataset, Picture, objects_of_labels
-from napari_cfr_icl.evaluation.options import (
+from napari_cfr_icl.evaluation.datasets import ReaderOptions
+from napari_cfr_icl.evaluation.datasets.dataset import Dataset, Picture, objects_of_labels
+from napari_cfr_icl.evaluation.protocol.options import (
     DatasetChoice,
     EvaluateOptions,
     Protocol,
     Sample,
 )
-from napari_cfr_icl.evaluation.readers import ReaderOptions
-from napari_cfr_icl.evaluation.robot import RobotUser
+from napari_cfr_icl.evaluation.protocol.settings_file import load_settings
+from napari_cfr_icl.evaluation.protocol.simulate import click_through
+from napari_cfr_icl.evaluation.protocol.simulated_users import RobotUser
 from napari_cfr_icl.evaluation.run import evaluate
-from napari_cfr_icl.evaluation.settings_file import load_settings
 
 # What has to be the same however a run was split and interrupted.
 TABLES = ("objects.csv", "summary.json", "table3.md", "table3.csv", "report.md")
@@ -37,7 +37,7 @@ TABLES = ("objects.csv", "summary.json", "table3.md", "table3.csv", "report.md")
 SCRIPT = """
 import sys
 from pathlib import Path
-from napari_cfr_icl.evaluation.options import *
+from napari_cfr_icl.evaluation.protocol.options import *
 from napari_cfr_icl.evaluation.run import evaluate
 data, out, model, preset = sys.argv[1:]
 evaluate(

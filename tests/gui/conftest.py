@@ -6,10 +6,10 @@ import napari.settings
 import pytest
 from napari.utils.notifications import notification_manager
 
-import kept_work
+import autosave_user
 from disk_predictor import DiskPredictor
-from napari_cfr_icl.gui import controller
-from napari_cfr_icl.gui.hand import Hand
+from napari_cfr_icl.gui.app import controller
+from napari_cfr_icl.gui.app.viewer_driver import Hand
 
 CLOSING_PATIENCE = 60.0
 
@@ -84,8 +84,8 @@ def start(viewer, open_dock, disks, data):
     """A dock on an image, ready for clicks."""
 
     def start(pixels=None, **options):
-        pixels = kept_work.picture() if pixels is None else pixels
+        pixels = autosave_user.picture() if pixels is None else pixels
         viewer.add_image(pixels, name="grey", contrast_limits=(0, 255), **options)
-        return kept_work.opened(open_dock, viewer)
+        return autosave_user.opened(open_dock, viewer)
 
     return start

@@ -10,7 +10,7 @@ from napari_cfr_icl import zoo
 from napari_cfr_icl._errors import DownloadError, ModelError, ModelFileError, UnknownModelError
 from napari_cfr_icl.zoo import CATALOGUE, Store, download
 from napari_cfr_icl.zoo.file_kinds import file_sha256
-from published import FILE, NAME, entry_of
+from published_model import FILE, NAME, entry_of
 
 CHECKPOINT = Path(__file__).parents[1] / "data" / "golden" / "g_hrnet_w4s.pth"
 CONTENT = CHECKPOINT.read_bytes()

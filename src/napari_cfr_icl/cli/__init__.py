@@ -16,12 +16,12 @@ import typer
 from napari_cfr_icl import __version__
 from napari_cfr_icl.cli.demo import demo
 from napari_cfr_icl.cli.doctor import doctor
+from napari_cfr_icl.cli.evaluation import app as evaluation_app
 from napari_cfr_icl.cli.models import app as models_app
 from napari_cfr_icl.cli.replay import replay
 from napari_cfr_icl.cli.segment import segment
 from napari_cfr_icl.cli.sentences import SentenceGroup
-from napari_cfr_icl.evaluation.commands import app as evaluation_app
-from napari_cfr_icl.training.commands import app as training_app
+from napari_cfr_icl.cli.training import app as training_app
 
 __all__ = ["app", "main"]
 

@@ -21,7 +21,7 @@ def demo(
     Without a display, it clicks by itself and leaves pictures and labels in a folder.
     """
     try:
-        screen = import_module("napari_cfr_icl.gui.demo")
+        screen = import_module("napari_cfr_icl.gui.app.demo")
     except ImportError as error:
         if (error.name or "").startswith("napari_cfr_icl"):
             raise  # a mistake of ours

@@ -93,7 +93,7 @@ def _version(package: str) -> str:
 def _devices() -> dict[str, str]:
     import torch
 
-    from napari_cfr_icl.engine.device import available_devices
+    from napari_cfr_icl.engine.runtime.device import available_devices
 
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     return {

@@ -46,18 +46,18 @@ def folder(
 
     Models that are there already stay there. NAPARI_CFR_ICL_MODELS, where it is set, comes first.
     """
-    from napari_cfr_icl import _places
+    from napari_cfr_icl import _paths
 
     if place is not None and default:
         raise InputError("Give a folder or --default, not both.")
     if place is not None or default:
         try:
-            _places.choose_models_folder(place)
+            _paths.choose_models_folder(place)
         except OSError as error:
             raise OutputError(f"The choice cannot be kept: {error}.") from error
-        if _places.variable_names_models_folder():
-            typer.echo(f"{_places.MODELS_VARIABLE} is set and comes first:", err=True)
-    typer.echo(_places.models_folder())
+        if _paths.variable_names_models_folder():
+            typer.echo(f"{_paths.MODELS_VARIABLE} is set and comes first:", err=True)
+    typer.echo(_paths.models_folder())
 
 
 @app.command()

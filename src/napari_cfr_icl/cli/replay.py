@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from napari_cfr_icl._errors import OutputError
-from napari_cfr_icl.session.session_file import open_session
+from napari_cfr_icl.autosave.session_file import open_session
 
 
 def replay(

@@ -11,15 +11,15 @@ import imageio.v3 as iio
 import numpy as np
 
 from napari_cfr_icl._errors import CfrIclError, DeviceError, ImageError, InputError, ModelError
-from napari_cfr_icl.cli.pictures import open_arrays
+from napari_cfr_icl.autosave.fingerprint import identify
+from napari_cfr_icl.autosave.records import BASE, NOTHING
 from napari_cfr_icl.engine.predictor import Predictor
 from napari_cfr_icl.engine.rendering import Channel, Rendering
 from napari_cfr_icl.engine.source import ImageSource, Plane
 from napari_cfr_icl.exports.label_image import LabelImage
 from napari_cfr_icl.exports.writing import write_labels
-from napari_cfr_icl.session.identity import identify
+from napari_cfr_icl.images.opening import open_arrays
 from napari_cfr_icl.session.labels import writing
-from napari_cfr_icl.session.records import BASE, NOTHING
 from napari_cfr_icl.zoo.file_kinds import file_sha256
 from napari_cfr_icl.zoo.loading import load_file, locate
 from napari_cfr_icl.zoo.store import Store
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_cfr_icl.autosave.event_log import Operation, Work
+    from napari_cfr_icl.autosave.records import AnswerRecord, EngineRecord, ObjectRecord
     from napari_cfr_icl.engine.prediction import Prediction
     from napari_cfr_icl.engine.windows import Patch, Window
-    from napari_cfr_icl.session.records import AnswerRecord, EngineRecord, ObjectRecord
-    from napari_cfr_icl.session.work import Operation, Work
 
 
 @dataclass(frozen=True, slots=True, eq=False)

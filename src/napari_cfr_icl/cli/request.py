@@ -8,8 +8,8 @@ from errno import EACCES
 from typing import TYPE_CHECKING
 
 from napari_cfr_icl._errors import ClickError, OutputError, SettingsError
+from napari_cfr_icl._files import explain_write_failure
 from napari_cfr_icl.engine.settings import Settings
-from napari_cfr_icl.zoo.writing import explain_write_failure
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,7 +10,7 @@ import numpy as np
 import tifffile
 
 from napari_cfr_icl._errors import OutputError
-from napari_cfr_icl.zoo.writing import explain_write_failure, whole_or_nothing
+from napari_cfr_icl._files import explain_write_failure, whole_or_nothing
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_cfr_icl import __version__
-from napari_cfr_icl.cli.pictures import open_image, open_mask
 from napari_cfr_icl.cli.results import write_results
 from napari_cfr_icl.engine.prediction import as_feedback
 from napari_cfr_icl.engine.predictor import Predictor
+from napari_cfr_icl.images.opening import open_image, open_mask
 from napari_cfr_icl.zoo.file_kinds import file_sha256
 from napari_cfr_icl.zoo.loading import load_file, locate
 from napari_cfr_icl.zoo.store import Store

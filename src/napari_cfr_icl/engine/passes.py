@@ -13,7 +13,7 @@ from napari_cfr_icl.engine.zooming import choose_window
 
 if TYPE_CHECKING:
     from napari_cfr_icl.engine.clicks import Clicks
-    from napari_cfr_icl.engine.network import Network
+    from napari_cfr_icl.engine.runtime.network import Network
     from napari_cfr_icl.engine.settings import Settings
     from napari_cfr_icl.engine.source import ImageSource
 

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from napari_cfr_icl._errors import ClickError
 from napari_cfr_icl.engine.clicks import Click, Clicks
-from napari_cfr_icl.engine.network import Network
 from napari_cfr_icl.engine.passes import Passes
 from napari_cfr_icl.engine.prediction import Prediction, as_feedback
 from napari_cfr_icl.engine.refine import refine
+from napari_cfr_icl.engine.runtime.network import Network
 from napari_cfr_icl.engine.settings import Settings
 from napari_cfr_icl.engine.source import ImageSource
 from napari_cfr_icl.engine.windows import Patch, Window

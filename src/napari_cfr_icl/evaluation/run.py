@@ -7,19 +7,24 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from napari_cfr_icl.engine.clicks import Click, Clicks
-from napari_cfr_icl.evaluation.batching import SideBySide
-from napari_cfr_icl.evaluation.clicking import click_through
-from napari_cfr_icl.evaluation.identity import claim, identity_of
-from napari_cfr_icl.evaluation.journal import Journal, read_journals
-from napari_cfr_icl.evaluation.left_out import LeftOutPictures, nothing_left, without
-from napari_cfr_icl.evaluation.pace import Pace
-from napari_cfr_icl.evaluation.predictors import for_set, methods_of, predictors_for, through
-from napari_cfr_icl.evaluation.records import Method, Record, in_order
-from napari_cfr_icl.evaluation.report import write_report
-from napari_cfr_icl.evaluation.robot import user_for
-from napari_cfr_icl.evaluation.shares import Share, gather_text, together
-from napari_cfr_icl.evaluation.work import Page, open_datasets, pages
-from napari_cfr_icl.evaluation.worst_cases import write_worst_cases
+from napari_cfr_icl.evaluation.protocol.batching import SideBySide
+from napari_cfr_icl.evaluation.protocol.distributed import Share, gather_text, together
+from napari_cfr_icl.evaluation.protocol.eta import Pace
+from napari_cfr_icl.evaluation.protocol.predictors import (
+    for_set,
+    methods_of,
+    predictors_for,
+    through,
+)
+from napari_cfr_icl.evaluation.protocol.records import Method, Record, in_order
+from napari_cfr_icl.evaluation.protocol.result_log import Journal, read_journals
+from napari_cfr_icl.evaluation.protocol.run_identity import claim, identity_of
+from napari_cfr_icl.evaluation.protocol.simulate import click_through
+from napari_cfr_icl.evaluation.protocol.simulated_users import user_for
+from napari_cfr_icl.evaluation.protocol.skipped import LeftOutPictures, nothing_left, without
+from napari_cfr_icl.evaluation.protocol.work_list import Page, open_datasets, pages
+from napari_cfr_icl.evaluation.reports.failure_cases import write_worst_cases
+from napari_cfr_icl.evaluation.reports.report import write_report
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -29,9 +34,9 @@ if TYPE_CHECKING:
 
     from napari_cfr_icl.engine.predictor import Predictor
     from napari_cfr_icl.engine.source import ImageSource
-    from napari_cfr_icl.evaluation.dataset import Dataset, TrueObject
-    from napari_cfr_icl.evaluation.left_out import LeftOut
-    from napari_cfr_icl.evaluation.options import EvaluateOptions
+    from napari_cfr_icl.evaluation.datasets.dataset import Dataset, TrueObject
+    from napari_cfr_icl.evaluation.protocol.options import EvaluateOptions
+    from napari_cfr_icl.evaluation.protocol.skipped import LeftOut
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_cfr_icl._errors import OutputError
+from napari_cfr_icl._files import explain_write_failure, whole_or_nothing
 from napari_cfr_icl.exports.coco import write_coco
 from napari_cfr_icl.exports.geojson import write_geojson
 from napari_cfr_icl.exports.imagej import write_rois
 from napari_cfr_icl.exports.tiff import write_tiff
-from napari_cfr_icl.zoo.writing import explain_write_failure, whole_or_nothing
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import imageio.v3 as iio
 import numpy as np
 
-from napari_cfr_icl._damage import DAMAGE
 from napari_cfr_icl._errors import ImageError, InputError, OutputError
-from napari_cfr_icl.zoo.writing import explain_write_failure, whole_or_nothing
+from napari_cfr_icl._files import explain_write_failure, whole_or_nothing
+from napari_cfr_icl.images.decode_errors import DAMAGE
 
 if TYPE_CHECKING:
     from pathlib import Path

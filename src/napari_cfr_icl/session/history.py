@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from napari_cfr_icl.session.labels import Edits
 
 if TYPE_CHECKING:
-    from napari_cfr_icl.session.keeping import KeptAnswer
+    from napari_cfr_icl.session.answer_cache import KeptAnswer
     from napari_cfr_icl.session.labels import Edit
     from napari_cfr_icl.session.objects import ObjectState
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from napari_cfr_icl.engine.windows import Patch, Window, enclosing
-from napari_cfr_icl.session.keeping import Squeezed
+from napari_cfr_icl.session.answer_cache import Squeezed
 
 if TYPE_CHECKING:
     import numpy as np

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from napari_cfr_icl.engine.clicks import Clicks
 from napari_cfr_icl.engine.windows import Patch
-from napari_cfr_icl.session.keeping import KeptAnswer
+from napari_cfr_icl.session.answer_cache import KeptAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,7 +7,7 @@ import logging
 from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from napari_cfr_icl._places import config_folder, keep_text
+from napari_cfr_icl._paths import config_folder, keep_text
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,6 +16,7 @@ from napari_cfr_icl.engine.clicks import Clicks
 from napari_cfr_icl.session.history import History
 from napari_cfr_icl.session.labels import Edit, LabelEdit, LabelStore, holds, writing
 from napari_cfr_icl.session.objects import ObjectState, Scene
+from napari_cfr_icl.session.propagator import Traveller
 from napari_cfr_icl.session.runner import (
     Failed,
     Finished,
@@ -27,7 +28,6 @@ from napari_cfr_icl.session.runner import (
     Runner,
     Stepped,
 )
-from napari_cfr_icl.session.travelling import Traveller
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable

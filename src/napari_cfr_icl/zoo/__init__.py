@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from napari_cfr_icl.zoo.catalog import CATALOGUE, DEFAULT_MODEL, ModelEntry
     from napari_cfr_icl.zoo.downloading import download
-    from napari_cfr_icl.zoo.exchange import export, import_checkpoint
     from napari_cfr_icl.zoo.format import ModelInfo, read_info, save
+    from napari_cfr_icl.zoo.import_export import export, import_checkpoint
     from napari_cfr_icl.zoo.listing import ModelStatus, available
     from napari_cfr_icl.zoo.loading import load
     from napari_cfr_icl.zoo.store import Store
@@ -42,8 +42,8 @@ _HOMES = {
     "Store": "store",
     "available": "listing",
     "download": "downloading",
-    "export": "exchange",
-    "import_checkpoint": "exchange",
+    "export": "import_export",
+    "import_checkpoint": "import_export",
     "load": "loading",
     "read_info": "format",
     "save": "format",

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 
 from napari_cfr_icl._errors import DownloadError
+from napari_cfr_icl._files import explain_write_failure
 from napari_cfr_icl.zoo.catalog import ModelEntry, require
 from napari_cfr_icl.zoo.file_kinds import FileKind, file_sha256, find_damage, kind_of
 from napari_cfr_icl.zoo.store import Store, explain_absence
 from napari_cfr_icl.zoo.transfer import fetch, remote_size
 from napari_cfr_icl.zoo.unpack import unpack
-from napari_cfr_icl.zoo.writing import explain_write_failure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

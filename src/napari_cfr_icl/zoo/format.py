@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from safetensors import SafetensorError, safe_open
 
 from napari_cfr_icl._errors import ModelFileError, OutputError
-from napari_cfr_icl.zoo.writing import explain_write_failure, whole_or_nothing
+from napari_cfr_icl._files import explain_write_failure, whole_or_nothing
 
 if TYPE_CHECKING:
     from pathlib import Path

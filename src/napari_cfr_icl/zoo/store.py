@@ -1,6 +1,6 @@
 """The folder of models on this machine: what is there, is it still what it was, remove. No torch.
 
-The folder is that of `napari_cfr_icl._places.models_folder`. Beside each file lies its SHA-256,
+The folder is that of `napari_cfr_icl._paths.models_folder`. Beside each file lies its SHA-256,
 written when it came and compared whenever the file is about to be used.
 """
 
@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 from napari_cfr_icl._errors import InputError, ModelError, ModelFileError
-from napari_cfr_icl._places import models_folder
+from napari_cfr_icl._paths import models_folder
 from napari_cfr_icl.zoo.catalog import CATALOGUE, require
 from napari_cfr_icl.zoo.file_kinds import file_sha256
 

@@ -15,7 +15,7 @@ import requests
 
 from napari_cfr_icl import __version__
 from napari_cfr_icl._errors import DownloadError
-from napari_cfr_icl.zoo.writing import explain_write_failure, publish
+from napari_cfr_icl._files import explain_write_failure, publish
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -17,7 +17,7 @@ from py7zr.exceptions import AbsolutePathError, ArchiveError, PasswordRequired
 from py7zr.io import Py7zIO, WriterFactory
 
 from napari_cfr_icl._errors import DownloadError
-from napari_cfr_icl.zoo.writing import explain_write_failure, whole_or_nothing
+from napari_cfr_icl._files import explain_write_failure, whole_or_nothing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,0 +1,1 @@
+"""The record of the work on an image: event log, journal, session file."""

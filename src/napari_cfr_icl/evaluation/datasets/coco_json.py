@@ -1,0 +1,173 @@
+"""COCO json, of COCO, LVIS, or any tool that writes it: polygons and run lengths."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pycocotools import mask as coco_masks
+
+from napari_cfr_icl._errors import InputError
+from napari_cfr_icl.evaluation.datasets.dataset import Dataset, Picture, TrueObject
+from napari_cfr_icl.images.files import read_pixels
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+_TRIANGLE = 6
+"""Numbers in the smallest polygon: x and y of three corners."""
+
+
+def coco_json(path: Path, images: Path | None = None) -> Dataset:
+    """Images and objects listed in a COCO json file; crowds are left out.
+
+    Parameters
+    ----------
+    path : Path
+        The json file.
+    images : Path, optional
+        The folder that its file names start from; by default it is looked for beside the json.
+
+    Raises
+    ------
+    InputError
+        When the file is missing or is no COCO json, or the images are not found.
+    """
+    listed, annotations = _read(path)
+    place = images or _folder_of(path, listed[0])
+    return Dataset(
+        path.stem,
+        path,
+        [
+            Picture(
+                _file_name(image),
+                partial(read_pixels, place / _file_name(image)),
+                partial(_objects, annotations[image["id"]], _size(path, image)),
+            )
+            for image in listed
+            if image["id"] in annotations
+        ],
+    )
+
+
+def _read(path: Path) -> tuple[list[dict[str, Any]], dict[Any, list[dict[str, Any]]]]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        images: list[dict[str, Any]] = list(content["images"])
+        of_image: dict[Any, list[dict[str, Any]]] = defaultdict(list)
+        for annotation in content["annotations"]:
+            if not annotation.get("iscrowd"):
+                of_image[annotation["image_id"]].append(annotation)
+    except FileNotFoundError:
+        raise InputError(f"There is no file {path}.") from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{path} is no COCO json: {error!r}") from error
+    if not images or not of_image:
+        raise InputError(f"{path} lists no images with objects.")
+    return images, dict(of_image)
+
+
+def _file_name(image: dict[str, Any]) -> str:
+    name = image.get("file_name") or str(image.get("coco_url", "")).rpartition("/")[2]
+    if not name:
+        raise InputError(f"Image {image.get('id')} of the COCO json has no file name.")
+    return str(name)
+
+
+def _folder_of(path: Path, image: dict[str, Any]) -> Path:
+    name, subset = _file_name(image), path.stem.rpartition("_")[2]
+    places = [
+        around / inner for around in (path.parent, path.parent.parent) for inner in ("", "images")
+    ]
+    places += [place / subset for place in places]
+    for place in places:
+        if (place / name).is_file():
+            return place
+    raise InputError(f"The images of {path} are not beside it; say where they are with --images.")
+
+
+def _size(path: Path, image: dict[str, Any]) -> tuple[int, int]:
+    try:
+        return int(image["height"]), int(image["width"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path} does not say the size of {_file_name(image)}.") from error
+
+
+def _objects(annotations: Sequence[dict[str, Any]], size: tuple[int, int]) -> list[TrueObject]:
+    objects = []
+    for annotation in annotations:
+        runs = run_lengths(annotation, size)
+        truth = partial(_mask, runs, size)
+        objects.append(TrueObject(str(annotation["id"]), sum(runs[1::2]), truth))
+    return objects
+
+
+def run_lengths(annotation: dict[str, Any], size: tuple[int, int]) -> list[int]:
+    """The mask of one annotation as lengths of runs of background and object in turn.
+
+    Runs go down the columns, as COCO counts them.
+
+    Raises
+    ------
+    InputError
+        When its segmentation is neither polygons nor run lengths of the image's `size`.
+    """
+    segmentation: Any = annotation.get("segmentation")
+    try:
+        if isinstance(segmentation, list):
+            # the rule by which polygons become pixels is COCO's own
+            merged: Any = coco_masks.merge(coco_masks.frPyObjects(_polygons(segmentation), *size))
+            runs = _unpacked(merged["counts"])
+        elif isinstance(segmentation["counts"], list):
+            runs = [int(count) for count in segmentation["counts"]]
+        else:
+            runs = _unpacked(segmentation["counts"].encode())
+    except (TypeError, AttributeError, KeyError, ValueError, IndexError) as error:
+        raise InputError(f"Annotation {annotation.get('id')} has no usable mask.") from error
+    if sum(runs) != size[0] * size[1] or min(runs) < 0:
+        raise InputError(f"The mask of annotation {annotation.get('id')} does not fit its image.")
+    return runs
+
+
+def _polygons(segmentation: Sequence[Any]) -> list[Any]:
+    """The polygons that enclose something.
+
+    COCO's own code takes four numbers for the sides of a box, and fewer for no input at all.
+    """
+    polygons = [[float(number) for number in polygon] for polygon in segmentation]
+    enclosing = [polygon for polygon in polygons if len(polygon) >= _TRIANGLE]
+    if not enclosing or any(len(polygon) % 2 for polygon in enclosing):
+        raise ValueError("no polygon of at least three corners")
+    return enclosing
+
+
+def _unpacked(packed: bytes) -> list[int]:
+    """Run lengths from COCO's text form: 5 bits in each character, lowest first, then differences.
+
+    Bit 5 of a character says that the number goes on, bit 4 of its last one is the sign. From the
+    fourth number on, the difference to the number two before is written.
+    """
+    runs: list[int] = []
+    number = bits = 0
+    for character in packed:
+        chunk = character - ord("0")
+        number |= (chunk & 0x1F) << bits
+        bits += 5
+        if chunk & 0x20:
+            continue
+        if chunk & 0x10:
+            number -= 1 << bits
+        runs.append(number + (runs[-2] if len(runs) > 2 else 0))
+        number = bits = 0
+    return runs
+
+
+def _mask(runs: Sequence[int], size: tuple[int, int]) -> NDArray[np.int8]:
+    values = np.arange(len(runs), dtype=np.int8) % 2
+    return np.repeat(values, runs).reshape(size, order="F")

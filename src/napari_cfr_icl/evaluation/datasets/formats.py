@@ -1,0 +1,108 @@
+"""The formats by name, and what can be chosen about them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from napari_cfr_icl._errors import InputError, SettingsError
+from napari_cfr_icl.evaluation.datasets.coco_json import coco_json
+from napari_cfr_icl.evaluation.datasets.label_images import label_images
+from napari_cfr_icl.evaluation.datasets.lvis import coco_lvis
+from napari_cfr_icl.evaluation.datasets.mask_files import (
+    berkeley,
+    coco_mval,
+    davis,
+    grabcut,
+    mask_files,
+)
+from napari_cfr_icl.evaluation.datasets.pascal_voc import pascal_voc
+from napari_cfr_icl.evaluation.datasets.sbd import sbd
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from napari_cfr_icl.evaluation.datasets.dataset import Dataset, Picture, TrueObject
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderOptions:
+    """What can be chosen when a data set is read.
+
+    Parameters
+    ----------
+    split : str
+        Part of the data set (SBD, Pascal VOC, COCO+LVIS): "val", "train" or another list.
+    min_area : int
+        Objects of fewer pixels are left out.
+    images : Path or None
+        Folder of the images of a COCO json, or of a folder of label images; None looks beside it.
+    ignored_id : int or None
+        Id in label images that counts neither as object nor as background.
+    with_stuff : bool
+        COCO+LVIS: take regions of uncountable things too.
+    merge_equal_greys : bool
+        Pascal VOC: merge objects whose colours share a grey value, as the public code does.
+    """
+
+    split: str = "val"
+    min_area: int = 1
+    images: Path | None = None
+    ignored_id: int | None = None
+    with_stuff: bool = False
+    merge_equal_greys: bool = False
+
+    def __post_init__(self) -> None:
+        if self.min_area < 1:
+            raise SettingsError(f"The smallest area must be at least 1, not {self.min_area}.")
+
+
+FORMATS: dict[str, Callable[[Path, ReaderOptions], Dataset]] = {
+    "grabcut": lambda path, _: grabcut(path),
+    "berkeley": lambda path, _: berkeley(path),
+    "davis": lambda path, _: davis(path),
+    "coco-mval": lambda path, _: coco_mval(path),
+    "sbd": lambda path, options: sbd(path, options.split),
+    "pascal-voc": lambda path, options: pascal_voc(path, options.split, options.merge_equal_greys),
+    "coco-lvis": lambda path, options: coco_lvis(path, options.split, options.with_stuff),
+    "coco-json": lambda path, options: coco_json(path, options.images),
+    "mask-files": lambda path, _: mask_files(path),
+    "folder": lambda path, options: label_images(path, options.ignored_id, options.images),
+}
+"""Name on the command line -> reader."""
+
+
+def open_dataset(path: Path, name: str, options: ReaderOptions | None = None) -> Dataset:
+    """The data set at `path`; nothing is written there, and no picture is read yet.
+
+    Parameters
+    ----------
+    path : Path
+        Folder of the data set, or the json file.
+    name : str
+        Its format, one of `FORMATS`.
+    options : ReaderOptions, optional
+        What to take of it.
+
+    Raises
+    ------
+    InputError
+        When there is no such format, or the files are not laid out as it says.
+    """
+    if name not in FORMATS:
+        raise InputError(f"There is no format {name!r}; choose one of {', '.join(FORMATS)}.")
+    if not path.exists():
+        raise InputError(f"There is no data set at {path}.")
+    chosen = options or ReaderOptions()
+    dataset = FORMATS[name](path, chosen)
+    pictures = [
+        replace(picture, objects=partial(_large_objects, picture, chosen.min_area))
+        for picture in dataset.pictures
+    ]
+    return replace(dataset, pictures=pictures)
+
+
+def _large_objects(picture: Picture, min_area: int) -> list[TrueObject]:
+    return [item for item in picture.objects() if item.area >= min_area]

@@ -1,0 +1,97 @@
+"""One mask file per object: GrabCut, Berkeley, DAVIS, COCO_MVal, and folders like them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_cfr_icl._errors import InputError, MaskError
+from napari_cfr_icl.evaluation.datasets.dataset import IGNORED, Dataset, Picture, TrueObject
+from napari_cfr_icl.evaluation.datasets.folders import by_name, files_in, folder, title_of
+from napari_cfr_icl.images.files import read_photo
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    Decoder = Callable[[NDArray[np.uint8]], NDArray[np.int8]]
+
+_UNSURE = 128
+"""Grey value of the pixels that the annotators left open."""
+_DAVIS_WINDOW_SCALE = 1.5
+"""672 instead of 448 pixels, 600 instead of 400."""
+
+
+def grabcut(root: Path) -> Dataset:
+    """GrabCut: data_GT/ and boundary_GT/, with pixels left open along the borders."""
+    return _one_mask_each("GrabCut", root, ("data_GT", "boundary_GT"), trimap)
+
+
+def berkeley(root: Path) -> Dataset:
+    """Berkeley: images/ and masks/."""
+    return _one_mask_each("Berkeley", root, ("images", "masks"), trimap)
+
+
+def davis(root: Path) -> Dataset:
+    """DAVIS, the 345 frames of the interactive benchmark: img/ and gt/."""
+    dataset = _one_mask_each("DAVIS", root, ("img", "gt"), any_colour)
+    return replace(dataset, window_scale=_DAVIS_WINDOW_SCALE)
+
+
+def coco_mval(root: Path) -> Dataset:
+    """COCO_MVal: img/ and gt/."""
+    return _one_mask_each("COCO_MVal", root, ("img", "gt"), any_colour)
+
+
+def mask_files(root: Path) -> Dataset:
+    """Any images/ with masks/ of the same names; NAME_1, NAME_2 for several objects."""
+    masks = files_in(folder(root, "masks"))
+    pictures = []
+    for path in files_in(folder(root, "images")):
+        mine = [mask for mask in masks if path.stem in (mask.stem, mask.stem.rpartition("_")[0])]
+        if not mine:
+            raise InputError(f"There is no mask for {path.name!r} in {root / 'masks'}.")
+        objects = partial(_objects, mine, trimap)
+        pictures.append(Picture(path.name, partial(read_photo, path), objects))
+    return Dataset(title_of(root), root, pictures)
+
+
+def trimap(picture: NDArray[np.uint8]) -> NDArray[np.int8]:
+    """Brighter than 128 is object, 128 ignored; the blue channel decides, as in the public code."""
+    value = picture[..., 2]
+    truth = (value > _UNSURE).astype(np.int8)
+    truth[value == _UNSURE] = IGNORED
+    return truth
+
+
+def any_colour(picture: NDArray[np.uint8]) -> NDArray[np.int8]:
+    """Whatever is not black is object."""
+    return np.asarray(picture.max(axis=2) > 0, np.int8)
+
+
+def _one_mask_each(name: str, root: Path, folders: tuple[str, str], decoder: Decoder) -> Dataset:
+    images, masks = folder(root, folders[0]), folder(root, folders[1])
+    mask_paths = files_in(masks)
+    pictures = []
+    for path in files_in(images):
+        mask = by_name(mask_paths, path.name.split(".")[0], masks)
+        objects = partial(_objects, [mask], decoder)
+        pictures.append(Picture(path.name, partial(read_photo, path), objects))
+    return Dataset(name, root, pictures)
+
+
+def _objects(masks: Sequence[Path], decoder: Decoder) -> list[TrueObject]:
+    truths = [decoder(read_photo(mask)) for mask in masks]
+    if len({truth.shape for truth in truths}) > 1:
+        raise MaskError(f"{masks[0]} and its other masks differ in size.")
+    # what one file leaves open, the public code leaves open for every object of the image
+    ignored = np.any([truth == IGNORED for truth in truths], axis=0)
+    for truth in truths:
+        truth[ignored] = IGNORED
+    keys = (mask.stem for mask in masks)
+    return [TrueObject.from_truth(key, truth) for key, truth in zip(keys, truths, strict=True)]

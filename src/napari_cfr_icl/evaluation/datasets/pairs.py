@@ -1,0 +1,140 @@
+"""Which label image belongs to which image, by their names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from napari_cfr_icl._errors import InputError
+from napari_cfr_icl.evaluation.datasets.folders import LABEL_FOLDERS
+from napari_cfr_icl.images.files import is_readable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+IMAGE_FOLDERS = ("images", "image", "imgs", "img", "raw")
+LABEL_ENDINGS = ("", "_labels", "_label", "_masks", "_mask", "_gt")
+"""What may follow the image's name in the name of its label image."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """An image and its label image.
+
+    Parameters
+    ----------
+    image, labels : Path
+        The files.
+    name : str
+        What to call the two: the image's place in the folder of images.
+    """
+
+    image: Path
+    labels: Path
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """What was found in a folder, or in two.
+
+    Parameters
+    ----------
+    found : tuple of Pair
+        In the order of the images' names, or of the labels' where images lie elsewhere.
+    lonely_images, lonely_labels : tuple of str
+        Files without a partner. Where images and labels lie side by side, anything without labels
+        is a lonely image; where images lie elsewhere, images without labels are not wanted.
+    side_by_side : bool
+        Whether they lie in one folder.
+    """
+
+    found: tuple[Pair, ...]
+    lonely_images: tuple[str, ...] = ()
+    lonely_labels: tuple[str, ...] = ()
+    side_by_side: bool = False
+
+
+def pairs_in(root: Path) -> Pairs:
+    """The pairs in a folder.
+
+    Parameters
+    ----------
+    root : Path
+        Holds `images` and `labels` (or another of `IMAGE_FOLDERS` and `LABEL_FOLDERS`), or NAME.tif
+        and NAME_labels.tif (or another of `LABEL_ENDINGS`) side by side.
+    """
+    images, labels = _first(root, IMAGE_FOLDERS), _first(root, LABEL_FOLDERS)
+    side_by_side = images is None or labels is None
+    if images is None or labels is None:
+        images = labels = root
+    endings = LABEL_ENDINGS[1:] if side_by_side else LABEL_ENDINGS
+    by_stem = {path.stem: path for path in _readable(labels)}
+    partners = {
+        image: next((by_stem[image.stem + e] for e in endings if image.stem + e in by_stem), None)
+        for image in _readable(images)
+    }
+    used = {partner for partner in partners.values() if partner is not None}
+    return Pairs(
+        tuple(Pair(i, partner, i.name) for i, partner in partners.items() if partner is not None),
+        tuple(i.name for i, partner in partners.items() if partner is None and i not in used),
+        () if side_by_side else tuple(p.name for p in by_stem.values() if p not in used),
+        side_by_side,
+    )
+
+
+def pairs_of(labels: Path, images: Path) -> Pairs:
+    """The pairs of two folders: the same names in the same sub-folders.
+
+    Parameters
+    ----------
+    labels : Path
+        The folder of the label images; each should have its image.
+    images : Path
+        The folder of the images.
+
+    Raises
+    ------
+    InputError
+        When one of the folders is not there.
+    """
+    for place in (labels, images):
+        if not place.is_dir():
+            raise InputError(f"There is no folder {place}.")
+    by_name = {_name(path, images): path for path in _tree(images)}
+    found, lonely = [], []
+    for path in _tree(labels):
+        name = _name(path, labels)
+        stems = (name.removesuffix(ending) for ending in LABEL_ENDINGS if name.endswith(ending))
+        image = next((by_name[s] for s in stems if s in by_name and by_name[s] != path), None)
+        if image is None:
+            lonely.append(path.relative_to(labels).as_posix())
+        else:
+            found.append(Pair(image, path, image.relative_to(images).as_posix()))
+    return Pairs(tuple(found), lonely_labels=tuple(lonely))
+
+
+def _first(root: Path, names: Iterable[str]) -> Path | None:
+    return next((root / name for name in names if (root / name).is_dir()), None)
+
+
+def _readable(place: Path) -> list[Path]:
+    return [path for path in _visible(place) if is_readable(path)]
+
+
+def _tree(place: Path) -> Iterator[Path]:
+    """What can be read in a folder and all folders in it; Zarr folders are not looked into."""
+    for path in _visible(place):
+        if is_readable(path):
+            yield path
+        elif path.is_dir():
+            yield from _tree(path)
+
+
+def _visible(place: Path) -> list[Path]:
+    return sorted(path for path in place.iterdir() if not path.name.startswith("."))
+
+
+def _name(path: Path, place: Path) -> str:
+    return path.relative_to(place).with_suffix("").as_posix()

@@ -1,0 +1,1 @@
+"""The evaluation protocol: simulated users, clicks counted, results kept."""

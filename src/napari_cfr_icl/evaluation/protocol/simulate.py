@@ -1,0 +1,121 @@
+"""One object, clicked until it is good enough."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_cfr_icl.engine.clicks import Click, Clicks
+from napari_cfr_icl.evaluation.protocol.metrics import iou, noc
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from numpy.typing import NDArray
+
+    from napari_cfr_icl.engine.predictor import Prediction, Predictor
+    from napari_cfr_icl.engine.source import ImageSource
+    from napari_cfr_icl.evaluation.protocol.options import Protocol
+    from napari_cfr_icl.evaluation.protocol.simulated_users import User
+
+
+@dataclass(frozen=True, slots=True)
+class Clicked:
+    """What one click led to.
+
+    Parameters
+    ----------
+    click : Click
+        The click.
+    iou : float
+        Of the mask after it, the exact value of a float32.
+    passes : int
+        Passes through the network that it took.
+    stopped : str
+        Why the inner loop ended.
+    seconds : float
+        Duration of the prediction.
+    user_seconds : float
+        Time that finding the click took.
+    """
+
+    click: Click
+    iou: float
+    passes: int
+    stopped: str
+    seconds: float
+    user_seconds: float
+
+
+def click_through(
+    predictor: Predictor,
+    image: ImageSource,
+    truth: NDArray[np.int8],
+    user: User,
+    protocol: Protocol,
+) -> list[Clicked]:
+    """Click one object until the target or the last click is reached.
+
+    Parameters
+    ----------
+    predictor : Predictor
+        Under the settings to evaluate.
+    image : ImageSource
+        The picture.
+    truth : ndarray of int8, shape (rows, columns)
+        1 object, 0 background, -1 ignored.
+    user : User
+        Who clicks.
+    protocol : Protocol
+        When to stop.
+
+    Returns
+    -------
+    list of Clicked
+        One for each click, in order.
+    """
+    clicks, previous = Clicks(), None
+    mask = np.zeros(truth.shape, bool)
+    done: list[Clicked] = []
+    for _ in range(protocol.max_clicks):
+        begun = time.perf_counter()
+        click = user.next_click(truth, mask, clicks)
+        clicks = clicks.added(click)
+        chosen = time.perf_counter()
+        previous = predictor.predict(image, clicks, previous)
+        predicted = time.perf_counter()
+        mask = previous.mask().full()
+        quality = float(iou(truth, mask))
+        done.append(
+            Clicked(
+                click,
+                quality,
+                previous.passes,
+                previous.stopped,
+                seconds=predicted - chosen,
+                user_seconds=chosen - begun,
+            )
+        )
+        if reached(quality, protocol):
+            break
+    return done
+
+
+def reached(quality: float, protocol: Protocol) -> bool:
+    """Whether an IoU makes further clicks needless."""
+    # counted as NoC counts, so that a run never stops one click before its threshold
+    return noc([quality], protocol.stop_at, max_clicks=2) == 1
+
+
+def replay(
+    predictor: Predictor, image: ImageSource, clicks: Iterable[Click]
+) -> Iterator[Prediction]:
+    """The predictions that clicks made earlier led to, one after each click."""
+    made, previous = Clicks(), None
+    for click in clicks:
+        made = made.added(click)
+        previous = predictor.predict(image, made, previous)
+        yield previous

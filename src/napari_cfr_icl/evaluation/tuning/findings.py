@@ -1,0 +1,125 @@
+"""What a search found about one object, as it is kept on disk."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_cfr_icl.evaluation.protocol.records import Subject
+from napari_cfr_icl.evaluation.tuning.replay import Replay, Trial
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One object under all policies.
+
+    Parameters
+    ----------
+    subject : Subject
+        The object.
+    replay : Replay
+        How it went.
+    """
+
+    subject: Subject
+    replay: Replay
+
+    @property
+    def trials(self) -> tuple[Trial, ...]:
+        """One trial for each policy, in their order."""
+        return self.replay.trials
+
+    def to_line(self) -> str:
+        """The finding as one line of JSON; policies that went alike share an entry."""
+        alike: dict[Trial, list[int]] = {}
+        for policy, trial in enumerate(self.trials):
+            alike.setdefault(trial, []).append(policy)
+        content = {
+            "subject": asdict(self.subject),
+            "passes": self.replay.passes,
+            "loops": self.replay.loops,
+            "partings": self.replay.partings,
+            "trials": [
+                {
+                    "policies": policies,
+                    "ious": [float(str(np.float32(value))) for value in trial.ious],
+                    "passes": trial.passes,
+                }
+                for trial, policies in alike.items()
+            ],
+        }
+        return json.dumps(content, separators=(",", ":"))
+
+    @classmethod
+    def from_line(cls, line: str) -> Finding:
+        """The finding that `to_line` wrote.
+
+        Raises
+        ------
+        ValueError
+            When the line is another one, or torn.
+        """
+        try:
+            content = json.loads(line)
+            subject = Subject.from_json(content["subject"])
+            by_policy: dict[int, Trial] = {}
+            for entry in content["trials"]:
+                trial = Trial(tuple(entry["ious"]), tuple(entry["passes"]))
+                by_policy.update(dict.fromkeys(entry["policies"], trial))
+            trials = tuple(by_policy[policy] for policy in range(len(by_policy)))
+            counts = (int(content[name]) for name in ("passes", "loops", "partings"))
+            return cls(subject, Replay(trials, *counts))
+        except (KeyError, TypeError, IndexError, AttributeError) as error:
+            raise ValueError(f"no finding: {error!r}") from error
+
+
+def in_order(findings: Iterable[Finding]) -> list[Finding]:
+    """Each finding once, by the number of its object."""
+    unique = {finding.subject.index: finding for finding in findings}
+    return [unique[index] for index in sorted(unique)]
+
+
+@dataclass(frozen=True, slots=True)
+class Savings:
+    """What replaying saved.
+
+    Parameters
+    ----------
+    passes : int
+        Passes that were made.
+    passes_without : int
+        Passes of a run for each policy.
+    clicks_shared : float
+        Share of the policies' clicks that another policy's recording answered, 0 to 1.
+    partings : int
+        How often policies stopped at different masks, so that later clicks were run for each.
+    """
+
+    passes: int
+    passes_without: int
+    clicks_shared: float
+    partings: int
+
+    @classmethod
+    def of(cls, findings: Iterable[Finding]) -> Savings:
+        """The savings over these objects."""
+        found = list(findings)
+        clicks = sum(len(trial.passes) for finding in found for trial in finding.trials)
+        loops = sum(finding.replay.loops for finding in found)
+        return cls(
+            sum(finding.replay.passes for finding in found),
+            sum(sum(trial.passes) for finding in found for trial in finding.trials),
+            1 - loops / clicks if clicks else 0.0,
+            sum(finding.replay.partings for finding in found),
+        )
+
+    @property
+    def factor(self) -> float:
+        """How many times fewer passes were made than a run for each policy needs."""
+        return self.passes_without / self.passes if self.passes else 1.0

@@ -1,0 +1,98 @@
+"""A search told as it goes: lines of JSON for whoever started it and looks on.
+
+The first line names the policies that are tried. Each further one has how far the search is and
+what every policy needed so far; the last one, where the result lies.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from napari_cfr_icl.evaluation.protocol.options import OWN_SCHEME
+from napari_cfr_icl.evaluation.protocol.result_log import read_journals
+from napari_cfr_icl.evaluation.protocol.settings_file import settings_for
+from napari_cfr_icl.evaluation.tuning.findings import Finding, in_order
+from napari_cfr_icl.evaluation.tuning.scores import Scores, balanced_means
+from napari_cfr_icl.evaluation.tuning.selection import front, halves, recommended
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from napari_cfr_icl.evaluation.protocol.skipped import LeftOut
+    from napari_cfr_icl.evaluation.tuning.search import SearchProgress
+    from napari_cfr_icl.evaluation.tuning.tune import TuneOptions
+
+_REST = 10
+"""A line is worth a tenth of the time: after one, so many times its cost pass without another."""
+
+
+class LiveSearch:
+    """Tells a search in lines of JSON.
+
+    Parameters
+    ----------
+    options : TuneOptions
+        The search.
+    write : callable
+        Takes each line.
+    """
+
+    def __init__(self, options: TuneOptions, write: Callable[[str], None]) -> None:
+        # The inner loop of a preset does not depend on the model; everything else may.
+        today = settings_for(options.preset, OWN_SCHEME, None).refinement
+        self._plan = options.plan(today)
+        self._options = options
+        self._write = write
+        self._findings: list[Finding] = []
+        self._quiet_until = 0.0
+        current = self._plan.policies.index(self._plan.current)
+        self._tell(policies=[asdict(policy) for policy in self._plan.policies], current=current)
+
+    def hear(self, progress: SearchProgress) -> None:
+        """Take what was found about one object; tell, unless that was done just now."""
+        if not self._findings:
+            # A search that goes on has some already, and this one.
+            self._findings = list(read_journals(self._options.out, Finding.from_line))
+        else:
+            self._findings.append(progress.finding)
+        begun = time.monotonic()
+        if begun < self._quiet_until and progress.fraction < 1:
+            return
+        self._tell(
+            fraction=progress.fraction, seconds_left=progress.seconds_left, **self._standings()
+        )
+        now = time.monotonic()
+        self._quiet_until = now + _REST * (now - begun)
+
+    def leave_out(self, picture: LeftOut) -> None:
+        """Tell that a picture cannot be read."""
+        self._tell(left_out=asdict(picture))
+
+    def finish(self) -> None:
+        """Tell where the result lies."""
+        self._tell(finished=str(self._options.out))
+
+    def _standings(self) -> dict[str, Any]:
+        findings, goal = in_order(self._findings), self._options.what_counts
+        scores = Scores.of(findings, goal)
+        # As `choose` does in the end: on one half, so that the point does not jump when it is over.
+        chosen_by, _ = halves(scores, goal.seed)
+        return {
+            "objects": len(findings),
+            "clicks": _rounded(balanced_means(scores.clicks, scores.datasets)),
+            "passes": _rounded(balanced_means(scores.passes, scores.datasets)),
+            "front": front(scores),
+            "recommended": recommended(scores.take(chosen_by), goal),
+        }
+
+    def _tell(self, **facts: Any) -> None:
+        self._write(json.dumps(facts, separators=(",", ":")))
+
+
+def _rounded(values: NDArray[Any]) -> list[float]:
+    return [round(value, 4) for value in values.tolist()]

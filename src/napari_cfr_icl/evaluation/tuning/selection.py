@@ -1,0 +1,195 @@
+"""Which policy to choose: the efficient front, a recommendation, and a check on held-out data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_cfr_icl.evaluation.protocol.metrics import Interval, bootstrap_mean, paired_difference
+from napari_cfr_icl.evaluation.protocol.work_list import drawn
+from napari_cfr_icl.evaluation.tuning.findings import Savings
+from napari_cfr_icl.evaluation.tuning.scores import Goal, Scores, balanced_means
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_cfr_icl.engine.settings import Refinement
+    from napari_cfr_icl.evaluation.tuning.findings import Finding
+
+NO_REFINEMENT = 0
+"""Place of standard inference among the policies."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What a policy changes against another one on the same objects; negative is less.
+
+    Parameters
+    ----------
+    dataset : str
+        Name of the data set.
+    clicks, passes, first_iou : Interval
+        Mean differences: clicks needed, passes per object, IoU after one click.
+    """
+
+    dataset: str
+    clicks: Interval
+    passes: Interval
+    first_iou: Interval
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One policy on all objects.
+
+    Parameters
+    ----------
+    policy : Refinement
+        The policy.
+    clicks, passes : float
+        Clicks needed and passes through the network for each object; mean over data sets of their
+        means.
+    """
+
+    policy: Refinement
+    clicks: float
+    passes: float
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What a search came to.
+
+    Parameters
+    ----------
+    goal : Goal
+        What it was for.
+    standings : tuple of Standing
+        Every policy: no refinement first, today's second where it is another.
+    front : tuple of int
+        Places of the efficient ones, fewest passes first.
+    recommended : int
+        Place of the recommended one, chosen on one half of the data.
+    current : int
+        Place of today's.
+    clicks, passes : Interval
+        Of the recommended one, over all objects.
+    held_out : tuple of Comparison
+        Recommended against no refinement, on the other half.
+    held_out_current : tuple of Comparison
+        Recommended against today's, on the other half.
+    savings : Savings
+        What replaying saved.
+    """
+
+    goal: Goal
+    standings: tuple[Standing, ...]
+    front: tuple[int, ...]
+    recommended: int
+    current: int
+    clicks: Interval
+    passes: Interval
+    held_out: tuple[Comparison, ...]
+    held_out_current: tuple[Comparison, ...]
+    savings: Savings
+
+
+def choose(
+    findings: Sequence[Finding],
+    policies: Sequence[Refinement],
+    current: Refinement,
+    goal: Goal,
+) -> Choice:
+    """Choose on one half of the objects, check on the other.
+
+    Parameters
+    ----------
+    findings : sequence of Finding
+        At least one.
+    policies : sequence of Refinement
+        In the order of the trials.
+    current : Refinement
+        Today's policy, one of them.
+    goal : Goal
+        What counts.
+    """
+    scores = Scores.of(findings, goal)
+    chosen_by, held_out = (scores.take(places) for places in halves(scores, goal.seed))
+    best, today = recommended(chosen_by, goal), list(policies).index(current)
+    clicks = balanced_means(scores.clicks, scores.datasets).tolist()
+    passes = balanced_means(scores.passes, scores.datasets).tolist()
+    return Choice(
+        goal,
+        tuple(Standing(*row) for row in zip(policies, clicks, passes, strict=True)),
+        tuple(front(scores)),
+        best,
+        today,
+        bootstrap_mean(scores.clicks[best], scores.pictures, seed=goal.seed),
+        bootstrap_mean(scores.passes[best], scores.pictures, seed=goal.seed),
+        tuple(compared(held_out, best, NO_REFINEMENT, goal)),
+        tuple(compared(held_out, best, today, goal)),
+        Savings.of(findings),
+    )
+
+
+def costs(scores: Scores, goal: Goal) -> NDArray[np.float64]:
+    """Clicks plus passes in terms of clicks, for each policy."""
+    clicks = balanced_means(scores.clicks, scores.datasets)
+    return clicks + balanced_means(scores.passes, scores.datasets) / goal.click_worth
+
+
+def front(scores: Scores) -> list[int]:
+    """The efficient policies, fewest passes first: no other needs less of both."""
+    clicks = balanced_means(scores.clicks, scores.datasets)
+    passes = balanced_means(scores.passes, scores.datasets)
+    best, chosen = np.inf, []
+    for policy in np.lexsort((clicks, passes)).tolist():
+        if clicks[policy] < best:
+            best = clicks[policy]
+            chosen.append(policy)
+    return chosen
+
+
+def recommended(scores: Scores, goal: Goal) -> int:
+    """The cheapest policy that is on no data set clearly worse than no refinement."""
+    for policy in np.argsort(costs(scores, goal), kind="stable").tolist():
+        if all(change.clicks.low <= 0 for change in compared(scores, policy, NO_REFINEMENT, goal)):
+            return int(policy)
+    return NO_REFINEMENT
+
+
+def compared(scores: Scores, policy: int, base: int, goal: Goal) -> list[Comparison]:
+    """What `policy` changes against `base`, for each data set."""
+    found = []
+    for name in dict.fromkeys(scores.datasets):
+        mine = scores.take([i for i, other in enumerate(scores.datasets) if other == name])
+        clicks, passes, first_iou = (
+            paired_difference(values[base], values[policy], mine.pictures, seed=goal.seed)
+            for values in (mine.clicks, mine.passes, mine.first_iou)
+        )
+        found.append(Comparison(name, clicks, passes, first_iou))
+    return found
+
+
+def halves(scores: Scores, seed: int) -> tuple[list[int], list[int]]:
+    """Places of the objects to choose by, and of those to check on.
+
+    Whole pictures go to one side; where a data set has a single picture, its objects are split.
+    """
+    chosen: set[int] = set()
+    for name in dict.fromkeys(scores.datasets):
+        places = [i for i, other in enumerate(scores.datasets) if other == name]
+        units: dict[object, list[int]] = {}
+        for place in places:
+            units.setdefault(scores.pictures[place], []).append(place)
+        if len(units) == 1:
+            units = {place: [place] for place in places}
+        groups = list(units.values())
+        for number in drawn(len(groups), -(-len(groups) // 2), f"{seed}:{name}"):
+            chosen.update(groups[number])
+    everything = range(len(scores.datasets))
+    return sorted(chosen), [place for place in everything if place not in chosen]

@@ -1,0 +1,1 @@
+"""The controller of a dock, the open docks of a viewer, the demo."""

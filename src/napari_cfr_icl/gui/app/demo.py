@@ -1,0 +1,201 @@
+"""The demo: sample images with the dock open, or, where nobody is looking, a robot that clicks.
+
+The robot works on the very same dock with real mouse and key events, as a person would, until the
+mask is good enough; what it took is printed, and what it saw and made is left in a folder.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import napari
+import numpy as np
+import tifffile
+import typer
+from numpy.typing import NDArray
+from qtpy.QtCore import Qt
+
+from napari_cfr_icl import samples
+from napari_cfr_icl._errors import CfrIclError, OutputError
+from napari_cfr_icl.evaluation.protocol.metrics import iou
+from napari_cfr_icl.evaluation.protocol.simulated_users import RobotUser
+from napari_cfr_icl.gui.app.viewer_driver import PLUGIN, Hand
+from napari_cfr_icl.gui.layers.canvas import canvas_widget, look_at
+
+WIDGET = "Segment with clicks"
+WINDOW = (1500, 950)
+GOOD_ENOUGH = 0.9
+MOST_CLICKS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Objects of one sample that the robot is to segment.
+
+    Parameters
+    ----------
+    sample : str
+        Its name in `samples.load`.
+    key : str
+        Its name in napari's menu of samples.
+    objects : tuple of int
+        Ids in the sample's ground truth.
+    look_at : float
+        Side in pixels of what is looked at around an object; 0 looks at the whole image.
+    """
+
+    sample: str
+    key: str
+    objects: tuple[int, ...]
+    look_at: float = 0
+
+
+TASKS = (
+    Task("astronaut", "photo", (1, 2)),
+    Task("nuclei", "fluorescence", (1, 2, 5, 8, 11, 16, 21, 23), look_at=200),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Segmented:
+    """What it took to segment one object.
+
+    Parameters
+    ----------
+    clicks : int
+        Number of clicks.
+    overlap : float
+        IoU of what was written with the ground truth, 0 to 1.
+    first, last : float
+        Milliseconds from the press to the first mask and to the refined mask on the screen, the
+        median over the clicks.
+    """
+
+    clicks: int
+    overlap: float
+    first: float
+    last: float
+
+
+def run(folder: Path) -> None:
+    """Show the demo; where nobody is looking, leave pictures and labels in `folder`.
+
+    Raises
+    ------
+    CfrIclError
+        When there is no display at all.
+    """
+    if os.environ.get("NAPARI_CFR_ICL_VIRTUAL_DISPLAY", "0") not in ("", "0"):
+        drive(folder)
+        return
+    displays = (os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
+    if sys.platform.startswith("linux") and not any(displays):
+        raise CfrIclError(
+            "There is no display; with Xvfb installed, "
+            "NAPARI_CFR_ICL_VIRTUAL_DISPLAY=1 xvfb-run -a napari-cfr-icl demo needs none."
+        )
+    show()
+
+
+def show() -> None:
+    """Open napari on the sample images with the dock ready, until the user closes it."""
+    viewer = napari.Viewer()
+    for task in reversed(TASKS):
+        viewer.open_sample(PLUGIN, task.key)
+    viewer.layers[0].visible = False
+    viewer.window.add_plugin_dock_widget(PLUGIN, WIDGET)
+    napari.run()
+
+
+def drive(folder: Path) -> None:
+    """Let the robot work through all tasks.
+
+    Raises
+    ------
+    OutputError
+        When the folder cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"The folder {folder} cannot be made: {error}.") from error
+    typer.echo("sample         object  clicks    IoU  first mask   refined")
+    for task in TASKS:
+        drive_sample(task, folder)
+    typer.echo(f"Pictures and labels are in {folder.resolve()}.")
+
+
+def drive_sample(task: Task, folder: Path) -> None:
+    """Segment the objects of one sample in a viewer of its own, and print a line for each."""
+    viewer = napari.Viewer()
+    try:
+        hand = open_sample(viewer, task.key)
+        truth = samples.load(task.sample).labels
+        for number in task.objects:
+            if task.look_at:
+                centre = np.argwhere(truth == number).mean(axis=0)
+                look_at(viewer, centre, task.look_at)
+            done = segment(hand, truth == number)
+            typer.echo(
+                f"{task.sample:<14}{number:>7}{done.clicks:>8}{done.overlap:>7.3f}"
+                f"{done.first:>9.0f} ms{done.last:>7.0f} ms"
+            )
+        viewer.reset_view()
+        viewer.screenshot(str(folder / f"{task.key}.png"), canvas_only=False, flash=False)
+        tifffile.imwrite(folder / f"{task.key}.tif", labels_of(hand))
+    finally:
+        viewer.close()
+
+
+def open_sample(viewer: napari.Viewer, key: str) -> Hand:
+    """Open a sample with the dock, and wait until the model is ready."""
+    viewer.window.resize(*WINDOW)
+    viewer.open_sample(PLUGIN, key)
+    _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, WIDGET)
+    hand = Hand(viewer, dock)
+    hand.wait(lambda: dock.controller.is_prepared)
+    return hand
+
+
+def segment(hand: Hand, truth: NDArray[np.bool_]) -> Segmented:
+    """Click until the mask is good enough, then write it with a key."""
+    robot, wanted = RobotUser(), truth.astype(np.int8)
+    first: list[float] = []
+    last: list[float] = []
+    mask = np.zeros_like(truth)
+    while len(first) < MOST_CLICKS and iou(wanted, mask) < GOOD_ENOUGH:
+        click = robot.next_click(wanted, mask, hand.session.state.clicks)
+        began = time.perf_counter()
+        hand.click(click.row, click.col, click.positive)
+        hand.wait(lambda: hand.session.state.answer is not None)
+        first.append(_milliseconds_until_drawn(hand, began))
+        hand.wait_for_answer()
+        last.append(_milliseconds_until_drawn(hand, began))
+        patch = hand.session.mask
+        mask = np.zeros_like(truth) if patch is None else patch.full()
+    before = labels_of(hand).copy()
+    hand.type(Qt.Key.Key_W)
+    written = (labels_of(hand) != before).astype(bool)
+    return Segmented(
+        len(first), float(iou(wanted, written)), statistics.median(first), statistics.median(last)
+    )
+
+
+def labels_of(hand: Hand) -> NDArray[Any]:
+    """The array of the labels layer that the dock writes into."""
+    labels = hand.dock.controller.workspace.labels
+    if labels is None:
+        raise RuntimeError("the dock has no labels layer")
+    return np.asarray(labels.data)
+
+
+def _milliseconds_until_drawn(hand: Hand, began: float) -> float:
+    """Draw the canvas now; tell how long ago `began` was."""
+    canvas_widget(hand.viewer).repaint()
+    return 1000 * (time.perf_counter() - began)

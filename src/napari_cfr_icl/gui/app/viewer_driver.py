@@ -1,0 +1,158 @@
+"""A hand on the mouse and the keyboard: drives the dock with real events, as a person would.
+
+The demo without a display, the pictures of the documentation and the tests all work through it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import napari
+from qtpy.QtCore import QEvent, QEventLoop, QPoint, QPointF, Qt, QTimer
+from qtpy.QtGui import QMouseEvent
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication, QWidget
+
+from napari_cfr_icl.gui.layers.canvas import canvas_position, canvas_widget
+from napari_cfr_icl.gui.views.segment_dock import SegmentDock
+
+# PyQt's type stubs take these functions for methods.
+_EVENTS: Any = QTest
+
+PLUGIN = "napari-cfr-icl"
+
+PATIENCE = 120.0
+"""Seconds to wait for anything; loading torch on a busy machine takes most of a minute."""
+
+LEFT, RIGHT = Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton
+NO_BUTTON = Qt.MouseButton.NoButton
+PLAIN, CONTROL, SHIFT = (
+    Qt.KeyboardModifier.NoModifier,
+    Qt.KeyboardModifier.ControlModifier,
+    Qt.KeyboardModifier.ShiftModifier,
+)
+
+
+LOOK = 2
+"""Milliseconds between two looks at what is waited for."""
+
+
+class Hand:
+    """Clicks, drags and types on the canvas of a viewer with an open dock.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        The viewer, shown.
+    dock : SegmentDock
+        Its dock; places are given in pixels of the image that is chosen there.
+    """
+
+    def __init__(self, viewer: napari.Viewer, dock: SegmentDock) -> None:
+        self.viewer = viewer
+        self.dock = dock
+        self.session = dock.controller.session
+
+    def click(
+        self,
+        row: float,
+        col: float,
+        positive: bool = True,
+        modifier: Qt.KeyboardModifier = PLAIN,
+    ) -> None:
+        """Press and release the left button, or the right one for the background."""
+        button = LEFT if positive else RIGHT
+        _EVENTS.mouseClick(canvas_widget(self.viewer), button, modifier, self.place(row, col))
+
+    def hover(self, row: float, col: float) -> None:
+        """Move the mouse to a place, no button down."""
+        self.wait(lambda: self._hovers(row, col))
+
+    def drag(self, start: tuple[float, float], end: tuple[float, float], steps: int = 4) -> None:
+        """Press the left button at one place, move in steps and release it at another."""
+        canvas = canvas_widget(self.viewer)
+        here, there = self.place(*start), self.place(*end)
+        _EVENTS.mousePress(canvas, LEFT, PLAIN, here)
+        for step in range(1, steps + 1):
+            _move(canvas, here + (there - here) * (step / steps))
+        _EVENTS.mouseRelease(canvas, LEFT, PLAIN, there)
+
+    def type(self, key: Qt.Key, modifier: Qt.KeyboardModifier = PLAIN) -> None:
+        """Press and release a key over the canvas."""
+        _EVENTS.keyClick(canvas_widget(self.viewer), key, modifier)
+
+    def press(self, key: Qt.Key) -> None:
+        """Press a key and keep it down."""
+        _EVENTS.keyPress(canvas_widget(self.viewer), key)
+
+    def release(self, key: Qt.Key) -> None:
+        """Let go of a key."""
+        _EVENTS.keyRelease(canvas_widget(self.viewer), key)
+
+    def place(self, row: float, col: float) -> QPoint:
+        """Where a pixel of the image is on the canvas.
+
+        Raises
+        ------
+        RuntimeError
+            When no plane of an image is on the screen.
+        """
+        image, plane = self.dock.controller.workspace.image, self.dock.controller.workspace.plane
+        if image is None or plane is None:
+            raise RuntimeError("no plane of an image is on the screen")
+        return canvas_position(self.viewer, image.data_to_world(plane.coordinates(row, col)))
+
+    def _hovers(self, row: float, col: float) -> bool:
+        """Whether napari knows the mouse there; tells it once more if not."""
+        there = self.place(row, col)
+        here = canvas_position(self.viewer, self.viewer.cursor.position)
+        if (here - there).manhattanLength() <= 1:
+            return True
+        # Napari delays moves in quick succession, and a delayed drag may move the picture.
+        canvas, where = canvas_widget(self.viewer), QPointF(there)
+        event = QMouseEvent(QEvent.Type.MouseMove, where, where, NO_BUTTON, NO_BUTTON, PLAIN)
+        QApplication.sendEvent(canvas, event)
+        return False
+
+    def open_beside(self, name: str) -> Any:
+        """Open another dock of ours in front of this one, by its name in napari's menu."""
+        _, dock = self.viewer.window.add_plugin_dock_widget(PLUGIN, name, tabify=True)
+        dock.parentWidget().raise_()
+        return dock
+
+    def wait(self, until: Callable[[], bool], patience: float = PATIENCE) -> None:
+        """Let the event loop run until something is true.
+
+        Raises
+        ------
+        TimeoutError
+            When it does not become true in `patience` seconds.
+        """
+        deadline = time.monotonic() + patience
+        while not until():
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"waited {patience:g} s in vain")
+            let_happen(LOOK)
+
+    def wait_for_answer(self) -> None:
+        """Let the event loop run until the network has nothing more to do."""
+        self.wait(lambda: not self.session.is_busy)
+
+
+def _move(canvas: QWidget, position: QPoint) -> None:
+    # QTest.mouseMove does not say that the button is down.
+    where = QPointF(position)
+    event = QMouseEvent(QEvent.Type.MouseMove, where, where, LEFT, LEFT, PLAIN)
+    QApplication.sendEvent(canvas, event)
+
+
+def let_happen(milliseconds: int) -> None:
+    """Let the event loop run for a while.
+
+    QTest.qWait does so too, but with PySide6 it keeps Python to itself, and the network waits.
+    """
+    loop = QEventLoop()
+    QTimer.singleShot(milliseconds, loop.quit)
+    loop.exec()

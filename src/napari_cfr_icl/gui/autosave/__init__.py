@@ -1,0 +1,1 @@
+"""Autosave, recovery, session files and exports of the open viewer."""

@@ -1,0 +1,158 @@
+"""How the current object's answers came about, so that they can be had again without a screen."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from napari_cfr_icl.autosave.label_diff import PixelChange
+from napari_cfr_icl.autosave.records import (
+    BASE,
+    NOTHING,
+    AnswerRecord,
+    EngineRecord,
+    PictureRecord,
+)
+from napari_cfr_icl.engine.clicks import Clicks
+from napari_cfr_icl.engine.rendering import Rendering
+from napari_cfr_icl.engine.windows import Patch, Window
+from napari_cfr_icl.gui.layers.channels import ChannelSource
+from napari_cfr_icl.gui.layers.planes import LayerPlane
+from napari_cfr_icl.session.objects import Answer, ObjectState, Scene
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Recipe:
+    """What made one answer.
+
+    Parameters
+    ----------
+    clicks : Clicks
+        The clicks that it answers.
+    fed : Recipe or str
+        What was fed back: the recipe of another answer, `BASE` or `NOTHING`.
+    view : Window or None
+        What the user was looking at.
+    passes : int
+        Passes that had been made.
+    engine, picture : EngineRecord, PictureRecord
+        The network, and the plane as it was drawn.
+    """
+
+    clicks: Clicks
+    fed: Recipe | str
+    view: Window | None
+    passes: int
+    engine: EngineRecord
+    picture: PictureRecord
+
+
+class RecipeBook:
+    """Knows the recipes of all answers that are still held as the network gave them.
+
+    One that was made small for the history and comes back has none: it is rounded, and what goes on
+    from it would not come out the same when it is done again.
+    """
+
+    def __init__(self) -> None:
+        # By the array of probabilities: answers themselves cannot be referred to weakly.
+        self._recipes: dict[int, Recipe] = {}
+
+    def note(
+        self, state: ObjectState, answer: Answer, view: Window | None, engine: EngineRecord
+    ) -> None:
+        """Remember what made the `answer` to a state; nothing where that cannot be told."""
+        picture = picture_of(state.scene)
+        previous = state.previous
+        fed: Recipe | str | None = NOTHING
+        if isinstance(previous, Patch):
+            # Only a mask of yes and no is written down.
+            fed = BASE if _is_binary(previous) else None
+        elif previous is not None:
+            fed = self.of(previous)
+        if picture is None or fed is None:
+            return
+        values = answer.probabilities.values
+        key = id(values)
+        weakref.finalize(values, self._recipes.pop, key, None)
+        self._recipes[key] = Recipe(state.clicks, fed, view, answer.passes, engine, picture)
+
+    def of(self, answer: Answer) -> Recipe | None:
+        """The recipe of an answer, if it is known."""
+        return self._recipes.get(id(answer.probabilities.values))
+
+    def answers(
+        self,
+        state: ObjectState,
+        number_of: Callable[[str, EngineRecord | PictureRecord], int],
+    ) -> tuple[AnswerRecord, ...]:
+        """All answers that led to the mask of `state`, oldest first; empty where one is unknown.
+
+        Parameters
+        ----------
+        state : ObjectState
+            The object.
+        number_of : callable
+            Gives the number of an "engine" or a "picture" in the work's lists.
+        """
+        shown = state.shown
+        recipe = None if shown is None or isinstance(shown, Patch) else self.of(shown)
+        chain: list[Recipe] = []
+        while isinstance(recipe, Recipe):
+            chain.insert(0, recipe)
+            if not isinstance(recipe.fed, Recipe):
+                break
+            recipe = recipe.fed
+        return tuple(
+            AnswerRecord(
+                made.clicks,
+                made.fed if isinstance(made.fed, str) else number - 1,
+                made.view,
+                made.passes,
+                number_of("engine", made.engine),
+                number_of("picture", made.picture),
+            )
+            for number, made in enumerate(chain)
+        )
+
+
+def picture_of(scene: Scene | None) -> PictureRecord | None:
+    """How a scene's plane is drawn; None where its source does not tell."""
+    source: Any = None if scene is None else scene.source
+    if isinstance(source, ChannelSource):
+        return None
+    rendering, plane = getattr(source, "rendering", None), getattr(source, "plane", None)
+    if not isinstance(rendering, Rendering) or plane is None:
+        return None
+    return PictureRecord(
+        (plane.row_axis, plane.col_axis),
+        plane.channel_axis,
+        tuple(plane.position),
+        tuple(
+            (channel.index, channel.colour, channel.low, channel.high, channel.gamma)
+            for channel in rendering.channels
+        ),
+    )
+
+
+def lies_where(mask: Patch, plane: LayerPlane, change: PixelChange, label: int) -> bool:
+    """Whether the change's pixels of `label` are pixels of the mask, at the same place."""
+    others = [axis for axis in range(len(plane.index)) if axis not in plane.axes]
+    if len(change.start) != len(plane.index) or any(
+        change.start[axis] != plane.index[axis] or change.pixels.shape[axis] != 1 for axis in others
+    ):
+        return False
+    (top, left), (height, width) = (
+        [values[axis] for axis in plane.axes] for values in (change.start, change.pixels.shape)
+    )
+    written = change.pixels.copy()
+    written[change.pixels] = np.asarray(change.after) == label
+    return not (written.reshape(height, width) & ~mask.read(Window(top, left, height, width))).any()
+
+
+def _is_binary(mask: Patch) -> bool:
+    return mask.values.dtype == bool or bool(((mask.values == 0) | (mask.values == 1)).all())

@@ -1,0 +1,265 @@
+"""Takes the user through a folder of images: keeps the labels, shows the next, reads ahead."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import TimeoutError as TooLate
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from qtpy.QtWidgets import QFileDialog
+
+from napari_cfr_icl._errors import ImageError, OutputError
+from napari_cfr_icl.gui.autosave.recorder import Recorder
+from napari_cfr_icl.gui.folder.folder_item import Shown, layers_of
+from napari_cfr_icl.gui.folder.read_ahead import Read, ReadAhead
+from napari_cfr_icl.gui.interaction.presenter import Screen
+from napari_cfr_icl.gui.threads.io_worker import FileWork
+from napari_cfr_icl.session.folder import ImageFolder
+
+if TYPE_CHECKING:
+    from napari_cfr_icl.gui.views.segment_dock import SegmentDock
+
+CLOSING_WAIT = 1.0
+"""Seconds that closing waits for the labels to be kept; what was not kept is offered next time."""
+
+UNDER_WAY = "Write this object ({write}) or drop it ({drop}) before you go on."
+
+NO_FURTHER = "No further image of the folder can be read; this one stays."
+
+
+class FolderWalk:
+    """Goes through a folder, one image and one labels layer at a time.
+
+    Parameters
+    ----------
+    screen : Screen
+        What is shown, in which dock.
+    recorder : Recorder
+        Lets go of the work on an image whose labels are kept.
+    write : callable
+        Writes the object under way.
+    """
+
+    def __init__(self, screen: Screen, recorder: Recorder, write: Callable[[], None]) -> None:
+        self._screen = screen
+        self._dock: SegmentDock = screen.dock
+        self._viewer = screen.workspace.viewer
+        self._recorder = recorder
+        self._write = write
+        # All of it changes at once, when another image is on the screen: until then every label
+        # belongs to the image before, whatever is being opened.
+        self._shown: Shown | None = None
+        self._kept: NDArray[Any] | None = None
+        self._going = False
+        self._files = FileWork(screen.show_trouble, screen.dock)
+        self._ahead = ReadAhead()
+        panel = self._dock.folder
+        panel.open_requested.connect(self._on_open)
+        panel.labels_requested.connect(self._on_labels)
+        panel.go_requested.connect(self._on_go)
+        panel.unfinished_requested.connect(self._on_unfinished)
+        panel.finished_changed.connect(self._on_finished_changed)
+
+    @property
+    def is_going(self) -> bool:
+        """Whether the next image is on its way."""
+        return self._going
+
+    def close(self) -> None:
+        """Keep the labels; stop reading ahead. Touches no widget."""
+        shown = self._shown
+        if shown is not None and shown.has_work:
+            keep = shown.keeping(np.array(shown.labels.data))
+            kept = self._files.thread_pool.submit(keep)
+            with suppress(TooLate, OutputError):
+                kept.result(CLOSING_WAIT)
+                # An object under way is in the journal alone.
+                if self._screen.session.state.is_empty:
+                    self._recorder.release(shown.image, shown.labels)
+        self._files.close()
+
+    def open(self, path: Path, labels: Path | None = None) -> None:
+        """Work through this folder, from where it was left."""
+        self._begin(lambda: ImageFolder(path, labels))
+
+    def _on_open(self) -> None:
+        chosen = QFileDialog.getExistingDirectory(self._dock, "Open a folder of images")
+        if chosen:
+            self.open(Path(chosen))
+
+    def _on_labels(self) -> None:
+        if self._shown is None:
+            return
+        folder = self._shown.folder
+        chosen = QFileDialog.getExistingDirectory(
+            self._dock, "Keep the labels in", str(folder.labels_folder)
+        )
+        if chosen:
+            self.open(folder.path, Path(chosen))
+
+    def _begin(self, make: Callable[[], ImageFolder]) -> None:
+        if self._is_free():
+            self._keep_then(lambda: self._files.do(make, self._on_opened, self._on_failed))
+
+    def _on_opened(self, folder: ImageFolder) -> None:
+        self._show_left_out(folder)
+        self._show(folder, folder.first_index, 1)
+
+    def _on_failed(self, error: Exception) -> None:
+        self._end_going()
+        self._screen.show_trouble(error)
+
+    def _on_go(self, step: int) -> None:
+        self._leave(step)
+
+    def _on_unfinished(self) -> None:
+        self._leave(1, unfinished=True)
+
+    def _on_finished_changed(self, finished: bool) -> None:
+        shown = self._shown
+        if shown is None:
+            return
+        names = shown.folder.finished
+        (names.add if finished else names.discard)(shown.name)
+        self._show_place(shown)
+        self._files.do(shown.folder.save_state, lambda _: None)
+
+    def _is_free(self) -> bool:
+        """Whether one can go on: nothing is on its way, and no object is half done."""
+        return not self._going and self._is_written()
+
+    def _is_written(self) -> bool:
+        """Write the object under way; whether none is left, which is said otherwise."""
+        state = self._screen.session.state
+        if not state.is_empty:
+            self._write()
+            state = self._screen.session.state
+        if not state.is_empty:
+            self._dock.show_hint(UNDER_WAY)
+        return state.is_empty
+
+    def _leave(self, step: int, *, unfinished: bool = False) -> None:
+        shown = self._shown
+        if shown is None or not self._is_free():
+            return
+        index = shown.folder.next_index(shown.index, step, unfinished=unfinished)
+        if index is not None:
+            self._keep_then(partial(self._show, shown.folder, index, step))
+
+    def _keep_then(self, go_on: Callable[[], None]) -> None:
+        """Keep the labels of the image that is shown; only where that worked, go on."""
+        shown = self._shown
+        self._going = True
+        if shown is None or shown.labels not in self._viewer.layers:
+            go_on()
+            return
+        self._kept = np.array(shown.labels.data)
+        keep = shown.keeping(self._kept) if shown.has_work else shown.folder.save_state
+        self._files.do(keep, lambda _: go_on(), self._on_failed)
+
+    def _is_kept(self) -> bool:
+        """Whether the labels that are shown are as they were kept."""
+        shown = self._shown
+        if shown is None or shown.labels not in self._viewer.layers:
+            return True
+        return self._kept is not None and np.array_equal(self._kept, shown.labels.data)
+
+    def _show(self, folder: ImageFolder, index: int, step: int) -> None:
+        """Show an image of a folder, once it is read; one that cannot be is left out."""
+        self._going = True
+        self._dock.show_busy(True)
+
+        def read(found: Read) -> None:
+            try:
+                shown = layers_of(folder, index, found)
+            except ImageError as error:
+                failed(error)
+            else:
+                self._arrive(shown, step)
+
+        def failed(error: Exception) -> None:
+            if isinstance(error, ImageError):
+                self._pass_over(folder, index, step, error)
+            else:
+                self._on_failed(error)
+
+        self._files.do(partial(self._ahead.take, folder, index), read, failed)
+
+    def _arrive(self, shown: Shown, step: int) -> None:
+        """Show what was read, once all is kept that was drawn in the meantime."""
+        self._end_going()
+        if not self._is_written():
+            return
+        if not self._is_kept():
+            self._keep_then(lambda: self._arrive(shown, step))
+            return
+        folder, before = shown.folder, self._shown
+        if before is not None and before.folder is folder and step > 0 and before.holds_objects:
+            folder.finished.add(before.name)
+        self._replace(before, shown)
+        self._shown, self._kept = shown, None
+        folder.left_out.pop(shown.name, None)
+        folder.last = shown.name
+        self._show_left_out(folder)
+        self._show_place(shown)
+        self._files.do(folder.save_state, lambda _: None)
+        following = folder.next_index(shown.index, 1)
+        if following is not None:
+            self._files.do(partial(self._ahead.prepare, folder, following), lambda _: None)
+
+    def _pass_over(self, folder: ImageFolder, index: int, step: int, error: ImageError) -> None:
+        """Say that an image is left out, and go on to the one beyond it."""
+        self._end_going()
+        name, why = folder.images[index].name, str(error)
+        # Once is enough, however often one passes it.
+        if folder.left_out.get(name) != why:
+            self._screen.show_trouble(error)
+        folder.left_out[name] = why
+        self._show_left_out(folder)
+        beyond = folder.next_index(index, step)
+        if beyond is not None:
+            self._show(folder, beyond, step)
+        elif self._shown is not None:
+            self._dock.show_hint(NO_FURTHER)
+
+    def _end_going(self) -> None:
+        self._going = False
+        self._dock.show_busy(False)
+
+    def _replace(self, before: Shown | None, shown: Shown) -> None:
+        """Put the image and its labels in the place of those before."""
+        layers = self._viewer.layers
+        if before is not None:
+            there = [layer for layer in (before.labels, before.image) if layer in layers]
+            self._recorder.release(before.image, before.labels)
+            for layer in there:
+                layers.remove(layer)
+            # They would keep the pixels of every image of the folder.
+            self._screen.session.forget_steps()
+        # On top: other pictures in the viewer would hide them, and lend them their labels.
+        layers.extend([shown.image, shown.labels])
+        self._viewer.reset_view()
+        self._dock.image.choose(shown.image)
+        self._dock.image.layer_chosen.emit(shown.image)
+
+    def _show_left_out(self, folder: ImageFolder) -> None:
+        """Show what is left out, unless it is of a folder that is not on the screen yet."""
+        if self._shown is None or self._shown.folder is folder:
+            self._dock.folder.show_left_out(folder.left_out)
+
+    def _show_place(self, shown: Shown) -> None:
+        panel, folder, index = self._dock.folder, shown.folder, shown.index
+        count = len(folder.images)
+        panel.show_place(shown.name, index + 1, count)
+        done = len(folder.finished & {image.name for image in folder.images})
+        panel.show_progress(done, count, this_one=shown.name in folder.finished)
+        panel.show_way(
+            back=index > 0,
+            on=index + 1 < count,
+            unfinished=folder.next_index(index, 1, unfinished=True) is not None,
+        )

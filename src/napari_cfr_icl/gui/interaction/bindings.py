@@ -1,0 +1,181 @@
+"""Mouse and keys on our own layers: what the user does becomes a wish.
+
+Nothing is bound to the viewer or to other people's layers.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from typing import Any
+from weakref import WeakSet
+
+import numpy as np
+from napari.layers import Layer
+from numpy.typing import NDArray
+
+from napari_cfr_icl.gui.layers.click_layer import ClickLayer
+
+GRAB_DISTANCE = 7.0
+"""How near to a click, in pixels of the screen, the mouse takes hold of it."""
+
+STILL = 3.0
+"""How far, in pixels of the screen, a press may wander without being a drag."""
+
+LEFT, RIGHT = 1, 2
+BACKGROUND_MODIFIERS = ("Control", "Meta")
+
+
+class ClickMouse:
+    """The mouse on the clicks layer while napari's own "add points" tool is active.
+
+    A left click adds a click on the object, a right click (or one with Control) on the background:
+    napari adds the point, this class says which sign it has. Pressing on a click takes hold of it:
+    dragging moves it, and the mask follows when it is let go.
+
+    Parameters
+    ----------
+    clicks : ClickLayer
+        The layer.
+    left_is_positive : callable
+        Tells whether a plain left click lies on the object.
+    catches : callable
+        Called with the place of a left press in the world; true when the press meant something
+        else than a click.
+    """
+
+    def __init__(
+        self,
+        clicks: ClickLayer,
+        left_is_positive: Callable[[], bool],
+        catches: Callable[[Sequence[float]], bool],
+    ) -> None:
+        self._clicks = clicks
+        self._left_is_positive = left_is_positive
+        self._catches = catches
+        clicks.points.mouse_drag_callbacks.append(self._on_press)
+        clicks.points.events.mode.connect(self._on_points_mode)
+
+    def close(self) -> None:
+        """Let go of the layer."""
+        self._clicks.points.events.mode.disconnect(self._on_points_mode)
+        self._clicks.points.mouse_drag_callbacks.remove(self._on_press)
+
+    def _on_points_mode(self) -> None:
+        # Napari appends the tool's own callback; ours must come after it, so that the point that
+        # the tool adds on a release comes before the release is seen here.
+        callbacks = self._clicks.points.mouse_drag_callbacks
+        callbacks.remove(self._on_press)
+        callbacks.append(self._on_press)
+
+    def _on_press(self, layer: Layer, event: Any) -> Generator[None, None, None]:
+        if layer.mode != "add":
+            return
+        if event.button == LEFT and self._catches(event.position):
+            yield from self._swallow(event)
+            return
+        modified = any(name in event.modifiers for name in BACKGROUND_MODIFIERS)
+        background = event.button == RIGHT or modified
+        held = self._click_under(event) if event.button == LEFT and not background else None
+        if held is not None:
+            yield from self._drag(held, event)
+        elif event.button in (LEFT, RIGHT):
+            self._clicks.set_next_sign(self._left_is_positive() != background)
+
+    def _swallow(self, event: Any) -> Generator[None, None, None]:
+        """Let the tool add nothing until the button is released."""
+        self._clicks.accepts_points = False
+        yield
+        while event.type == "mouse_move":
+            yield
+        self._clicks.accepts_points = True
+
+    def _drag(self, held: int, event: Any) -> Generator[None, None, None]:
+        points, start, moved = self._clicks.points, np.array(event.pos), False
+        # The tool adds a point even where it was pressed on one.
+        self._clicks.accepts_points = False
+        # Not `event.handled`: napari delays moves in quick succession, the camera pans before.
+        points.mouse_pan = False
+        yield
+        while event.type == "mouse_move":
+            self._clicks.move(held, event.position)
+            moved = True
+            yield
+        self._clicks.accepts_points = True
+        points.mouse_pan = True
+        # A press without a drag selects the click, so that the Delete key removes it.
+        points.selected_data = {held}
+        # Some moves never come, so the last word is the release's.
+        if moved or np.linalg.norm(np.array(event.pos) - start) > STILL:
+            self._clicks.move(held, event.position)
+            self._clicks.changed.emit()
+
+    def _click_under(self, event: Any) -> int | None:
+        """The nearest click within reach of the mouse, on the plane that is shown."""
+        points = self._clicks.points
+        if not len(points.data):
+            return None
+        world = np.array([points.data_to_world(place) for place in points.data])
+        mouse = np.asarray(event.position, float)[-points.ndim :]
+        missing = len(event.position) - points.ndim
+        shown = [axis - missing for axis in event.dims_displayed]
+        distances = np.linalg.norm((world - mouse)[:, shown], axis=1) * event.camera_zoom
+        distances[~self._in_plane(mouse, shown)] = np.inf
+        nearest = int(np.argmin(distances))
+        return nearest if distances[nearest] <= GRAB_DISTANCE else None
+
+    def _in_plane(self, mouse: NDArray[np.float64], shown: list[int]) -> NDArray[np.bool_]:
+        points = self._clicks.points
+        other = [axis for axis in range(points.ndim) if axis not in shown]
+        here = np.asarray(points.world_to_data(mouse))
+        near: NDArray[np.bool_] = (np.abs(points.data - here)[:, other] < 0.5).all(axis=1)
+        return near
+
+
+class Keys:
+    """Keys on our layers.
+
+    Parameters
+    ----------
+    actions : dict of str to callable
+        What is done, by name. A generator function holds: it goes on when the key is released.
+    keys : mapping of str to str
+        The key of every name.
+    """
+
+    def __init__(self, actions: dict[str, Callable[[], Any]], keys: Mapping[str, str]) -> None:
+        self._actions = actions
+        self._keys = dict(keys)
+        self._bound: WeakSet[Layer] = WeakSet()
+
+    def change(self, keys: Mapping[str, str]) -> None:
+        """Have other keys from now on, on all layers."""
+        layers = list(self._bound)
+        self.release(layers)
+        self._keys = dict(keys)
+        self.bind(layers)
+
+    def bind(self, layers: Iterable[Layer]) -> None:
+        """Bind all keys on these layers, in place of what they did there."""
+        for layer in layers:
+            self._bound.add(layer)
+            for name, action in self._actions.items():
+                layer.bind_key(self._keys[name], _for_layer(action), overwrite=True)
+
+    def release(self, layers: Iterable[Layer]) -> None:
+        """Unbind them."""
+        for layer in layers:
+            self._bound.discard(layer)
+            for name in self._actions:
+                layer.bind_key(self._keys[name], None, overwrite=True)
+
+
+def _for_layer(action: Callable[[], Any]) -> Callable[[Layer], Any]:
+    """A key callback; napari hands over the layer, and tells a held key by the function's kind."""
+    if not inspect.isgeneratorfunction(action):
+        return lambda layer: action()
+
+    def hold(layer: Layer) -> Generator[None, None, None]:
+        yield from action()
+
+    return hold

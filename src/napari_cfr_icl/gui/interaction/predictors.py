@@ -1,0 +1,138 @@
+"""Makes the predictor that the menus ask for. Called in the network's thread, where torch lives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+from napari_cfr_icl.autosave.records import EngineRecord
+from napari_cfr_icl.engine.runtime.torch_libraries import load_torch_libraries
+from napari_cfr_icl.engine.settings import PRESETS, Refinement, Settings
+from napari_cfr_icl.session.preferences import Preferences
+from napari_cfr_icl.session.presets import load_presets
+from napari_cfr_icl.session.runner import Message, PredictorLike
+from napari_cfr_icl.zoo.file_kinds import file_sha256
+from napari_cfr_icl.zoo.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class EngineChoice:
+    """What decides a predictor.
+
+    Parameters
+    ----------
+    model : str
+        Name in the catalogue, or the path of a file.
+    device : str
+        "auto", "cpu", "cuda" or "mps".
+    preset : str
+        Name of a settings preset.
+    inference : str
+        "std", "cfr-N" or "a-cfr-N"; empty for the preset's own.
+    every_click : bool
+        Refine every click instead of the preset's choice of clicks.
+    refinement : Refinement or None
+        Another inner loop than the preset's: that of a preset which the user named.
+    """
+
+    model: str
+    device: str
+    preset: str
+    inference: str
+    every_click: bool
+    refinement: Refinement | None = None
+
+    @classmethod
+    def of(cls, preferences: Preferences) -> EngineChoice:
+        """The part of the user's choices that concerns the predictor."""
+        # Asked at every click: the folder of named presets is read only for the name of one.
+        bundled = preferences.preset in PRESETS
+        named = None if bundled else load_presets().get(preferences.preset)
+        return cls(
+            preferences.model,
+            preferences.device,
+            preferences.preset if named is None else named.base,
+            preferences.inference,
+            preferences.every_click,
+            None if named is None else named.refinement,
+        )
+
+    def settings_for(self, model: Any) -> Settings:
+        """The engine's settings for a network."""
+        settings = Settings.preset(self.preset, model)
+        if self.refinement is not None:
+            settings = replace(settings, refinement=self.refinement)
+        if self.inference:
+            settings = settings.with_inference(self.inference)
+        if self.every_click:
+            refinement = replace(settings.refinement, first_clicks=None)
+            settings = replace(settings, refinement=refinement)
+        return settings
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tried(Message):
+    """The predictor of a choice was made, or could not be. Told even if nobody waits for it."""
+
+    choice: EngineChoice
+    error: Exception | None = None
+
+
+def telling(
+    make: Callable[[EngineChoice], PredictorLike], deliver: Callable[[Message], None]
+) -> Callable[[Any], PredictorLike]:
+    """`make`, which delivers a `Tried` whenever it was called; of no request, so numbered 0."""
+
+    def make_and_tell(choice: EngineChoice) -> PredictorLike:
+        try:
+            predictor = make(choice)
+        except Exception as error:
+            deliver(Tried(0, choice, error))
+            raise
+        deliver(Tried(0, choice))
+        return predictor
+
+    return make_and_tell
+
+
+class PredictorMaker:
+    """Makes predictors; a network is loaded and tried out only where it changes.
+
+    Attributes
+    ----------
+    record : EngineRecord or None
+        What the newest predictor is, down to the checksum of its weights.
+    """
+
+    def __init__(self) -> None:
+        self.record: EngineRecord | None = None
+        self._checksum = ""
+        self._made_of: tuple[str, str, str] | None = None
+        self._model: Any = None
+        self._predictor: Any = None
+
+    def __call__(self, choice: Any) -> PredictorLike:
+        """The predictor for an `EngineChoice`. The first call imports torch."""
+        load_torch_libraries()
+        from napari_cfr_icl.engine.predictor import Predictor
+        from napari_cfr_icl.zoo.loading import load_file, locate
+
+        if self._made_of is None or self._made_of[0] != choice.model:
+            self._made_of = self._model = self._predictor = None
+            path = locate(choice.model, Store())
+            self._model = load_file(path)
+            self._checksum = file_sha256(path)
+        settings = choice.settings_for(self._model)
+        made_of = (choice.model, choice.device, settings.precision)
+        if made_of == self._made_of:
+            # Finding the quickest arithmetic takes seconds, and settings need none of it.
+            self._predictor.settings = settings
+        else:
+            self._predictor = Predictor(self._model, settings, device=choice.device)
+            self._made_of = made_of
+        network = self._predictor.network
+        self.record = EngineRecord(
+            choice.model, self._checksum, str(network.device), network.arithmetic, settings
+        )
+        return cast("PredictorLike", self._predictor)

@@ -1,0 +1,1 @@
+"""napari layers as planes in (row, column), and back."""

@@ -1,0 +1,252 @@
+"""The Points layer that holds the clicks of the current object: ordinary points with a feature.
+
+Whatever changes the points (the mouse, the Delete key, pasting, a script), the session hears of the
+result once; and whatever the session changes (undo, the next object) shows here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from napari.layers import Labels, Layer, Points
+from napari.utils.colormaps.standardize_color import transform_color
+from numpy.typing import NDArray
+from psygnal import Signal
+from qtpy.QtCore import QTimer
+
+from napari_cfr_icl.engine.clicks import Click, Clicks
+from napari_cfr_icl.gui.layers.planes import LayerPlane
+
+Places = list[tuple[NDArray[np.float64], bool]]
+"""Points in data coordinates of an image, each with its sign."""
+
+FEATURE = "positive"
+GREEN, RED = "#2ecc40", "#ff3b30"
+_LOOKS = {True: ("disc", GREEN), False: ("cross", RED)}
+"""Symbol and colour of a click on the object, and of one beside it."""
+
+SIZE_ON_SCREEN = 13
+TAG = "cfr_icl"
+_TRANSFORM = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
+_FALSE = frozenset({"false", "0", "0.0", "negative", "background", "no"})
+
+
+class ClickLayer:
+    """The clicks as points of one layer.
+
+    `changed` is emitted without arguments when anyone but this class changed the points.
+
+    Parameters
+    ----------
+    points : napari.layers.Points
+        The layer, as `make_click_layer` makes it or as the user chose it.
+    """
+
+    changed = Signal()
+
+    def __init__(self, points: Points) -> None:
+        self.points = points
+        self.accepts_points = True
+        self._writing = False
+        self._added = False
+        self._read = len(points.data)
+        self._closed = False
+        points.events.data.connect(self._on_points_data)
+        points.events.set_data.connect(self._on_points_drawn)
+        points.events.features.connect(self._on_points_features)
+        self._style()
+
+    def close(self) -> None:
+        """Stop listening to the layer."""
+        self._closed = True
+        self.points.events.set_data.disconnect(self._on_points_drawn)
+        self.points.events.data.disconnect(self._on_points_data)
+        self.points.events.features.disconnect(self._on_points_features)
+
+    @property
+    def signs(self) -> list[bool]:
+        """Whether each point is on the object; a point that does not say is."""
+        if FEATURE not in self.points.features:
+            return [True] * len(self.points.data)
+        return [_is_positive(value) for value in self.points.features[FEATURE]]
+
+    def set_next_sign(self, positive: bool) -> None:
+        """Say whether the next point that is added lies on the object."""
+        defaults = self.points.feature_defaults
+        if FEATURE not in defaults or bool(defaults[FEATURE].iloc[0]) != positive:
+            self.points.feature_defaults = {FEATURE: positive}
+        # Napari gives the look of the next point to all that are selected.
+        if not self.points.selected_data:
+            self._set_next_look(positive)
+
+    def places(self, image: Layer) -> Places:
+        """Each point in data coordinates of `image`, and its sign."""
+        points = self.points
+        return [
+            (np.asarray(image.world_to_data(points.data_to_world(place))), sign)
+            for place, sign in zip(points.data, self.signs, strict=True)
+        ]
+
+    def show(self, clicks: Clicks, image: Layer, plane: LayerPlane) -> None:
+        """Make the points be these clicks, on a plane of `image`; nothing happens if they are."""
+        wanted = self._data_of(clicks, image, plane)
+        signs = [click.positive for click in clicks]
+        same = wanted.shape == self.points.data.shape and signs == self.signs
+        if same and np.allclose(wanted, self.points.data, atol=1e-6):
+            return
+        with self._quiet():
+            self.points.selected_data = set()
+            self.points.data = wanted
+            self.points.features = {FEATURE: np.array(signs, bool)}
+        self._style()
+
+    def clear(self) -> None:
+        """Remove all points."""
+        if len(self.points.data):
+            with self._quiet():
+                self.points.selected_data = set()
+                self.points.data = np.empty((0, self.points.ndim))
+
+    def move(self, index: int, world: Any) -> None:
+        """Put one point elsewhere for the time being; tell nobody yet."""
+        if index >= len(self.points.data):
+            return
+        data = self.points.data.copy()
+        data[index] = self.points.world_to_data(world)
+        with self._quiet():
+            self.points.data = data
+
+    def _data_of(self, clicks: Clicks, image: Layer, plane: LayerPlane) -> NDArray[np.float64]:
+        points = self.points
+        data = [
+            points.world_to_data(image.data_to_world(plane.coordinates(click.row, click.col)))
+            for click in clicks
+        ]
+        return np.array(data, float).reshape(len(clicks), points.ndim)
+
+    @contextmanager
+    def _quiet(self) -> Iterator[None]:
+        before, self._writing = self._writing, True
+        try:
+            yield
+        finally:
+            self._writing = before
+            self._read = len(self.points.data)
+
+    def _style(self) -> None:
+        """Green discs on the object, red crosses beside it."""
+        signs = self.signs
+        if not signs:
+            return
+        # Napari redraws at every assignment, also of what is there already.
+        symbols, names = zip(*(_LOOKS[sign] for sign in signs), strict=True)
+        colours = transform_color(list(names))
+        if [str(symbol) for symbol in self.points.symbol] == list(symbols) and all(
+            np.allclose(there, colours)
+            for there in (self.points.face_color, self.points.border_color)
+        ):
+            return
+        # Setting `symbol` for all points, not `current_symbol`: that one changes selected points.
+        self.points.symbol = list(symbols)
+        self.points.face_color = colours
+        # Napari draws borders for the size before `canvas_size_limits`: when zoomed in they cover
+        # small points altogether, so they have to be of the same colour.
+        self.points.border_color = colours
+
+    def _set_next_look(self, positive: bool) -> None:
+        """Let the next point come as it should look: to change it then is three more drawings."""
+        symbol, colour = _LOOKS[positive]
+        if str(self.points.current_symbol) != symbol:
+            self.points.current_symbol = symbol
+        for name in ("current_face_color", "current_border_color"):
+            # Napari tells the opacity too: #2ecc40ff.
+            if not str(getattr(self.points, name)).startswith(colour):
+                setattr(self.points, name, colour)
+
+    def _on_points_data(self, event: Any) -> None:
+        # Napari tells before and after every change: ADDING and ADDED, and so on.
+        if self._writing or str(event.action) not in ("added", "removed", "changed"):
+            return
+        if str(event.action) == "added" and not self.accepts_points:
+            with self._quiet():
+                self.points.remove([len(self.points.data) - 1])
+            return
+        self._added = str(event.action) == "added"
+        self._read = len(self.points.data)
+        self._style()
+        self.changed.emit()
+
+    def _on_points_drawn(self) -> None:
+        # Napari tells nothing of points that are pasted; it only draws them.
+        if len(self.points.data) != self._read:
+            # A change that is told is told after it is drawn, and is none by then.
+            QTimer.singleShot(0, self._on_look)
+
+    def _on_look(self) -> None:
+        if not self._closed and len(self.points.data) != self._read:
+            self._read = len(self.points.data)
+            self.changed.emit()
+
+    def _on_points_features(self) -> None:
+        if self._writing:
+            return
+        if self._added:
+            # Napari selects a point that was just added, and draws the selection over its colour.
+            self._added = False
+            self.points.selected_data = set()
+        self._style()
+        self.changed.emit()
+
+
+def is_objects(layer: Layer) -> bool:
+    """Whether a layer is one of labels, other than the preview of the current object."""
+    return isinstance(layer, Labels) and not is_preview(layer)
+
+
+def is_preview(layer: Layer) -> bool:
+    """Whether a layer shows a mask that is in no labels yet."""
+    return bool(layer.metadata.get(TAG) == "preview")
+
+
+def make_click_layer(image: Layer) -> Points:
+    """An empty layer for clicks, in the very place of `image`."""
+    points = Points(
+        ndim=image.ndim,
+        name="clicks",
+        features={FEATURE: np.empty(0, bool)},
+        feature_defaults={FEATURE: True},
+        size=SIZE_ON_SCREEN,
+        metadata={TAG: "clicks"},
+        **transform_of(image),
+    )
+    points.canvas_size_limits = (SIZE_ON_SCREEN, SIZE_ON_SCREEN)
+    return points
+
+
+def transform_of(layer: Layer) -> dict[str, Any]:
+    """Everything that places a layer in the world, to make another one in the same place."""
+    return {name: getattr(layer, name) for name in _TRANSFORM if hasattr(layer, name)}
+
+
+def clicks_on(places: Places, plane: LayerPlane) -> tuple[Clicks, list[int]]:
+    """The points that lie on `plane` as clicks, and the numbers of those that do not."""
+    clicks, elsewhere = [], []
+    for number, (place, positive) in enumerate(places):
+        where = plane.at(place)
+        if where is None:
+            elsewhere.append(number)
+        else:
+            clicks.append(Click(*where, positive))
+    return Clicks(clicks), elsewhere
+
+
+def _is_positive(value: Any) -> bool:
+    """Read a feature that may come from a table: True, 1, "True", "negative", a missing value."""
+    if isinstance(value, str):
+        return value.strip().lower() not in _FALSE
+    if isinstance(value, float) and np.isnan(value):
+        return True
+    return bool(value)

@@ -1,0 +1,184 @@
+"""The current object on the screen, in a small layer of its own.
+
+A layer of a part of the plane, moved where the mask is: showing one costs the same on a picture of
+any size, and the pixels of finished objects are never touched before the user says so.
+"""
+
+from __future__ import annotations
+
+import napari
+import numpy as np
+from napari.layers import Image, Labels, Layer
+from napari.utils.colormaps import DirectLabelColormap
+from numpy.typing import NDArray
+
+from napari_cfr_icl.engine.windows import Patch, Window
+from napari_cfr_icl.gui.layers.click_layer import TAG
+from napari_cfr_icl.gui.layers.extent_workaround import stop_measuring
+from napari_cfr_icl.gui.layers.planes import LayerPlane
+
+NAME = "current object"
+COLOUR = "#00b7ff"
+
+ROOM = 2048
+"""Rows and columns of the part of a plane that the layer has at hand, or as many as a larger mask
+has: to move it takes napari longer than to fill it."""
+
+
+class Preview:
+    """Shows the mask of the current object.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        Where the layer is put when there is something to show.
+    name, colour : str
+        Of the layer.
+    contour : int
+        Width of an outline; 0 fills the mask.
+    """
+
+    def __init__(
+        self, viewer: napari.Viewer, name: str = NAME, colour: str = COLOUR, contour: int = 0
+    ) -> None:
+        self._viewer = viewer
+        self._name = name
+        self._colour = colour
+        self._contour = contour
+        self._layer: Labels | None = None
+        self._shown: Patch | None = None
+        self._room = Window(0, 0, 1, 1)
+        self._hidden = False
+
+    @property
+    def layer(self) -> Labels | None:
+        """The layer, if there is one at the moment."""
+        return self._layer if self._layer in self._viewer.layers else None
+
+    def owns(self, layer: Layer) -> bool:
+        """Whether a layer, perhaps one that somebody has just removed, is the one shown last."""
+        return layer is self._layer
+
+    def show(self, mask: Patch, image: Image, plane: LayerPlane) -> None:
+        """Show `mask` where it lies on `plane` of `image`."""
+        if mask is self._shown and self.layer is not None:
+            return
+        layer = self.layer
+        if layer is None or layer.ndim != image.ndim:
+            self.remove()
+            self._layer = self._added(self._room_for(mask.window, plane), image, plane)
+            layer = self._layer
+        elif not self._is_in_place(layer, mask.window, image, plane):
+            # Nothing is drawn in between: the old mask does not flash up in the new place.
+            self._move(layer, self._room_for(mask.window, plane), image, plane)
+        self._shown = mask
+        shown = layer.data.reshape(self._room.shape)
+        shown[...] = 0
+        shown[mask.window.relative_to(self._room).slices] = mask.values
+        layer.refresh(extent=False)
+
+    def prepare(self, image: Image, plane: LayerPlane | None) -> None:
+        """Have an empty layer ready: adding one takes napari longer than a first mask should."""
+        self.remove()
+        if plane is not None:
+            rows, cols = plane.shape
+            middle = Window(rows // 2, cols // 2, 1, 1)
+            self._layer = self._added(self._room_for(middle, plane), image, plane)
+
+    def clear(self) -> None:
+        """Show nothing."""
+        self._shown = None
+        layer = self.layer
+        if layer is not None and layer.data.any():
+            layer.data[...] = 0
+            layer.refresh(extent=False)
+
+    def remove(self) -> None:
+        """Show nothing, and take the layer away."""
+        layer, self._layer, self._shown = self.layer, None, None
+        if layer is not None:
+            self._viewer.layers.remove(layer)
+
+    def set_hidden(self, hidden: bool) -> None:
+        """Hide the mask until told otherwise."""
+        self._hidden = hidden
+        if self.layer is not None:
+            self.layer.visible = not hidden
+
+    def _room_for(self, mask: Window, plane: LayerPlane) -> Window:
+        """The part of the plane around a mask that the layer shall cover."""
+        if self._contour:  # napari looks for outlines everywhere in a layer
+            return mask
+        (top, height), (left, width) = (
+            _stretch(*side)
+            for side in zip((mask.top, mask.left), mask.shape, plane.shape, strict=True)
+        )
+        return Window(top, left, height, width)
+
+    def _is_in_place(self, layer: Labels, mask: Window, image: Image, plane: LayerPlane) -> bool:
+        """Whether the layer covers a mask already."""
+        room = self._room
+        affine = _data_to_world(image, plane.coordinates(room.top, room.left))
+        return (
+            mask.intersection(room) == mask
+            and room.shape == self._room_for(mask, plane).shape
+            and layer.data.shape == _room_shape(room, plane, image.ndim)
+            and np.array_equal(layer.affine.affine_matrix, affine)
+        )
+
+    def _move(self, layer: Labels, room: Window, image: Image, plane: LayerPlane) -> None:
+        """Have the layer cover another part of the plane, or of another one."""
+        self._room = room
+        layer.affine = _data_to_world(image, plane.coordinates(room.top, room.left))
+        shape = _room_shape(room, plane, image.ndim)
+        if layer.data.shape != shape:
+            layer.data = np.zeros(shape, np.uint8)
+
+    def _added(self, room: Window, image: Image, plane: LayerPlane) -> Labels:
+        self._room = room
+        layer = Labels(
+            np.zeros(_room_shape(room, plane, image.ndim), np.uint8),
+            name=self._name,
+            affine=_data_to_world(image, plane.coordinates(room.top, room.left)),
+            opacity=1.0 if self._contour else 0.5,
+            colormap=DirectLabelColormap(
+                color_dict={None: "transparent", 0: "transparent", 1: self._colour}
+            ),
+            metadata={TAG: "preview"},
+            units=image.units,
+            axis_labels=image.axis_labels,
+        )
+        layer.contour = self._contour
+        layer.editable = False
+        layer.visible = not self._hidden
+        layers = self._viewer.layers
+        selected = set(layers.selection)
+        # Below the clicks, which are on top, and above everything else.
+        layers.insert(max(0, len(layers) - 1), layer)
+        layers.selection = selected
+        stop_measuring(self._viewer, layer)
+        return layer
+
+
+def _stretch(start: int, side: int, limit: int) -> tuple[int, int]:
+    """Where a side begins and how long it is when there is `ROOM` around it, within `limit`."""
+    length = min(limit, max(side, ROOM))
+    return max(0, min(start + side // 2 - length // 2, limit - length)), length
+
+
+def _room_shape(room: Window, plane: LayerPlane, ndim: int) -> tuple[int, ...]:
+    """The window's shape with one pixel along the axes that are not on the plane."""
+    shape = [1] * ndim
+    for axis, side in zip(plane.axes, room.shape, strict=True):
+        shape[axis] = side
+    return tuple(shape)
+
+
+def _data_to_world(image: Image, origin: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The image's own affine matrix, counted from `origin` in its data, (ndim + 1) squared."""
+    start = np.asarray(image.data_to_world(origin), float)
+    matrix = np.eye(image.ndim + 1)
+    matrix[:-1, -1] = start
+    for axis, unit in enumerate(np.eye(image.ndim)):
+        matrix[:-1, axis] = np.asarray(image.data_to_world(origin + unit), float) - start
+    return matrix

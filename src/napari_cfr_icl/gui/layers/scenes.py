@@ -1,0 +1,64 @@
+"""Image layers as the engine sees them: the pixels of one plane, drawn as on the screen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from napari.layers import Image
+
+from napari_cfr_icl.engine.rendering import Rendering
+from napari_cfr_icl.engine.source import ImageSource, Plane
+from napari_cfr_icl.gui.layers.channels import ChannelSource
+from napari_cfr_icl.gui.layers.planes import LayerPlane, data_shape
+from napari_cfr_icl.session.objects import Scene
+
+
+def scene_of(layer: Image, plane: LayerPlane, together: Sequence[Image] = ()) -> Scene:
+    """What the session needs of an image layer's plane; holds the arrays, never the layers.
+
+    Parameters
+    ----------
+    layer : napari.layers.Image
+        The image.
+    plane : LayerPlane
+        One of its planes.
+    together : sequence of napari.layers.Image
+        The layers that make the picture, as `channels_of` finds them; by default it stands alone.
+    """
+    if together and list(together) != [layer]:
+        levels = zip(*(_levels(channel, plane) for channel in together), strict=True)
+        mixed = ChannelSource(together, plane, [list(level) for level in levels])
+        return Scene((layer.unique_id, plane), mixed, plane.shape)
+    position = plane.index + ((0,) if layer.rgb else ())
+    channels = layer.ndim if layer.rgb else None
+    where = Plane(*plane.axes, channels, position)
+    source = ImageSource(_levels(layer, plane), rendering_of(layer), where)
+    return Scene((layer.unique_id, plane), source, plane.shape)
+
+
+def rendering_of(layer: Image) -> Rendering:
+    """How the layer is drawn: its contrast limits and gamma, in grey; RGB as it is."""
+    if layer.rgb:
+        # Napari draws RGB over the whole range of its type, whatever the contrast limits.
+        if layer.dtype.kind in "iu":
+            return Rendering.rgb(0, float(np.iinfo(layer.dtype).max))
+        return Rendering.rgb(0, 1)
+    low, high = (float(limit) for limit in layer.contrast_limits)
+    return Rendering.grey(low, high, float(layer.gamma))
+
+
+def _levels(layer: Image, plane: LayerPlane) -> list[Any]:
+    """The array, or the levels of a pyramid that hold the plane at the same index."""
+    if not layer.multiscale:
+        return [layer.data]
+    full = data_shape(layer)
+    kept = [
+        level
+        for level in layer.data
+        if all(
+            level.shape[axis] == full[axis] for axis in range(layer.ndim) if axis not in plane.axes
+        )
+    ]
+    return kept

@@ -1,0 +1,77 @@
+"""Work with files: in a thread of its own, in order; the result comes back to the screen's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+from qtpy.QtCore import QObject, Qt, Signal
+
+from napari_cfr_icl.autosave.journal_writer import FileThread
+
+Result = TypeVar("Result")
+
+
+class FileWork(QObject):
+    """Does one thing after the other, and tells the screen's thread.
+
+    Parameters
+    ----------
+    failed : callable
+        Told the exception that ended a job, unless the job has an ear of its own.
+    parent : QObject, optional
+        What it dies with.
+    """
+
+    _arrived = Signal(object)
+
+    def __init__(self, failed: Callable[[Exception], None], parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.thread_pool = FileThread()
+        self._failed = failed
+        self._closed = False
+        self._arrived.connect(_call, Qt.ConnectionType.QueuedConnection)
+
+    def do(
+        self,
+        job: Callable[[], Result],
+        done: Callable[[Result], None],
+        failed: Callable[[Exception], None] | None = None,
+    ) -> None:
+        """Have `job` done after all others; then `done` is called with what it returned."""
+        if not self._closed:
+            future = self.thread_pool.submit(job)
+            future.add_done_callback(lambda ended: self._tell(ended, done, failed or self._failed))
+
+    def tell(self, call: Callable[[], None]) -> None:
+        """Call something in the screen's thread; may be called in any."""
+        if not self._closed:
+            self._arrived.emit(call)
+
+    def close(self) -> None:
+        """Tell nothing any more; what was asked for is still done."""
+        self._closed = True
+        self.thread_pool.shutdown(wait=False)
+
+    def _tell(
+        self,
+        ended: Future[Any],
+        done: Callable[[Any], None],
+        failed: Callable[[Exception], None],
+    ) -> None:
+        error = ended.exception()
+
+        def call() -> None:
+            if self._closed:
+                return
+            if error is None:
+                done(ended.result())
+            elif isinstance(error, Exception):
+                failed(error)
+
+        self.tell(call)
+
+
+def _call(call: Callable[[], None]) -> None:
+    call()

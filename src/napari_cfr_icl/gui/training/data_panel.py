@@ -1,0 +1,105 @@
+"""The part of the training dock that names the pictures and tells what is wrong with which."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import napari
+from qtpy.QtCore import Signal
+from qtpy.QtGui import QColor
+from qtpy.QtWidgets import (
+    QHeaderView,
+    QLabel,
+    QPushButton,
+    QTreeWidget,
+    QTreeWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_cfr_icl.gui.views.source_choice import SourceChoice
+from napari_cfr_icl.gui.widgets.progress_bar import ProgressBar
+from napari_cfr_icl.gui.widgets.themed_canvas import GREEN, ORANGE, RED
+
+COLOURS = {"error": RED, "warning": ORANGE, "note": GREEN}
+WORDS = {"error": "left out", "warning": "look at it", "note": "to know"}
+_HEIGHT = 150
+
+
+class DataPanel(QWidget):
+    """Shows a source and the findings of a check.
+
+    Emits `check_requested`, and `source_changed` when other pictures were named.
+    """
+
+    check_requested = Signal()
+    source_changed = Signal()
+
+    def __init__(self, viewer: napari.Viewer) -> None:
+        super().__init__()
+        self.source = SourceChoice(viewer)
+        self.check = QPushButton("Check")
+        self.check.setToolTip("Read all pictures and labels, and tell what is wrong with which.")
+        self.bar = ProgressBar()
+        self.bar.setTextVisible(False)
+        self.bar.setFixedHeight(8)
+        self.summary = QLabel()
+        self.summary.setWordWrap(True)
+        self.findings = QTreeWidget()
+        self.findings.setColumnCount(2)
+        self.findings.setHeaderLabels(["file", "what was found"])
+        self.findings.setRootIsDecorated(False)
+        self.findings.setFixedHeight(_HEIGHT)
+        self.findings.setWordWrap(True)
+        if (header := self.findings.header()) is not None:
+            header.setSectionResizeMode(0, QHeaderView.ResizeMode.ResizeToContents)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        for widget in (self.source, self.check, self.bar, self.summary, self.findings):
+            layout.addWidget(widget)
+        self.check.clicked.connect(self.check_requested)
+        self.source.changed.connect(self._on_source_changed)
+        self.show_idle("")
+
+    @property
+    def is_checking(self) -> bool:
+        """Whether it shows that pictures are read."""
+        return not self.check.isEnabled()
+
+    def show_checking(self, read: int, count: int) -> None:
+        """Show how far the check is."""
+        self.check.setEnabled(False)
+        self.bar.show()
+        self.bar.show_progress(read, count)
+        self.summary.setText(f"{read} of {count} pictures read" if count else "Reading…")
+
+    def show_survey(self, survey: Mapping[str, Any]) -> None:
+        """Show what a check found."""
+        found = survey["findings"]
+        left_out = len({f["key"] for f in found if f["severity"] == "error"})
+        text = f"{survey['pictures']} usable pictures with {survey['objects']} objects"
+        if left_out:
+            text += f", {left_out} file{'' if left_out == 1 else 's'} cannot be used"
+        self.show_idle(f"{text}.")
+        self.findings.clear()
+        for finding in found:
+            word = WORDS[finding["severity"]]
+            item = QTreeWidgetItem([finding["key"], f"{word}: {finding['text']}"])
+            item.setForeground(1, QColor(COLOURS[finding["severity"]]))
+            item.setToolTip(1, finding["text"])
+            self.findings.addTopLevelItem(item)
+        self.findings.setVisible(bool(found))
+
+    def show_idle(self, text: str) -> None:
+        """Show that nothing is read, and why."""
+        self.check.setEnabled(True)
+        self.bar.hide()
+        self.summary.setText(text)
+        self.summary.setVisible(bool(text))
+
+    def _on_source_changed(self) -> None:
+        self.findings.clear()
+        self.findings.hide()
+        self.show_idle("")
+        self.source_changed.emit()

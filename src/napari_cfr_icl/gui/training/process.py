@@ -1,0 +1,153 @@
+"""Training as a process of its own, which goes on when napari ends and can be found again."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil
+
+from napari_cfr_icl._errors import OutputError
+from napari_cfr_icl.gui.threads.child_environment import child_environment
+
+MARK, OUTPUT, COMPLAINTS = "process.json", "output.txt", "complaints.txt"
+_TOLERANCE = 2.0
+"""Seconds by which clocks of the process and of its files may differ."""
+
+_NO_CONSOLE = getattr(subprocess, "CREATE_NO_WINDOW", 0)
+"""Windows opens one for a program of the console, were it for a moment."""
+
+# A helper starts the run and ends at once: so the run is nobody's child, and waits for nobody.
+_HELPER = """
+import os, subprocess, sys
+run, *command = sys.argv[1:]
+apart = {"start_new_session": True}
+if os.name == "nt":
+    apart = {"creationflags": 0x00000008 | 0x00000200}  # detached, in a group of its own
+else:
+    os.nice(10)
+with open(os.path.join(run, "output.txt"), "ab") as out:
+    with open(os.path.join(run, "complaints.txt"), "wb") as err:
+        child = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, **apart
+        )
+try:
+    # Linux shares its time out between sessions first; niceness counts within each.
+    with open("/proc/%d/autogroup" % child.pid, "w") as group:
+        group.write("10")
+except OSError:
+    pass
+print(child.pid, flush=True)
+os._exit(0)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessMark:
+    """A process, told from a later one that got the same number.
+
+    Parameters
+    ----------
+    pid : int
+        Its number.
+    created : float
+        When it began, in seconds since 1970.
+    """
+
+    pid: int
+    created: float
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it still runs."""
+        try:
+            process = psutil.Process(self.pid)
+            same = abs(process.create_time() - self.created) < _TOLERANCE
+            return same and process.status() != psutil.STATUS_ZOMBIE
+        except psutil.Error:
+            return False
+
+    def kill(self) -> None:
+        """End it at once, if it still runs."""
+        if self.is_alive:
+            psutil.Process(self.pid).kill()
+
+
+def start_run(run: Path, arguments: Sequence[str]) -> None:
+    """Start `napari-cfr-icl ARGUMENTS` for a run's folder, and leave a mark of it there.
+
+    Raises
+    ------
+    OutputError
+        When the process cannot be started, or its folder not be written.
+    """
+    # -P: what happens to lie in the working folder is not imported.
+    python = [sys.executable, "-P"]
+    command = [*python, "-m", "napari_cfr_icl", *arguments]
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+        helper = subprocess.run(
+            [*python, "-c", _HELPER, str(run), *command],
+            capture_output=True,
+            text=True,
+            check=True,
+            env=child_environment(),
+            creationflags=_NO_CONSOLE,
+        )
+        pid = int(helper.stdout)
+        # One that ended at once leaves no mark; why it did is in its complaints.
+        with suppress(psutil.NoSuchProcess):
+            mark = ProcessMark(pid, psutil.Process(pid).create_time())
+            (run / MARK).write_text(json.dumps(asdict(mark)), encoding="utf-8")
+    except (OSError, ValueError, subprocess.CalledProcessError) as error:
+        raise OutputError(f"Training in {run} cannot be started: {error}") from error
+
+
+def find_run(run: Path, status: dict[str, object]) -> ProcessMark | None:
+    """The process that works in a run's folder, whoever started it, or None.
+
+    Parameters
+    ----------
+    run : Path
+        The folder.
+    status : dict
+        What the run said last: its process and the time.
+    """
+    started = mark_of(run)
+    candidates = [] if started is None else [started]
+    pid, said = status.get("pid"), status.get("time")
+    if isinstance(pid, int) and isinstance(said, float):
+        candidates.append(ProcessMark(pid, _created_before(pid, said)))
+    return next((mark for mark in candidates if mark.is_alive), None)
+
+
+def mark_of(run: Path) -> ProcessMark | None:
+    """The process that a dock started there last; None for a run from the command line."""
+    try:
+        return ProcessMark(**json.loads((run / MARK).read_text("utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def complaint_of(run: Path) -> str:
+    """The last line that a run's process wrote about its troubles."""
+    try:
+        text = (run / COMPLAINTS).read_text("utf-8", errors="replace")
+    except OSError:
+        return ""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else ""
+
+
+def _created_before(pid: int, moment: float) -> float:
+    """When a process began, if it can have spoken at `moment`; else a time that no process has."""
+    try:
+        created = psutil.Process(pid).create_time()
+    except psutil.Error:
+        return 0.0
+    return created if created <= moment + _TOLERANCE else 0.0

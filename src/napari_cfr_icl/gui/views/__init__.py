@@ -1,0 +1,1 @@
+"""The dock "Segment with clicks" and its panels."""

@@ -1,0 +1,155 @@
+"""The dock "Segment with clicks": puts the panels together and starts the controller."""
+
+from __future__ import annotations
+
+import napari
+from napari.layers import Image, Layer
+from qtpy.QtCore import QEvent, Qt
+from qtpy.QtWidgets import QFormLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
+
+from napari_cfr_icl.gui.app.controller import Controller
+from napari_cfr_icl.gui.layers.click_layer import is_objects
+from napari_cfr_icl.gui.views.dock_keys import DockKeys
+from napari_cfr_icl.gui.views.folder_panel import FolderPanel
+from napari_cfr_icl.gui.views.panels import EnginePanel, LoopPanel, ObjectPanel
+from napari_cfr_icl.gui.views.stack_panel import StackPanel
+from napari_cfr_icl.gui.views.work_panel import OfferRow, WorkPanel
+from napari_cfr_icl.gui.widgets.busy_indicator import BusyStrip
+from napari_cfr_icl.gui.widgets.inline_prompt import QuestionRow
+from napari_cfr_icl.gui.widgets.key_button import KeyButton
+from napari_cfr_icl.gui.widgets.layer_combo import LayerCombo
+from napari_cfr_icl.gui.widgets.name_label import NameLabel
+from napari_cfr_icl.gui.widgets.section import Section
+from napari_cfr_icl.session.preferences import load_preferences
+
+KEYS = (
+    ("Left click", "on the object"),
+    ("Right click", "on the background (or Ctrl + click)"),
+    ("Drag a click", "to move it; the mask follows"),
+    ("Click a click", "and press Delete to remove it"),
+    ("Drag, wheel", "to move and zoom the picture"),
+)
+
+
+class SegmentDock(QWidget):
+    """Segment objects of an image layer by clicking on them.
+
+    Parameters
+    ----------
+    napari_viewer : napari.Viewer
+        The viewer to work in; napari knows the parameter by its name and hands it over.
+    """
+
+    def __init__(self, napari_viewer: napari.Viewer) -> None:
+        super().__init__()
+        # Napari hands plugins a proxy, whose layers are not identical with those in its events.
+        viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
+        preferences = load_preferences()
+        self._build_status()
+        self._build_layers(viewer)
+        self.object = ObjectPanel(preferences)
+        self.stack = StackPanel()
+        self.loop = LoopPanel()
+        self.offer = OfferRow()
+        self.work = WorkPanel()
+        self.folder = FolderPanel()
+        self.engine = EnginePanel(preferences)
+        self._lay_out()
+        self.keys = DockKeys(self)
+        self.keys.changed.connect(self._show_keys)
+        self._show_keys()
+        self.controller = Controller(viewer, self, preferences)
+        # With the whole window the dock goes without a ParentChange.
+        self.destroyed.connect(self.controller.close)
+
+    def _build_status(self) -> None:
+        self.hint = QLabel()
+        self.hint.setWordWrap(True)
+        self.hint.setMinimumHeight(2 * self.hint.fontMetrics().lineSpacing() + 6)
+        self.hint.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+        font = self.hint.font()
+        font.setBold(True)
+        self.hint.setFont(font)
+        self.resume = KeyButton(
+            "Back to clicking", "Choose the clicks layer again, and its tool for new points."
+        )
+        self.resume.hide()
+        self.busy = BusyStrip()
+        self.question = QuestionRow()
+
+    def _build_layers(self, viewer: napari.Viewer) -> None:
+        self.image = LayerCombo(viewer.layers, _is_image)
+        self.image.setToolTip("The image to segment.")
+        self.labels = LayerCombo(viewer.layers, is_objects)
+        self.labels.setToolTip("Where finished objects are written.")
+        self.seen = NameLabel()
+        self.seen.setToolTip("Hide a layer, or change its colour and contrast, to mix otherwise.")
+
+    def _lay_out(self) -> None:
+        layers = QFormLayout()
+        layers.setContentsMargins(0, 0, 0, 0)
+        layers.addRow("Image", self.image)
+        layers.addRow("Labels", self.labels)
+        layers.addRow(self.seen)
+        inside = QWidget()
+        layout = QVBoxLayout(inside)
+        layout.setSpacing(8)
+        layout.addWidget(self.hint)
+        layout.addWidget(self.resume)
+        layout.addWidget(self.busy)
+        layout.addWidget(self.question)
+        layout.addWidget(self.offer)
+        layout.addLayout(layers)
+        layout.addWidget(self.object)
+        self.stack_section = Section("Through the stack", self.stack, opened=True)
+        layout.addWidget(self.stack_section)
+        layout.addWidget(Section("Refinement of the last click", self.loop, opened=True))
+        layout.addWidget(Section("Model and method", self.engine, opened=True))
+        layout.addWidget(Section("Save and export", self.work, opened=True))
+        layout.addWidget(Section("Folder of images", self.folder, opened=False))
+        layout.addWidget(Section("Mouse", _mouse_help(), opened=False))
+        layout.addStretch(1)
+        scroll = QScrollArea()
+        scroll.setWidgetResizable(True)
+        scroll.setFrameShape(QScrollArea.Shape.NoFrame)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setWidget(inside)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(scroll)
+        self.setMinimumWidth(300)
+
+    def _show_keys(self) -> None:
+        self.object.show_keys(self.keys)
+        self.stack.show_keys(self.keys)
+
+    def show_hint(self, text: str) -> None:
+        """Say one line, with the keys in the place of their names in braces."""
+        self.hint.setText(self.keys.in_words(text))
+
+    def show_busy(self, busy: bool) -> None:
+        """Show that something runs."""
+        self.busy.show_busy(busy)
+
+    def changeEvent(self, event: QEvent | None) -> None:
+        """Stop the work when napari takes the dock away: it sends no other sign of that."""
+        super().changeEvent(event)
+        taken_away = event is not None and event.type() == QEvent.Type.ParentChange
+        if taken_away and self.parentWidget() is None and hasattr(self, "controller"):
+            self.controller.close()
+            self.deleteLater()
+
+
+def _is_image(layer: Layer) -> bool:
+    return isinstance(layer, Image)
+
+
+def _mouse_help() -> QWidget:
+    widget = QWidget()
+    form = QFormLayout(widget)
+    form.setContentsMargins(0, 0, 0, 0)
+    for what, then in KEYS:
+        text = QLabel(then)
+        text.setWordWrap(True)
+        form.addRow(what, text)
+    return widget

@@ -1,0 +1,144 @@
+"""Where pictures with labels come from: a folder or file, or two layers of the viewer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import napari
+from napari.layers import Image, Labels, Layer
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import (
+    QButtonGroup,
+    QFileDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QLineEdit,
+    QPushButton,
+    QRadioButton,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_cfr_icl._errors import InputError
+from napari_cfr_icl.gui.layers.click_layer import is_objects
+from napari_cfr_icl.gui.widgets.layer_combo import LayerCombo
+
+
+class SourceChoice(QWidget):
+    """Two ways to name pictures; `changed` is emitted when another one was chosen or typed.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        Whose layers.
+    """
+
+    changed = Signal()
+
+    def __init__(self, viewer: napari.Viewer) -> None:
+        super().__init__()
+        self.use_layers = QRadioButton("Layers")
+        self.use_folder = QRadioButton("Folder or COCO json")
+        self.image = LayerCombo(viewer.layers, _is_image)
+        self.labels = LayerCombo(viewer.layers, is_objects)
+        self.path = QLineEdit()
+        self.path.setPlaceholderText("folder with images and labels")
+        self.browse = QPushButton("Folder…")
+        self.browse_file = QPushButton("File…")
+        self._lay_out()
+        self._connect()
+        self.use_layers.setChecked(True)
+
+    @property
+    def is_layers(self) -> bool:
+        """Whether layers are meant."""
+        return self.use_layers.isChecked()
+
+    def layers(self) -> tuple[Image, Labels]:
+        """The chosen layers.
+
+        Raises
+        ------
+        InputError
+            When there are none.
+        """
+        image, labels = self.image.layer, self.labels.layer
+        if image is None or labels is None:
+            raise InputError("Choose an image layer and the labels layer with its objects.")
+        return image, labels
+
+    def folder(self) -> Path:
+        """The path that was typed.
+
+        Raises
+        ------
+        InputError
+            When there is none.
+        """
+        text = self.path.text().strip()
+        if not text:
+            raise InputError("Choose a folder with images and labels, or a COCO json.")
+        return Path(text).expanduser()
+
+    def close_events(self) -> None:
+        """Stop following the layer list."""
+        self.image.close_events()
+        self.labels.close_events()
+
+    def _lay_out(self) -> None:
+        self._group = QButtonGroup(self)
+        kinds = QHBoxLayout()
+        for button in (self.use_layers, self.use_folder):
+            self._group.addButton(button)
+            kinds.addWidget(button)
+        kinds.addStretch(1)
+        layers = QWidget()
+        form = QFormLayout(layers)
+        form.setContentsMargins(0, 0, 0, 0)
+        form.addRow("Image", self.image)
+        form.addRow("Labels", self.labels)
+        folder = QWidget()
+        row = QVBoxLayout(folder)
+        row.setContentsMargins(0, 0, 0, 0)
+        buttons = QHBoxLayout()
+        buttons.addWidget(self.browse)
+        buttons.addWidget(self.browse_file)
+        row.addWidget(self.path)
+        row.addLayout(buttons)
+        self._pages = QStackedWidget()
+        self._pages.addWidget(layers)
+        self._pages.addWidget(folder)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addLayout(kinds)
+        layout.addWidget(self._pages)
+
+    def _connect(self) -> None:
+        self.use_layers.toggled.connect(self._on_kind)
+        self.browse.clicked.connect(self._on_browse)
+        self.browse_file.clicked.connect(self._on_browse_file)
+        self.path.textChanged.connect(self._on_changed)
+        self.image.layer_chosen.connect(self._on_changed)
+        self.labels.layer_chosen.connect(self._on_changed)
+
+    def _on_kind(self) -> None:
+        self._pages.setCurrentIndex(0 if self.is_layers else 1)
+        self.changed.emit()
+
+    def _on_changed(self) -> None:
+        self.changed.emit()
+
+    def _on_browse(self) -> None:
+        if found := QFileDialog.getExistingDirectory(self, "Folder with images and labels"):
+            self.path.setText(found)
+
+    def _on_browse_file(self) -> None:
+        kinds = "COCO json, lists (*.json *.csv)"
+        found, _ = QFileDialog.getOpenFileName(self, "COCO json or a list of pairs", "", kinds)
+        if found:
+            self.path.setText(found)
+
+
+def _is_image(layer: Layer) -> bool:
+    return isinstance(layer, Image)

@@ -1,0 +1,1 @@
+"""Plain Qt parts without logic of ours."""

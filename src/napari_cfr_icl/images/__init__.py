@@ -1,0 +1,1 @@
+"""Pictures and label images from files: every format, one reader."""

@@ -1,0 +1,110 @@
+"""Presets that the user named: an inner loop on top of a preset that comes with the package.
+
+Each is a small JSON file beside the other choices, which `evaluate --preset FILE` takes as well.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from napari_cfr_icl._errors import CfrIclError, OutputError, SettingsError
+from napari_cfr_icl._paths import keep_text
+from napari_cfr_icl.engine.settings import PRESETS, Refinement, Settings
+from napari_cfr_icl.session.preferences import preferences_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_FOLDER, _SUFFIX = "presets", ".json"
+_GOOD_NAME = re.compile(r'[^\x00-\x1f/\\:*?"<>|.][^\x00-\x1f/\\:*?"<>|]{0,79}')
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class NamedPreset:
+    """A preset of the user.
+
+    Parameters
+    ----------
+    name : str
+        What the menu shows.
+    base : str
+        The preset that gives everything but the inner loop, one of `PRESETS`.
+    refinement : Refinement
+        The inner loop.
+
+    Raises
+    ------
+    SettingsError
+        When a file cannot have that name, or the name or the base is not free to choose.
+    """
+
+    name: str
+    base: str
+    refinement: Refinement
+
+    def __post_init__(self) -> None:
+        if self.name in PRESETS or _GOOD_NAME.fullmatch(self.name) is None:
+            raise SettingsError(
+                f"{self.name!r} cannot be the name of a preset: at most 80 characters, none of "
+                f'/ \\ : * ? " < > |, no dot in front, and not {", ".join(PRESETS)}.'
+            )
+        Settings.preset(self.base)
+
+
+def presets_folder() -> Path:
+    """Where the presets lie."""
+    return preferences_file().parent / _FOLDER
+
+
+def preset_file(name: str) -> Path:
+    """Where a preset lies, or would."""
+    return presets_folder() / f"{name}{_SUFFIX}"
+
+
+def load_presets() -> dict[str, NamedPreset]:
+    """The user's presets by name; a damaged file is no reason to stop working."""
+    found = {}
+    for path in sorted(presets_folder().glob(f"*{_SUFFIX}")):
+        try:
+            found[path.stem] = _read(path)
+        except (OSError, ValueError, TypeError, KeyError, CfrIclError) as error:
+            _log.warning("The preset %s cannot be read and is left out: %s", path, error)
+    return found
+
+
+def save_preset(preset: NamedPreset) -> Path:
+    """Keep a preset, instead of one of the same name; returns its file.
+
+    Raises
+    ------
+    OutputError
+        When the file cannot be written.
+    """
+    path = preset_file(preset.name)
+    write_settings(path, preset.base, preset.refinement)
+    return path
+
+
+def write_settings(path: Path, base: str, refinement: Refinement) -> None:
+    """Write an inner loop on top of a preset as a file that the commands take.
+
+    Raises
+    ------
+    OutputError
+        When the file cannot be written.
+    """
+    content = {"base": base, "refinement": asdict(refinement)}
+    try:
+        keep_text(path, json.dumps(content, indent=2) + "\n")
+    except OSError as error:
+        raise OutputError(f"The preset cannot be saved to {path}: {error.strerror}.") from error
+
+
+def _read(path: Path) -> NamedPreset:
+    content = json.loads(path.read_text(encoding="utf-8"))
+    return NamedPreset(path.stem, content["base"], Refinement(**content["refinement"]))

@@ -1,0 +1,1 @@
+"""Training data: collections, crops, augmentation, SUEM copy-paste."""

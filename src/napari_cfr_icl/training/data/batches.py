@@ -1,0 +1,225 @@
+"""Batches: which object in which window each sample shows, and what it is combined with."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from napari_cfr_icl._errors import InputError
+from napari_cfr_icl.training.data.augment import augment
+from napari_cfr_icl.training.data.click_sampling import starting_clicks
+from napari_cfr_icl.training.data.crops import REST, choose_window, cut_image, cut_masks
+from napari_cfr_icl.training.data.sample_batch import Scenes
+from napari_cfr_icl.training.data.sample_rng import Draws
+from napari_cfr_icl.training.data.suem import SuemPlan, suem
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_cfr_icl.engine.windows import Window
+    from napari_cfr_icl.training.data.check import Page
+    from napari_cfr_icl.training.data.image_cache import Store
+    from napari_cfr_icl.training.data.splits import SplitPages
+    from napari_cfr_icl.training.options import TrainOptions
+
+_LEAST_VISIBLE = 20  # pixels of an object as the network sees it
+_WINDOWS_TRIED = 5
+_NOBODY = -2  # an id that no object has
+_SOURCE, _EXTRA, _PLAN, _CLICKS = range(4)  # streams of chance that do not disturb each other
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What a step needs.
+
+    Attributes
+    ----------
+    images : Tensor of float32, shape (B, 3, H, W)
+        0 to 1.
+    target : Tensor of float32, shape (B, 1, H, W)
+        1 object, 0 background, -1 unknown.
+    points : Tensor, shape (B, 2N, 3)
+        The starting clicks.
+    """
+
+    images: Tensor
+    target: Tensor
+    points: Tensor
+
+
+_Raw = tuple[Scenes, Scenes, SuemPlan]
+
+
+class Batches:
+    """Makes the samples of any step, each from the seed, the step and its place alone.
+
+    Parameters
+    ----------
+    collections : sequence of SplitPages
+        Their training pictures are used.
+    store : Store
+        Has the pictures.
+    options : TrainOptions
+        All of them.
+    device : torch.device
+        Where batches are wanted.
+
+    Raises
+    ------
+    InputError
+        When there is no object to train on.
+    """
+
+    def __init__(
+        self,
+        collections: Sequence[SplitPages],
+        store: Store,
+        options: TrainOptions,
+        device: torch.device,
+    ) -> None:
+        self._store, self._options, self._device = store, options, device
+        self._shelves = [_Shelf(part.train, options.data.min_area) for part in collections]
+        sizes = [len(shelf) for shelf in self._shelves]
+        weights = options.data.weights or tuple(float(size) for size in sizes)
+        if len(weights) != len(self._shelves):
+            raise InputError(f"There are {len(weights)} weights for {len(sizes)} collections.")
+        chances = np.array(weights) * (np.array(sizes) > 0)
+        if chances.sum() == 0:
+            raise InputError(
+                f"There is no object of {options.data.min_area} pixels or more to train on."
+            )
+        self._chances = chances / chances.sum()
+        workers = _workers(options.data.workers, store, device)
+        self._readers = ThreadPoolExecutor(workers) if workers else None
+        self._foreman = ThreadPoolExecutor(1) if workers else None
+        self._expected: dict[tuple[int, range], Future[_Raw]] = {}
+
+    def expect(self, step: int, samples: range) -> None:
+        """Begin to read the samples of a later call of `inputs`, where there are threads for it."""
+        key = step, samples
+        if self._foreman is not None and key not in self._expected:
+            self._expected[key] = self._foreman.submit(self.at, step, samples)
+
+    def at(self, step: int, samples: range) -> _Raw:
+        """The scenes of `samples` (places in the whole batch), their extras, and the plan."""
+        plan = SuemPlan.drawn(self._options.suem, self._draws(step, samples, _PLAN, "cpu"))
+        needed = [i for i, need in zip(samples, plan.needs_extra.tolist(), strict=True) if need]
+        wanted = [(i, _SOURCE) for i in samples] + [(i, _EXTRA) for i in needed]
+        each = map if self._readers is None else self._readers.map
+        scenes = list(each(lambda one: self._scene(self._rng(step, *one)), wanted))
+        source, made = (
+            scenes[: len(samples)],
+            dict(zip(needed, scenes[len(samples) :], strict=True)),
+        )
+        extra = [made.get(i, _blank_like(like)) for i, like in zip(samples, source, strict=True)]
+        return self._stacked(source), self._stacked(extra), plan
+
+    def inputs(self, step: int, samples: range) -> Inputs:
+        """What the network is given at a step: augmented, combined, clicked."""
+        expected = self._expected.pop((step, samples), None)
+        self._expected = {key: one for key, one in self._expected.items() if key[0] >= step}
+        read = self.at(step, samples) if expected is None else expected.result()
+        source, extra, plan = read
+        scenes = augment(source, self._options.augment, self._draws(step, samples, _SOURCE))
+        if len(rows := plan.needs_extra.nonzero()[:, 0]):
+            needed = [samples[row] for row in rows.tolist()]
+            changed = augment(
+                extra.rows(rows.to(self._device)),
+                self._options.augment,
+                self._draws(step, needed, _EXTRA),
+            )
+            extra = extra.with_rows(rows.to(self._device), changed)
+        draws = self._draws(step, samples, _CLICKS)
+        scenes = suem(scenes, extra, plan, self._options.suem, draws)
+        points = starting_clicks(scenes, self._options.clicks, draws)
+        return Inputs(scenes.images.float() / 255, scenes.target, points)
+
+    def _scene(self, rng: np.random.Generator) -> Scenes:
+        """One scene of chance: a picture, an object in it, a window around it. Batch of 1."""
+        shelf = self._shelves[rng.choice(len(self._shelves), p=self._chances)]
+        page = shelf.pages[rng.integers(len(shelf))]
+        image, labels = self._store.read(page.example)
+        number = int(rng.integers(len(page.objects)))
+        window = self._window(page, number, labels, rng)
+        wanted, second = int(page.objects.ids[number]), _NOBODY
+        others = _ids_inside(page, window, wanted)
+        if len(others) and rng.random() < self._options.data.merge:
+            second = int(rng.choice(others))
+        side, ids = self._options.data.side, (wanted, second, REST, self._ignored or _NOBODY)
+        masks, picture = cut_masks(labels, window, side, ids), cut_image(image, window, side)
+        return Scenes(picture[None], masks[None, :2], masks[None, 2:3], masks[None, 3:])
+
+    def _window(self, page: Page, number: int, labels: Tensor, rng: np.random.Generator) -> Window:
+        """A window in which enough of an object shows."""
+        options, label = self._options.data, int(page.objects.ids[number])
+        box = page.objects.boxes[number]
+        for _ in range(_WINDOWS_TRIED):
+            window = choose_window(box, page.shape, options, rng)
+            visible = int(page.objects.areas[number])
+            if not _holds(window, box):  # to count on a GPU would mean to wait for it
+                visible = int((labels[window.slices] == label).sum())
+            if visible * options.side**2 / (window.height * window.width) >= _LEAST_VISIBLE:
+                break
+        return window
+
+    @property
+    def _ignored(self) -> int:
+        return self._options.data.ignored_id
+
+    def _rng(self, step: int, sample: int, stream: int) -> np.random.Generator:
+        return np.random.default_rng((self._options.seed, step, sample, stream))
+
+    def _draws(
+        self, step: int, samples: Sequence[int], stream: int, device: str | None = None
+    ) -> Draws:
+        seed = (self._options.seed, stream)
+        return Draws.at(seed, step, samples, device or self._device)
+
+    def _stacked(self, scenes: Sequence[Scenes]) -> Scenes:
+        tensors = zip(*((s.images, s.parts, s.others, s.ignored) for s in scenes), strict=True)
+        return Scenes(*(torch.cat(t) for t in tensors)).apply(
+            lambda x: x.to(self._device, non_blocking=True)
+        )
+
+
+def _workers(wanted: int, store: Store, device: torch.device) -> int:
+    """Threads that read: none where all is in memory, nor where they would slow the network."""
+    if wanted >= 0:
+        return wanted
+    return 0 if store.holds_all or device.type == "cpu" else min(8, (os.cpu_count() or 2) - 1)
+
+
+def _holds(window: Window, box: NDArray[np.int64]) -> bool:
+    within = (window.top, window.left) <= box[:2], box[2:] <= (window.bottom, window.right)
+    return bool(np.all(within))
+
+
+def _ids_inside(page: Page, window: Window, wanted: int) -> NDArray[np.int64]:
+    """Ids of the objects, but the wanted one, whose middle lies in a window."""
+    middles = (page.objects.boxes[:, :2] + page.objects.boxes[:, 2:]) // 2
+    first, last = (window.top, window.left), (window.bottom, window.right)
+    inside = ((middles >= first) & (middles < last)).all(axis=1)
+    return page.objects.chosen(inside & (page.objects.ids != wanted)).ids
+
+
+class _Shelf:
+    """The training pictures of one collection that have objects large enough."""
+
+    def __init__(self, pages: Sequence[Page], min_area: int) -> None:
+        enough = [p.with_objects(p.objects.chosen(p.objects.areas >= min_area)) for p in pages]
+        self.pages = [page for page in enough if len(page.objects)]
+
+    def __len__(self) -> int:
+        return len(self.pages)
+
+
+def _blank_like(scene: Scenes) -> Scenes:
+    return scene.apply(torch.zeros_like)

@@ -1,0 +1,104 @@
+"""A page about a collection: what was found, and what the pictures look like."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+from scipy import ndimage
+
+from napari_cfr_icl._errors import OutputError
+from napari_cfr_icl._files import explain_write_failure
+from napari_cfr_icl.training.data.check import counted
+from napari_cfr_icl.training.data.image_cache import rendered
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from napari_cfr_icl.training.data.check import Page, Survey
+
+_SHOWN, _COLUMNS, _SIDE = 24, 6, 192
+_OUTLINE = (0, 220, 120)
+
+
+def write_check_page(survey: Survey, place: Path) -> Path:
+    """Write `check.md` and `pictures.png`; returns the page.
+
+    Parameters
+    ----------
+    survey : Survey
+        What was found.
+    place : Path
+        The folder; made where it is missing.
+
+    Raises
+    ------
+    OutputError
+        When nothing can be written there.
+    """
+    path = place / "check.md"
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        if survey.pages:
+            Image.fromarray(_contact_sheet(_chosen(survey))).save(place / "pictures.png")
+        path.write_text("\n".join(_lines(survey)) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise OutputError(explain_write_failure(error, place)) from error
+    return path
+
+
+def _lines(survey: Survey) -> Iterator[str]:
+    sizes = np.array([area for page in survey.pages for area in page.objects.areas])
+    yield f"# {survey.collection.name}"
+    yield ""
+    yield f"{len(survey.pages)} usable pictures with {sizes.size} objects, {survey.collection.path}"
+    if sizes.size:
+        low, middle, high = np.percentile(sizes, (5, 50, 95))
+        yield f"Areas in pixels: 5 % below {low:.0f}, half below {middle:.0f}, 5 % above {high:.0f}"
+    yield ""
+    if survey.pages:
+        yield "![pictures with their labels](pictures.png)"
+        yield ""
+    yield "| severity | what | pictures |"
+    yield "|---|---|---|"
+    for (severity, kind), count in counted(survey.findings).items():
+        yield f"| {severity} | {kind} | {count} |"
+    yield ""
+    for finding in survey.findings:
+        yield f"* {finding.severity}: **{finding.key}**: {finding.text}"
+
+
+def _chosen(survey: Survey) -> Sequence[Page]:
+    """Pictures to show: those with warnings first, then some of the rest."""
+    warned = {finding.key for finding in survey.findings if finding.severity == "warning"}
+    pages = sorted(survey.pages, key=lambda page: page.example.key not in warned)
+    rest = pages[len(warned) :]
+    spread = rest[:: max(1, len(rest) // _SHOWN)]
+    return [*pages[: len(warned)][: _SHOWN // 2], *spread][:_SHOWN]
+
+
+def _contact_sheet(pages: Sequence[Page]) -> NDArray[np.uint8]:
+    rows = -(-len(pages) // _COLUMNS)
+    sheet = np.zeros((rows * _SIDE, _COLUMNS * _SIDE, 3), np.uint8)
+    for number, page in enumerate(pages):
+        top, left = (number // _COLUMNS) * _SIDE, (number % _COLUMNS) * _SIDE
+        tile = _tile(page)
+        sheet[top : top + tile.shape[0], left : left + tile.shape[1]] = tile
+    return sheet
+
+
+def _tile(page: Page) -> NDArray[np.uint8]:
+    """A small picture with all objects outlined."""
+    labels = page.example.labels()
+    shrink = max(labels.shape) / (_SIDE - 4)
+    size = tuple(max(1, round(side / shrink)) for side in reversed(labels.shape))
+    picture = Image.fromarray(rendered(page.example.image())).resize(size, Image.Resampling.BOX)
+    small = np.asarray(Image.fromarray(labels).resize(size, Image.Resampling.NEAREST))
+    edge = ndimage.grey_erosion(small, 3) != ndimage.grey_dilation(small, 3)
+    drawn = np.array(picture)
+    drawn[edge & (small > 0)] = _OUTLINE
+    return drawn

@@ -1,0 +1,223 @@
+"""Collections: the user's pictures with their labels, found in whatever order they lie.
+
+Nothing is read here but names and headers; `check.survey` reads everything once.
+"""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from napari_cfr_icl._errors import CfrIclError, InputError
+from napari_cfr_icl.evaluation.datasets.coco_json import coco_json
+from napari_cfr_icl.evaluation.datasets.folders import title_of
+from napari_cfr_icl.evaluation.datasets.pairs import pairs_in, pairs_of
+from napari_cfr_icl.images.planes import image_plane, label_shape, plane_indices
+from napari_cfr_icl.training.data.label_planes import label_plane
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+Split = Literal["train", "val"]
+SPLIT_FOLDERS: dict[str, Split] = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "validation": "val",
+}
+LIST_NAME = "collection.csv"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Example:
+    """One picture with its labels, not read yet.
+
+    Attributes
+    ----------
+    key : str
+        Its name, unique in the collection.
+    group : str
+        What may not fall apart between training and held-out pictures: the file, or what a list
+        says.
+    split : str or None
+        "train" or "val" where the collection says so.
+    image, labels : callable
+        Return (rows, columns[, channels]) of any type, and int32 (rows, columns), 0 background.
+    """
+
+    key: str
+    group: str
+    split: Split | None
+    image: Callable[[], NDArray[Any]]
+    labels: Callable[[], NDArray[np.int32]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Collection:
+    """Pictures with labels.
+
+    Attributes
+    ----------
+    name : str
+        What reports call it.
+    path : Path
+        Where it lies.
+    examples : tuple of Example
+        In a fixed order.
+    troubles : tuple of (str, str)
+        Files that could not be taken in, and why.
+    """
+
+    name: str
+    path: Path
+    examples: tuple[Example, ...]
+    troubles: tuple[tuple[str, str], ...] = ()
+
+
+def open_collection(path: Path, images: Path | None = None) -> Collection:
+    """The collection at `path`.
+
+    Parameters
+    ----------
+    path : Path
+        A folder with `images` and `labels` in it, or NAME.tif beside NAME_labels.tif, or `train`
+        and `val` that are such folders; a CSV file with the columns image and labels, and perhaps
+        group and split (also as `collection.csv` in the folder); or a COCO json.
+    images : Path, optional
+        The folder of the images, where they lie elsewhere. Names in a list or a COCO json start
+        there; a folder at `path` is one of label images then, and its images have the same names
+        in the same sub-folders.
+
+    Raises
+    ------
+    InputError
+        When it is none of these, or there is nothing in it.
+    """
+    path = path.expanduser()
+    if not path.exists():
+        raise InputError(f"There is no collection at {path}.")
+    collection = _opened(path, None if images is None else images.expanduser())
+    if not collection.examples:
+        why = "".join(f" {name}: {reason}" for name, reason in collection.troubles[:3])
+        raise InputError(f"{path} holds no image with a label image.{why}")
+    return collection
+
+
+def _opened(path: Path, images: Path | None) -> Collection:
+    if path.suffix.lower() == ".csv":
+        return _from_list(path, images)
+    if path.suffix.lower() == ".json":
+        return _from_coco(path, images)
+    if not path.is_dir():
+        raise InputError(f"{path} is no collection: give a folder, a CSV list or a COCO json.")
+    if (path / LIST_NAME).is_file():
+        return _from_list(path / LIST_NAME, images)
+    parts = [p for p in sorted(path.iterdir()) if p.is_dir() and p.name.lower() in SPLIT_FOLDERS]
+    if parts:
+        return _from_parts(path, parts, images)
+    return _from_folder(path, images)
+
+
+def _from_parts(path: Path, parts: Iterable[Path], images: Path | None) -> Collection:
+    """`train` and `val`, each a collection: the split is given."""
+    examples, troubles = [], []
+    for part in parts:
+        divided = images is not None and (images / part.name).is_dir()
+        opened = _opened(part, images / part.name if images and divided else images)
+        split = SPLIT_FOLDERS[part.name.lower()]
+        for example in opened.examples:
+            name = f"{part.name}/{example.key}"
+            group = f"{part.name}/{example.group}"
+            examples.append(replace(example, key=name, group=group, split=split))
+        troubles += [(f"{part.name}/{name}", why) for name, why in opened.troubles]
+    return Collection(title_of(path), path, tuple(examples), tuple(troubles))
+
+
+def _from_folder(path: Path, images: Path | None) -> Collection:
+    pairs = pairs_in(path) if images is None else pairs_of(path, images)
+    troubles = [(name, "there is no label image of this name") for name in pairs.lonely_images]
+    troubles += [(name, "there is no image of this name") for name in pairs.lonely_labels]
+    found = [_Listed(pair.image, pair.labels, pair.name, pair.name) for pair in pairs.found]
+    return _collected(path, found, troubles)
+
+
+def _from_list(path: Path, images: Path | None) -> Collection:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            rows = list(reader)
+            columns = reader.fieldnames or ()
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path} cannot be read: {error}") from error
+    if not {"image", "labels"} <= set(columns):
+        found = ", ".join(columns) or "none"
+        raise InputError(f"{path} needs the columns image and labels; it has {found}.")
+    pairs = []
+    for number, row in enumerate(rows, start=2):
+        split = (row.get("split") or "").strip().lower()
+        if split and split not in SPLIT_FOLDERS:
+            raise InputError(f"Line {number} of {path}: split is train or val, not {split!r}.")
+        if not (row["image"] and row["labels"]):
+            raise InputError(f"Line {number} of {path} must name an image and its labels.")
+        image, labels = (images or path.parent) / row["image"], path.parent / row["labels"]
+        group = (row.get("group") or "").strip() or row["image"]
+        pairs.append(_Listed(image, labels, image.name, group, SPLIT_FOLDERS.get(split)))
+    return _collected(path.parent, pairs, [])
+
+
+def _from_coco(path: Path, images: Path | None) -> Collection:
+    dataset = coco_json(path, images)
+
+    def painted(objects: Callable[[], Any]) -> NDArray[np.int32]:
+        truths = [item.truth() for item in sorted(objects(), key=lambda item: -item.area)]
+        labels = np.zeros(truths[0].shape, np.int32)
+        for number, truth in enumerate(truths, start=1):
+            labels[truth == 1] = number  # small ones last, so that none is hidden
+        return labels
+
+    examples = tuple(
+        Example(item.key, item.key, None, item.image, partial(painted, item.objects))
+        for item in dataset.pictures
+    )
+    return Collection(dataset.name, path, examples)
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    image: Path
+    labels: Path
+    name: str
+    group: str
+    split: Split | None = None
+
+
+def _collected(
+    path: Path, pairs: Iterable[_Listed], troubles: Iterable[tuple[str, str]]
+) -> Collection:
+    examples: list[Example] = []
+    troubles = list(troubles)
+    for pair in pairs:
+        try:
+            examples += _examples(pair)
+        except CfrIclError as error:
+            troubles.append((pair.labels.name, str(error)))
+    return Collection(title_of(path), path, tuple(examples), tuple(troubles))
+
+
+def _examples(pair: _Listed) -> Iterator[Example]:
+    shape = label_shape(pair.labels)
+    for index in plane_indices(shape):
+        yield Example(
+            pair.name + "".join(f"[{i}]" for i in index),
+            pair.group,
+            pair.split,
+            partial(image_plane, pair.image, shape, index),
+            partial(label_plane, pair.labels, index),
+        )

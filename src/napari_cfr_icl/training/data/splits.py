@@ -1,0 +1,107 @@
+"""Which pictures train and which are held out; no object, plane or copy is ever on both sides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_cfr_icl._errors import InputError
+from napari_cfr_icl.training.data.check import Finding, Page, Survey
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SplitPages:
+    """The pictures of one collection, divided.
+
+    Attributes
+    ----------
+    name : str
+        Of the collection.
+    train, held_out : tuple of Page
+    findings : tuple of Finding
+        What had to be left out so that nothing leaks.
+    """
+
+    name: str
+    train: tuple[Page, ...]
+    held_out: tuple[Page, ...]
+    findings: tuple[Finding, ...]
+
+
+def divide(survey: Survey, held_out: float, seed: int) -> SplitPages:
+    """Divide as the collection says; where it does not, hold out whole groups by chance.
+
+    Parameters
+    ----------
+    survey : Survey
+        What was found.
+    held_out : float
+        Share of the pictures to hold out where no lists are given.
+    seed : int
+        Decides which.
+
+    Raises
+    ------
+    InputError
+        When the given lists put one group on both sides.
+    """
+    pages = survey.pages
+    if any(page.example.split == "val" for page in pages):
+        _check_groups(survey)
+        train = [page for page in pages if page.example.split != "val"]
+        val = [page for page in pages if page.example.split == "val"]
+    else:
+        chosen = _held_out_groups(pages, held_out, seed)
+        groups = _groups(pages)
+        train = [page for page, group in zip(pages, groups, strict=True) if group not in chosen]
+        val = [page for page, group in zip(pages, groups, strict=True) if group in chosen]
+    copies = {page.pixels_hash for page in val}
+    leaked = [page for page in train if page.pixels_hash in copies]
+    findings = tuple(
+        Finding(page.example.key, "warning", "leak", "left out of training: it is also held out")
+        for page in leaked
+    )
+    kept = tuple(page for page in train if page.pixels_hash not in copies)
+    return SplitPages(survey.collection.name, kept, tuple(val), findings)
+
+
+def _check_groups(survey: Survey) -> None:
+    sides: dict[str, str | None] = {}
+    for page in survey.pages:
+        side = "val" if page.example.split == "val" else "train"
+        if sides.setdefault(page.example.group, side) != side:
+            raise InputError(
+                f"{survey.collection.path}: the group {page.example.group!r} is in both train "
+                "and val; put all its pictures on one side."
+            )
+
+
+def _groups(pages: Sequence[Page]) -> list[str]:
+    """The group of each page; groups that share a picture become one."""
+    by_hash: dict[str, str] = {}
+    merged: dict[str, str] = {}
+
+    def root(group: str) -> str:
+        while merged.get(group, group) != group:
+            group = merged[group]
+        return group
+
+    for page in pages:
+        group = root(page.example.group)
+        other = root(by_hash.setdefault(page.pixels_hash, group))
+        merged[group] = other
+    return [root(page.example.group) for page in pages]
+
+
+def _held_out_groups(pages: Sequence[Page], share: float, seed: int) -> set[str]:
+    names = list(dict.fromkeys(_groups(pages)))
+    if share == 0 or len(names) < 2:
+        return set()
+    order = np.random.default_rng(seed).permutation(len(names))
+    count = min(len(names) - 1, max(1, round(share * len(names))))
+    return {names[i] for i in order[:count]}

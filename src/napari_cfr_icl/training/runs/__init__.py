@@ -1,0 +1,1 @@
+"""A training run: the loop, its folder, and the gate at its end."""

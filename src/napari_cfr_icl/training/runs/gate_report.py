@@ -1,0 +1,166 @@
+"""The gate's report: one Markdown page with plots and the largest changes as pictures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.figure import Figure
+from PIL import Image
+
+from napari_cfr_icl.engine.source import ImageSource
+from napari_cfr_icl.evaluation.protocol.metrics import iou_curve
+from napari_cfr_icl.evaluation.protocol.simulate import replay
+from napari_cfr_icl.training.data.image_cache import rendered
+from napari_cfr_icl.training.runs.held_out import clicks_to, curves_of, predictor_of
+from napari_cfr_icl.training.runs.plots import PREDICTED, TRUTH, outlined, with_clicks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from napari_cfr_icl.engine.predictor import Predictor
+    from napari_cfr_icl.evaluation.protocol.simulate import Clicked
+    from napari_cfr_icl.training.runs.gate import Trial, Verdict
+    from napari_cfr_icl.training.runs.held_out import Curve, HeldOut
+    from napari_cfr_icl.training.runs.setup import Run
+
+_EXTREMES = 3
+_TILE = 256
+
+
+def write_report(
+    place: Path,
+    verdict: Verdict,
+    trial: Trial,
+    run: Run,
+    networks: Mapping[str, Mapping[str, Tensor]],
+) -> Path:
+    """Write `report.md`, `curves.png`, `changes.png` and pictures of the extremes.
+
+    Parameters
+    ----------
+    place : Path
+        An existing folder.
+    verdict : Verdict
+    trial : Trial
+    run : Run
+    networks : mapping
+        The weights called "base" and "tuned".
+    """
+    options = run.options.validation
+    curves = {"base": curves_of(trial.base), "tuned": curves_of(trial.tuned)}
+    change = np.subtract(
+        *(clicks_to(curves[name], options.target, options.max_clicks) for name in ("tuned", "base"))
+    )
+    _plot_curves(place / "curves.png", curves, options.max_clicks)
+    _plot_changes(place / "changes.png", change)
+    predictors = {
+        name: predictor_of(run.architecture, weights, options, run.world)
+        for name, weights in networks.items()
+    }
+    lines = list(_page(verdict, run))
+    for title, rows in _extremes(change):
+        lines += ["", f"## {title}", "", "Left the base model, right the tuned one, at the same"]
+        lines += ["number of clicks: the fewer of the two. Green the truth, orange the mask.", ""]
+        for row in rows:
+            name = f"object-{row}.png"
+            picture = _side_by_side(trial, row, predictors)
+            Image.fromarray(picture).save(place / name)
+            facts = f"{trial.objects[row].picture}, object {trial.objects[row].label}"
+            lines += [f"![{facts}]({name})", "", f"{facts}: {change[row]:+.0f} clicks", ""]
+    path = place / "report.md"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def _page(verdict: Verdict, run: Run) -> Iterator[str]:
+    yield f"# {run.folder.path.resolve().name} against {run.options.base}"
+    yield ""
+    yield f"**{verdict.sentence}**"
+    yield ""
+    yield "| collection | IoU | base | tuned | tuned - base, 95 % interval | objects |"
+    yield "|---|---|---|---|---|---|"
+    for item in verdict.comparisons:
+        yield (
+            f"| {item.collection} | {item.threshold:.0%} | {item.base:.2f} | {item.tuned:.2f} | "
+            f"{item.difference} | {item.difference.count} |"
+        )
+    options = run.options.validation
+    yield ""
+    yield (
+        f"Mean clicks of the robot user to each IoU, at most {options.max_clicks}; objects of at "
+        f"least {options.min_area} pixels; preset {options.preset}, inference {options.scheme}."
+    )
+    if not verdict.fresh:
+        yield (
+            "Few objects are held out, so some of these also chose the best weights of the run: "
+            "the tuned model may look a little better here than it is."
+        )
+    yield ""
+    yield "![IoU after each click](curves.png) ![Change of each object](changes.png)"
+
+
+def _plot_curves(path: Path, curves: Mapping[str, Sequence[Curve]], max_clicks: int) -> None:
+    figure = Figure(figsize=(5, 4), layout="constrained")
+    axes = figure.add_subplot()
+    for name, rows in curves.items():
+        mean = np.mean([iou_curve(row, max_clicks) for row in rows], axis=0)
+        axes.plot(range(1, max_clicks + 1), mean, marker=".", label=name)
+    axes.set(xlabel="clicks", ylabel="mean IoU")
+    axes.legend()
+    figure.savefig(path, dpi=100)
+
+
+def _plot_changes(path: Path, change: NDArray[np.float64]) -> None:
+    figure = Figure(figsize=(5, 4), layout="constrained")
+    axes = figure.add_subplot()
+    reach = int(np.abs(change).max()) + 1
+    axes.hist(change, bins=[edge - 0.5 for edge in range(-reach, reach + 2)])
+    axes.axvline(0, color="black", linewidth=0.8)
+    axes.set(xlabel="clicks, tuned - base", ylabel="objects")
+    figure.savefig(path, dpi=100)
+
+
+def _extremes(change: NDArray[np.float64]) -> Iterator[tuple[str, list[int]]]:
+    order = np.argsort(change, kind="stable").tolist()
+    yield "Largest gains", [row for row in order[:_EXTREMES] if change[row] < 0]
+    yield "Largest losses", [row for row in order[::-1][:_EXTREMES] if change[row] > 0]
+
+
+def _side_by_side(trial: Trial, row: int, predictors: Mapping[str, Predictor]) -> NDArray[np.uint8]:
+    item = trial.objects[row]
+    runs = {"base": trial.base[row], "tuned": trial.tuned[row]}
+    count = min(len(clicked) for clicked in runs.values())
+    tiles = [_tile(item, clicked[:count], predictors[name]) for name, clicked in runs.items()]
+    return np.concatenate(tiles, axis=1)
+
+
+def _tile(item: HeldOut, clicked: Sequence[Clicked], predictor: Predictor) -> NDArray[np.uint8]:
+    """The object's surroundings with the truth, the mask after the last click, and the clicks."""
+    pixels, truth = item.page.example.image(), item.truth() == 1
+    clicks = [each.click for each in clicked]
+    *_, last = replay(predictor, ImageSource(pixels), clicks)
+    rows, cols = np.nonzero(truth)
+    half = max(int(np.ptp(rows)), int(np.ptp(cols)), 20)
+    top, left = (max(0, int(axis.mean()) - half) for axis in (rows, cols))
+    view = slice(top, top + 2 * half), slice(left, left + 2 * half)
+    grown = _TILE / (2 * half)
+    size = tuple(round(side * grown) for side in truth[view].shape)
+    picture = _resized(rendered(pixels)[view], size, Image.Resampling.BICUBIC)
+    for mask, colour in ((truth, TRUTH), (last.mask().full(), PREDICTED)):
+        large = _resized(mask[view].astype(np.uint8), size, Image.Resampling.NEAREST) > 0
+        picture = outlined(picture, large, colour)
+    dots = [((c.row - top) * grown, (c.col - left) * grown, c.positive) for c in clicks]
+    canvas = np.zeros((_TILE, _TILE, 3), np.uint8)
+    canvas[: size[0], : size[1]] = with_clicks(picture, dots)[:_TILE, :_TILE]
+    return canvas
+
+
+def _resized(
+    values: NDArray[np.uint8], size: tuple[int, ...], how: Image.Resampling
+) -> NDArray[np.uint8]:
+    return np.asarray(Image.fromarray(values).resize((size[1], size[0]), how))

@@ -1,0 +1,191 @@
+"""The robot user on held-out objects: what a network is worth to the person who will click."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_cfr_icl.engine.models import build
+from napari_cfr_icl.engine.predictor import Predictor
+from napari_cfr_icl.engine.source import ImageSource
+from napari_cfr_icl.evaluation.datasets.dataset import IGNORED
+from napari_cfr_icl.evaluation.protocol.metrics import iou_at, noc
+from napari_cfr_icl.evaluation.protocol.options import Protocol
+from napari_cfr_icl.evaluation.protocol.settings_file import settings_for
+from napari_cfr_icl.evaluation.protocol.simulate import Clicked, click_through
+from napari_cfr_icl.evaluation.protocol.simulated_users import RobotUser
+from napari_cfr_icl.training.steps.precision import for_measuring, precision_on
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from napari_cfr_icl.engine.runtime.distributed import World
+    from napari_cfr_icl.training.data.check import Page
+    from napari_cfr_icl.training.data.splits import SplitPages
+    from napari_cfr_icl.training.options import ValidationOptions
+
+THRESHOLDS = (0.80, 0.85, 0.90)
+Curve = list[float]
+_TIE = 1e-3  # clicks; far below what one object changes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HeldOut:
+    """One object to be clicked.
+
+    Attributes
+    ----------
+    collection : str
+    page : Page
+        Its picture.
+    label : int
+        Its id there.
+    ignored_id : int
+        The id whose pixels count neither way; 0 for none.
+    """
+
+    collection: str
+    page: Page
+    label: int
+    ignored_id: int = 0
+
+    @property
+    def picture(self) -> str:
+        """The picture's name among all collections: objects of one picture are alike."""
+        return f"{self.collection}/{self.page.example.key}"
+
+    def truth(self) -> NDArray[np.int8]:
+        """1 on the object, 0 elsewhere, -1 where the truth is unknown; (rows, columns)."""
+        labels = self.page.example.labels()
+        truth = np.asarray(labels == self.label, np.int8)
+        if self.ignored_id:
+            truth[labels == self.ignored_id] = IGNORED
+        return truth
+
+
+def rank_held_out(
+    collections: Sequence[SplitPages], min_area: int, ignored_id: int = 0
+) -> list[HeldOut]:
+    """All held-out objects in an order whose beginning is spread as evenly as can be.
+
+    The collections take turns, and within each the pictures. The order depends on nothing but the
+    pictures, so that two runs can be compared.
+
+    Parameters
+    ----------
+    collections : sequence of SplitPages
+    min_area : int
+        Smallest object, in pixels.
+    ignored_id : int, optional
+        An id that is no object.
+    """
+    queues = [deque(_in_turns(part, min_area, ignored_id)) for part in collections]
+    ranked = []
+    while any(queues):
+        ranked += [queue.popleft() for queue in queues if queue]
+    return ranked
+
+
+def _in_turns(part: SplitPages, min_area: int, ignored_id: int) -> list[HeldOut]:
+    """One object of each picture, then a second of each, and so on."""
+    rng = np.random.default_rng(0)
+    turns: list[tuple[int, int, HeldOut]] = []
+    for place in rng.permutation(len(part.held_out)):
+        page = part.held_out[place]
+        large = page.objects.ids[page.objects.areas >= min_area]
+        for turn, label in enumerate(rng.permutation(large[large != ignored_id]).tolist()):
+            turns.append((turn, len(turns), HeldOut(part.name, page, label, ignored_id)))
+    return [item for *_, item in sorted(turns, key=lambda entry: entry[:2])]
+
+
+def by_picture(objects: Sequence[HeldOut]) -> list[HeldOut]:
+    """The objects with those of one picture together, so that each picture is read once."""
+    return sorted(objects, key=lambda item: (item.picture, item.label))
+
+
+def click_held_out(
+    architecture: Mapping[str, Any],
+    weights: Mapping[str, Tensor],
+    objects: Sequence[HeldOut],
+    options: ValidationOptions,
+    world: World,
+    on_object: Callable[[int], None] | None = None,
+) -> list[list[Clicked]]:
+    """Click through all objects; each process takes a share.
+
+    Parameters
+    ----------
+    architecture, weights : mapping
+        The network.
+    objects : sequence of HeldOut
+        Quickest when those of one picture follow one another.
+    options : ValidationOptions
+        How they are clicked.
+    world : World
+        The processes.
+    on_object : callable, optional
+        Hears how many this process has done.
+
+    Returns
+    -------
+    list of list of Clicked
+        For each object, its clicks and what they led to.
+    """
+    predictor = predictor_of(architecture, weights, options, world)
+    protocol = Protocol(options.max_clicks, THRESHOLDS, max(options.target, *THRESHOLDS))
+    mine = [(i, item) for i, item in enumerate(objects) if i % world.size == world.rank]
+    results: dict[int, list[Clicked]] = {}
+    for _, group in groupby(mine, key=lambda entry: entry[1].picture):
+        entries = list(group)
+        source = ImageSource(entries[0][1].page.example.image())
+        for index, item in entries:
+            results[index] = click_through(predictor, source, item.truth(), RobotUser(), protocol)
+            if on_object is not None:
+                on_object(len(results))
+    gathered = dict(world.gathered(list(results.items())))
+    return [gathered[index] for index in range(len(objects))]
+
+
+def predictor_of(
+    architecture: Mapping[str, Any],
+    weights: Mapping[str, Tensor],
+    options: ValidationOptions,
+    world: World,
+) -> Predictor:
+    """The network as it is measured, under the chosen settings."""
+    model = build(architecture)
+    model.load_state_dict(dict(weights))
+    model = for_measuring(model, world.device, precision_on(world.device, options.precision))
+    settings = replace(settings_for(options.preset, options.scheme, model), precision="float32")
+    return Predictor(model, settings, str(world.device))
+
+
+def curves_of(results: Sequence[Sequence[Clicked]]) -> list[Curve]:
+    """The IoU after each click, of each object."""
+    return [[click.iou for click in clicked] for clicked in results]
+
+
+def summary(curves: Sequence[Curve], max_clicks: int) -> dict[str, float]:
+    """Mean clicks to each IoU, and mean IoU after the first click."""
+    means = {f"noc{round(100 * t)}": clicks_to(curves, t, max_clicks).mean() for t in THRESHOLDS}
+    means["iou1"] = np.mean([iou_at(curve, 1) for curve in curves])
+    return {name: round(float(value), 4) for name, value in means.items()}
+
+
+def clicks_to(curves: Sequence[Curve], threshold: float, max_clicks: int) -> NDArray[np.float64]:
+    """Clicks that each object took to an IoU; `max_clicks` where it was never reached."""
+    return np.array([noc(curve, threshold, max_clicks) for curve in curves], np.float64)
+
+
+def score(curves: Sequence[Curve], options: ValidationOptions) -> float:
+    """Clicks to the IoU that decides, lower is better; the mean IoU after all decides a tie."""
+    clicks = clicks_to(curves, options.target, options.max_clicks).mean()
+    final = np.mean([iou_at(curve, options.max_clicks) for curve in curves])
+    return float(clicks + _TIE * (1 - final))

@@ -1,0 +1,65 @@
+"""What a check and a suggestion came to, as lines of JSON for whoever started them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from napari_cfr_icl.training.data.check import Survey
+    from napari_cfr_icl.training.data.collection import Collection
+    from napari_cfr_icl.training.runs.suggest import Suggestion
+
+_MOST_FINDINGS = 5000
+
+
+class CheckTeller:
+    """Tells how far a check is, and what it found.
+
+    Parameters
+    ----------
+    collections : sequence of Collection
+        What is checked.
+    write : callable
+        Takes each line.
+    """
+
+    def __init__(self, collections: Sequence[Collection], write: Callable[[str], None]) -> None:
+        self._count = sum(len(collection.examples) for collection in collections)
+        self._read = 0
+        self._write = write
+
+    def hear(self, *_: Any) -> None:
+        """One picture more was read."""
+        self._read += 1
+        self._write(_line(read=self._read, of=self._count))
+
+    def finish(self, survey: Survey) -> None:
+        """Tell everything about a collection."""
+        self._write(_line(survey=plain_survey(survey)))
+
+
+def plain_survey(survey: Survey) -> dict[str, Any]:
+    """What a form shows of a survey."""
+    areas = np.array([area for page in survey.pages for area in page.objects.areas])
+    return {
+        "name": survey.collection.name,
+        "pictures": len(survey.pages),
+        "objects": int(areas.size),
+        "median_area": float(np.median(areas)) if areas.size else 0.0,
+        "findings": [asdict(finding) for finding in survey.findings[:_MOST_FINDINGS]],
+    }
+
+
+def suggestion_line(suggestion: Suggestion) -> str:
+    """A suggestion as a line."""
+    return _line(suggestion=asdict(suggestion))
+
+
+def _line(**facts: Any) -> str:
+    return json.dumps(facts, separators=(",", ":"))

@@ -1,0 +1,220 @@
+"""What a run is made of before its first step: data, network, optimizer, folder."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.utils.checkpoint import checkpoint
+
+import napari_cfr_icl
+from napari_cfr_icl import zoo
+from napari_cfr_icl._errors import InputError
+from napari_cfr_icl.engine.models.hrnet import Bottleneck, Exchange
+from napari_cfr_icl.engine.models.plain_vit import Block
+from napari_cfr_icl.engine.models.tiny_vit import Inverted, WindowBlock
+from napari_cfr_icl.training.data.batches import Batches
+from napari_cfr_icl.training.data.check import Survey, survey, without_ignored
+from napari_cfr_icl.training.data.collection import open_collection
+from napari_cfr_icl.training.data.image_cache import Store
+from napari_cfr_icl.training.data.splits import SplitPages, divide
+from napari_cfr_icl.training.runs.held_out import HeldOut, rank_held_out
+from napari_cfr_icl.training.runs.state import State
+from napari_cfr_icl.training.steps.frozen_norms import freeze_norms
+from napari_cfr_icl.training.steps.optimizer import Average, make_optimizer
+from napari_cfr_icl.training.steps.precision import precision_on
+from napari_cfr_icl.training.steps.step import Stepper
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from napari_cfr_icl.engine.models import ClickModel
+    from napari_cfr_icl.engine.runtime.distributed import World
+    from napari_cfr_icl.training.options import TrainOptions
+    from napari_cfr_icl.training.runs.run_folder import RunFolder
+
+_CPU_MICRO_BATCH = 8
+_RECOMPUTED = (Block, Exchange, Bottleneck, Inverted, WindowBlock)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Data:
+    """The pictures of a run.
+
+    Attributes
+    ----------
+    collections : tuple of SplitPages
+    store : Store
+    description : dict
+        Plain: names, paths, fingerprints, split and findings of the collections.
+    """
+
+    collections: tuple[SplitPages, ...]
+    store: Store
+    description: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Run:
+    """A run that is ready to begin, or to go on.
+
+    Attributes
+    ----------
+    options : TrainOptions
+    world : World
+    folder : RunFolder
+    data : Data
+    held_out : list of HeldOut
+        The first of them are clicked now and then, those after them at the gate.
+    stepper : Stepper
+    architecture : dict
+        Of the network.
+    state : State
+    """
+
+    options: TrainOptions
+    world: World
+    folder: RunFolder
+    data: Data
+    held_out: list[HeldOut]
+    stepper: Stepper
+    architecture: dict[str, Any]
+    state: State
+
+
+def read_data(
+    paths: Sequence[Path],
+    options: TrainOptions,
+    device: torch.device,
+    tell: Callable[[str], None],
+    images: Path | None = None,
+) -> Data:
+    """Read all collections once, report, divide, and keep the pictures ready.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        The collections.
+    options : TrainOptions
+        What is kept, held out and left out.
+    device : torch.device
+        Where pictures are kept.
+    tell : callable
+        Hears a sentence for each collection.
+    images : Path, optional
+        See `open_collection`.
+
+    Raises
+    ------
+    InputError
+        When two collections have one name, or there is nothing to train on.
+    """
+    store = Store(options.data.cache_gib, device)
+    surveys = []
+    for path in paths:
+        opened = open_collection(path, images)
+        tell(f"Reading {opened.name}: {len(opened.examples)} pictures")
+        found = survey(opened, options.data.min_area, store.keep)
+        surveys.append(without_ignored(found, options.data.ignored_id))
+    names = [found.collection.name for found in surveys]
+    if len(set(names)) != len(names):
+        raise InputError(f"Two collections have one name ({', '.join(names)}): rename a folder.")
+    parts = tuple(divide(found, options.data.held_out, options.seed) for found in surveys)
+    described = [_described(f, p, path) for f, p, path in zip(surveys, parts, paths, strict=True)]
+    place = None if images is None else str(images.absolute())
+    return Data(parts, store, {"collections": described, "images": place})
+
+
+def _described(found: Survey, part: SplitPages, path: Path) -> dict[str, Any]:
+    return {
+        "name": part.name,
+        "path": str(path.absolute()),
+        "fingerprint": found.fingerprint,
+        "train": [page.example.key for page in part.train],
+        "held_out": [page.example.key for page in part.held_out],
+        "findings": [[f.severity, f.key, f.text] for f in (*found.findings, *part.findings)],
+    }
+
+
+def set_up(options: TrainOptions, data: Data, folder: RunFolder, world: World) -> Run:
+    """Network, optimizer and samples, all as they are before the first step."""
+    model = prepared_model(options, world.device)
+    optimizer = make_optimizer(model, options.optimizer)
+    state = State(model, optimizer, Average(model, options.optimizer.ema), _micro(options, world))
+    batches = Batches(data.collections, data.store, options, world.device)
+    precision = precision_on(world.device, options.schedule.precision)
+    stepper = Stepper(_wrapped(model, world), batches, options, world, precision)
+    ranked = rank_held_out(data.collections, options.validation.min_area, options.data.ignored_id)
+    return Run(options, world, folder, data, ranked, stepper, model.architecture, state)
+
+
+def prepared_model(options: TrainOptions, device: torch.device) -> ClickModel:
+    """The base model, ready to learn."""
+    model = zoo.load(options.base)
+    if options.optimizer.norms == "frozen":
+        freeze_norms(model)
+    model = model.to(device).to(memory_format=torch.channels_last)
+    model.train(options.optimizer.norms == "batch" or options.optimizer.dropout)
+    if not options.optimizer.dropout:
+        for module in model.modules():
+            if isinstance(module, nn.Dropout | nn.Dropout2d):
+                module.eval()
+    if options.schedule.checkpointing:
+        recompute_activations(model)
+    return model
+
+
+def recompute_activations(model: nn.Module) -> None:
+    """Let the large parts of a network forget their activations and compute them again."""
+    for module in model.modules():
+        if isinstance(module, _RECOMPUTED):
+            module.forward = _recomputed(module.forward)  # type: ignore[method-assign]
+
+
+def _recomputed(forward: Callable[..., Any]) -> Callable[..., Any]:
+    def run(x: Any) -> Any:
+        return (
+            checkpoint(forward, x, use_reentrant=False) if torch.is_grad_enabled() else forward(x)
+        )
+
+    return run
+
+
+def _micro(options: TrainOptions, world: World) -> int:
+    mine = len(world.share(options.schedule.batch))
+    wanted = options.schedule.micro_batch
+    if wanted == 0:  # on a GPU all at once: when that is too much, it is halved
+        wanted = _CPU_MICRO_BATCH if world.device.type == "cpu" else mine
+    return min(wanted, mine)
+
+
+def _wrapped(model: nn.Module, world: World) -> nn.Module:
+    if world.size == 1:
+        return model
+    devices = [world.device] if world.device.type == "cuda" else None
+    # The statistics of frozen norms are the same everywhere already.
+    return DistributedDataParallel(model, device_ids=devices, broadcast_buffers=False)
+
+
+def machine(world: World) -> dict[str, Any]:
+    """Versions and hardware, for the record."""
+    cuda = world.device.type == "cuda"
+    return {
+        "napari-cfr-icl": napari_cfr_icl.__version__,
+        "python": sys.version.split()[0],
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "system": platform.platform(),
+        "device": torch.cuda.get_device_name(world.device) if cuda else str(world.device),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "processes": world.size,
+    }

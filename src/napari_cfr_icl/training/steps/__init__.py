@@ -1,0 +1,1 @@
+"""One training step: click sampling, losses, ICL, optimizer."""

@@ -1,0 +1,194 @@
+"""One step of training: samples in small bites, ICL passes over each, one update."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.profiler import record_function
+
+from napari_cfr_icl.engine.models import ClickModel
+from napari_cfr_icl.training.data.click_sampling import next_clicks
+from napari_cfr_icl.training.data.sample_rng import Draws
+from napari_cfr_icl.training.steps.icl import Pass, icl_passes, pass_weights
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from napari_cfr_icl.engine.models.click_model import Features
+    from napari_cfr_icl.engine.runtime.distributed import World
+    from napari_cfr_icl.training.data.batches import Batches
+    from napari_cfr_icl.training.options import TrainOptions
+
+_LENGTH, _NEXT = 10, 11  # streams of chance, beside those of the batches
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """What came of a step's passes.
+
+    Attributes
+    ----------
+    losses : list of float
+        Mean loss of each pass.
+    weights : tuple of float
+        What each of them counted for.
+    """
+
+    losses: list[float]
+    weights: tuple[float, ...]
+
+    @property
+    def total(self) -> float:
+        """The weighted sum."""
+        return sum(w * x for w, x in zip(self.weights, self.losses, strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Stepper:
+    """All that a step needs and that stays the same from step to step.
+
+    Parameters
+    ----------
+    model : nn.Module
+        The network, or the wrapper that shares its gradients among processes.
+    batches : Batches
+        Makes the samples.
+    options : TrainOptions
+        All of them.
+    world : World
+        The processes.
+    precision : torch.dtype
+        float32 or bfloat16, of forward and backward.
+    """
+
+    model: nn.Module
+    batches: Batches
+    options: TrainOptions
+    world: World
+    precision: torch.dtype
+
+    def gradients(self, step: int, micro_batch: int) -> StepResult:
+        """Add up the gradient of one step: of all samples of this process, over all passes."""
+        options, mine = self.options, self.world.share(self.options.schedule.batch)
+        weights = pass_weights(options.icl, chance_at(options.seed, step))
+        losses = torch.zeros(len(weights), device=self.world.device)
+        bites = [mine[i : i + micro_batch] for i in range(0, len(mine), micro_batch)]
+        for number, samples in enumerate(bites):
+            with record_function("prepare"):
+                inputs = self.batches.inputs(step, samples)
+            following = (step, bites[number + 1]) if samples != bites[-1] else (step + 1, bites[0])
+            self.batches.expect(*following)
+            looked = self._look_at(inputs.images)
+            passes = icl_passes(
+                partial(self._forward, looked),
+                (inputs.images, inputs.target, inputs.points),
+                weights,
+                self._clicker(step, samples),
+            )
+            for index in range(len(weights)):
+                last = number + 1 == len(bites) and index + 1 == len(weights)
+                with self._keeping_gradients(shared=last):
+                    one = next(passes)
+                    losses[index] += one.loss.detach().sum()
+                    self._backward(one)
+            if looked is not None:
+                with record_function("backward"):
+                    looked.backward()
+        losses = self.world.summed(losses) / options.schedule.batch
+        return StepResult(losses.tolist(), weights)
+
+    def _look_at(self, images: Tensor) -> Look | None:
+        # What shares gradients among processes has to be called as a whole.
+        if isinstance(self.model, ClickModel) and self.model.looks_once:
+            return Look(self.model, images.contiguous(memory_format=torch.channels_last))
+        return None
+
+    def _forward(
+        self, looked: Look | None, images: Tensor, previous: Tensor, points: Tensor
+    ) -> Tensor:
+        low = self.precision != torch.float32
+        with (
+            record_function("forward"),
+            torch.autocast(self.world.device.type, self.precision, enabled=low),
+        ):
+            if looked is not None:
+                return looked.decode(previous, points)
+            images = images.contiguous(memory_format=torch.channels_last)
+            logits: Tensor = self.model(images, previous, points)
+        return logits
+
+    def _backward(self, one: Pass) -> None:
+        if one.weight == 0:
+            return
+        # Processes average their gradients; each divides by the whole batch.
+        share = one.weight * self.world.size / self.options.schedule.batch
+        with record_function("backward"):
+            (share * one.loss.sum()).backward()  # type: ignore[no-untyped-call]
+
+    def _keeping_gradients(self, shared: bool) -> AbstractContextManager[None]:
+        """Add gradients up in this process, or with the last pass, share them with the others."""
+        if isinstance(self.model, DistributedDataParallel) and not shared:
+            quiet: AbstractContextManager[None] = self.model.no_sync()
+            return quiet
+        return nullcontext()
+
+    def _clicker(self, step: int, samples: range) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+        draws = Draws.at((self.options.seed, _NEXT), step, samples, self.world.device)
+        cascade = self.options.icl.cascade
+
+        def click(probabilities: Tensor, target: Tensor, points: Tensor) -> Tensor:
+            with record_function("clicks"):
+                clicked = next_clicks(probabilities, target, points, draws.uniform(1))
+                if cascade == 0:
+                    return clicked
+                return torch.where(draws.chance(cascade, 1)[:, :, None], points, clicked)
+
+        return click
+
+
+class Look:
+    """The features of the pictures of a step, computed once for all of its passes.
+
+    The passes add up a gradient of the features, and `backward` takes it to the weights.
+
+    Parameters
+    ----------
+    model : ClickModel
+        One that looks once.
+    images : Tensor
+        (B, 3, H, W).
+    """
+
+    def __init__(self, model: ClickModel, images: Tensor) -> None:
+        self._model, self._images = model, images
+        self._features: Features = ()
+        self._leaves: Features = ()
+
+    def decode(self, previous: Tensor, points: Tensor) -> Tensor:
+        """Logits of a pass."""
+        if not self._features:
+            # The first pass may be one that is not trained.
+            with torch.enable_grad():
+                self._features = self._model.encode(self._images)
+            self._leaves = tuple(x.detach().requires_grad_(x.requires_grad) for x in self._features)
+        return self._model.decode(self._leaves, previous, points)
+
+    def backward(self) -> None:
+        """Take the gradient of all passes through what looked at the pictures."""
+        pairs = zip(self._features, self._leaves, strict=True)
+        reached = [(x, leaf.grad) for x, leaf in pairs if leaf.grad is not None]
+        if reached:
+            torch.autograd.backward([x for x, _ in reached], [grad for _, grad in reached])
+
+
+def chance_at(seed: int, step: int) -> float:
+    """The number from 0 to 1 that decides how many passes a step has, in every process."""
+    return float(np.random.default_rng((seed, _LENGTH, step)).random())

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from blob_dataset import TINY_MODEL, write_blobs, write_settings
+from napari_cfr_icl._errors import SettingsError
+from napari_cfr_icl.cli.evaluation import _LAYOUTS, app, dataset_choices, numbers, separated
+from napari_cfr_icl.evaluation.datasets import FORMATS
+from napari_cfr_icl.evaluation.protocol.options import DatasetChoice
+
+
+@pytest.fixture
+def common(tmp_path):
+    data = write_blobs(tmp_path / "blobs", pictures=2, count=1)
+    preset = write_settings(tmp_path / "tiny.json")
+    return [
+        str(data), "--model", str(TINY_MODEL), "--preset", str(preset), "--out",
+        str(tmp_path / "out"), "--max-clicks", "2", "--device", "cpu",
+    ]  # fmt: skip
+
+
+def run(*words):
+    return CliRunner().invoke(app, words, catch_exceptions=False)
+
+
+def test_evaluate_prints_the_table_of_the_paper(common, tmp_path):
+    result = run(
+        "evaluate", *common, "--format", "folder", "--inference", "std", "--inference", "cfr-1",
+        "--iou", "0.8", "0.9", "--limit", "1", "--worst", "0",
+    )  # fmt: skip
+
+    assert result.exit_code == 0
+    assert "|  | blobs NoC@80 | blobs NoC@90 |" in result.stdout
+    assert "| CFR-1 |" in result.stdout
+    assert (tmp_path / "out" / "report.md").exists()
+
+
+def test_tune_prints_what_it_recommends(common, tmp_path):
+    result = run(
+        "tune", *common, "--max-steps", "1", "--pixels", "5", "--fractions", "0.01",
+        "--first-clicks", "1,all",
+    )  # fmt: skip
+
+    assert result.exit_code == 0
+    assert "# Recommended: " in result.stdout
+    assert (tmp_path / "out" / "recommended.json").exists()
+
+
+def test_commands_load_nothing_heavy():
+    code = (
+        "import sys, napari_cfr_icl.cli.evaluation;"
+        "sys.exit(bool({'torch', 'scipy', 'matplotlib', 'napari'} & set(sys.modules)))"
+    )
+
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_help_names_every_format():
+    assert _LAYOUTS.split(", ") == list(FORMATS)
+
+
+def test_numbers_after_iou_are_no_paths(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("0.5").mkdir()
+
+    paths, ious = separated(["data", "0.85", "0.5", "0.9"], ["0.8"])
+
+    assert paths == ["data", "0.5"]
+    assert ious == (0.8, 0.85, 0.9)
+    assert separated(["data", "0.85"], []) == (["data", "0.85"], ())
+
+
+def test_one_format_serves_all_or_each_has_its_own():
+    one = DatasetChoice(Path("a"), "grabcut"), DatasetChoice(Path("b"), "grabcut")
+
+    assert dataset_choices(["a", "b"], ["grabcut"]) == one
+    assert [c.format for c in dataset_choices(["a", "b"], ["sbd", "davis"])] == ["sbd", "davis"]
+    with pytest.raises(SettingsError, match="each of the 3 data sets, not 2 times"):
+        dataset_choices(["a", "b", "c"], ["sbd", "davis"])
+
+
+def test_other_words_than_numbers_are_named():
+    assert numbers("1, 2.5 3") == (1, 2.5, 3)
+    with pytest.raises(SettingsError, match="'many' is no number"):
+        numbers("1,many")

@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tifffile
+
+from napari_cfr_icl._errors import ImageError, InputError, MaskError
+from napari_cfr_icl.evaluation.datasets.label_images import label_images
+
+LABELS = np.zeros((20, 30), np.uint16)
+LABELS[2:6, 3:9] = 7
+LABELS[10:18, 20:22] = 300
+IMAGE = np.arange(600, dtype=np.uint16).reshape(20, 30)
+
+
+def pair(root, image=IMAGE, labels=LABELS, names=("images/a.tif", "labels/a.tif")):
+    for name, array in zip(names, (image, labels), strict=True):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        tifffile.imwrite(root / name, array, photometric="minisblack")
+    return root
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("images/a.tif", "labels/a.tif"),
+        ("img/a.tif", "masks/a_mask.tif"),
+        ("a.tif", "a_labels.tif"),
+        ("a.tif", "a_masks.tiff"),
+    ],
+    ids=lambda names: names[1],
+)
+def test_one_object_per_id(tmp_path, names):
+    (picture,) = label_images(pair(tmp_path, names=names)).pictures
+    objects = picture.objects()
+
+    np.testing.assert_array_equal(picture.image(), IMAGE)
+    assert [(item.key, item.area) for item in objects] == [("7", 24), ("300", 16)]
+    np.testing.assert_array_equal(objects[1].truth() == 1, LABELS == 300)
+
+
+@pytest.mark.parametrize(
+    "image",
+    [np.dstack([IMAGE] * 2), np.stack([IMAGE] * 2), IMAGE[None, :, :, None].repeat(2, axis=3)],
+    ids=["channels last", "channels first", "single axes"],
+)
+def test_channels_are_found(tmp_path, image):
+    (picture,) = label_images(pair(tmp_path, image)).pictures
+
+    np.testing.assert_array_equal(picture.image(), np.dstack([IMAGE] * 2))
+
+
+def test_every_plane_of_a_stack_is_a_picture(tmp_path):
+    stack = np.stack([LABELS, LABELS * 0, LABELS // 7])
+    image = np.stack([IMAGE, IMAGE + 1, IMAGE + 2])
+    pictures = label_images(pair(tmp_path, image, stack)).pictures
+
+    assert [picture.key for picture in pictures] == ["a.tif[0]", "a.tif[1]", "a.tif[2]"]
+    assert [len(picture.objects()) for picture in pictures] == [2, 0, 2]
+    np.testing.assert_array_equal(pictures[2].image(), IMAGE + 2)
+
+
+@pytest.fixture
+def reads(monkeypatch):
+    """The names of the TIFFs whose pixels were read, in turn."""
+    names, read = [], tifffile.imread
+    monkeypatch.setattr(tifffile, "imread", lambda path: names.append(path.name) or read(path))
+    return names
+
+
+@pytest.mark.parametrize("compression", [None, "zlib"])
+def test_a_stack_is_read_once_for_all_its_planes(tmp_path, compression, reads):
+    ids = np.arange(1, 7, dtype=np.uint16)[:, None, None] * (LABELS > 0)
+    image = np.stack([IMAGE + number for number in range(6)])
+    for name, array in (("a.tif", image), ("a_labels.tif", ids)):
+        tifffile.imwrite(tmp_path / name, array, photometric="minisblack", compression=compression)
+
+    for number, picture in enumerate(label_images(tmp_path).pictures):
+        (item,) = picture.objects()
+        np.testing.assert_array_equal(picture.image(), IMAGE + number)
+        np.testing.assert_array_equal(item.truth() == 1, LABELS > 0)
+        assert item.key == str(number + 1)
+
+    assert sorted(reads) == ["a.tif", "a_labels.tif"]
+
+
+def test_a_file_that_is_written_anew_is_read_anew(tmp_path, reads):
+    (picture,) = label_images(pair(tmp_path)).pictures
+    picture.image()
+    pair(tmp_path, IMAGE + 1, LABELS * (LABELS == 7))
+
+    np.testing.assert_array_equal(picture.image(), IMAGE + 1)
+    assert [item.key for item in picture.objects()] == ["7"]
+
+
+def test_nobody_can_change_what_others_will_see(tmp_path):
+    (picture,) = label_images(pair(tmp_path)).pictures
+
+    with pytest.raises(ValueError, match="read-only"):
+        picture.image()[0, 0] = 1
+
+
+def test_zarr_is_read_like_any_other(tmp_path):
+    zarr = pytest.importorskip("zarr")
+    pair(tmp_path, names=("images/b.tif", "labels/b.tif"))
+    for name, values in (("images", IMAGE), ("labels", LABELS)):
+        zarr.save_array(tmp_path / name / "a.zarr", np.stack([values, values]))
+    pictures = label_images(tmp_path).pictures
+
+    assert [picture.key for picture in pictures] == ["a.zarr[0]", "a.zarr[1]", "b.tif"]
+    np.testing.assert_array_equal(pictures[1].image(), IMAGE)
+    assert [item.area for item in pictures[1].objects()] == [24, 16]
+
+
+def test_a_damaged_zarr_is_named(tmp_path):
+    zarr = pytest.importorskip("zarr")
+    for name, values in (("images", IMAGE), ("labels", LABELS)):
+        zarr.save_array(tmp_path / name / "a.zarr", values)
+        for chunk in (tmp_path / name / "a.zarr" / "c").rglob("0"):
+            if chunk.is_file():
+                chunk.write_bytes(b"nothing of the kind")
+    (picture,) = label_images(tmp_path).pictures
+
+    for read in (picture.image, picture.objects):
+        with pytest.raises(ImageError, match=r"a\.zarr is damaged or incomplete"):
+            read()
+
+
+def test_folders_without_images_are_no_data(tmp_path):
+    for name in ("images", "labels"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "README.txt").write_text("soon")
+
+    with pytest.raises(InputError, match="There are no images in"):
+        label_images(tmp_path)
+
+
+def test_a_zarr_group_that_describes_nothing_gives_its_finest_level(tmp_path):
+    zarr = pytest.importorskip("zarr")
+    for name, values in (("images", IMAGE), ("labels", LABELS)):
+        group = zarr.open_group(tmp_path / name / "a.zarr", mode="w")
+        for level in range(2):
+            group.create_array(str(level), data=values[:: 2**level, :: 2**level])
+    (picture,) = label_images(tmp_path).pictures
+
+    np.testing.assert_array_equal(picture.image(), IMAGE)
+
+
+def test_images_may_lie_in_a_tree_of_their_own(tmp_path):
+    pair(tmp_path, IMAGE, LABELS, ("raw/monday/a.tif", "done/monday/a.tif"))
+    stacks = np.stack([IMAGE + 1, IMAGE + 2]), np.stack([LABELS] * 2)
+    pair(tmp_path, *stacks, ("raw/tuesday/late/a.tif", "done/tuesday/late/a_labels.tif"))
+    tifffile.imwrite(tmp_path / "raw" / "not-labelled-yet.tif", IMAGE)
+    pictures = label_images(tmp_path / "done", images=tmp_path / "raw").pictures
+
+    late = [f"tuesday/late/a.tif[{plane}]" for plane in (0, 1)]
+    assert [picture.key for picture in pictures] == ["monday/a.tif", *late]
+    np.testing.assert_array_equal(pictures[0].image(), IMAGE)
+    np.testing.assert_array_equal(pictures[2].image(), IMAGE + 2)
+    assert [len(picture.objects()) for picture in pictures] == [2, 2, 2]
+
+
+def test_labels_without_their_image_are_named(tmp_path):
+    pair(tmp_path, names=("raw/b/a.tif", "done/c/a.tif"))
+
+    with pytest.raises(InputError, match=r"no image for 'c/a\.tif' in .*raw"):
+        label_images(tmp_path / "done", images=tmp_path / "raw")
+    with pytest.raises(InputError, match=r"There is no folder .*none"):
+        label_images(tmp_path / "done", images=tmp_path / "none")
+
+
+def test_ignored_id_counts_neither_way(tmp_path):
+    (picture,) = label_images(pair(tmp_path), ignored_id=300).pictures
+    (item,) = picture.objects()
+
+    np.testing.assert_array_equal(item.truth() == -1, LABELS == 300)
+    assert item.key == "7"
+
+
+def test_image_of_another_size_is_named(tmp_path):
+    (picture,) = label_images(pair(tmp_path, IMAGE[:-1])).pictures
+
+    with pytest.raises(MaskError, match=r"has 19 x 30 pixels, its labels 20 x 30"):
+        picture.image()
+
+
+def test_image_without_labels_is_named(tmp_path):
+    pair(tmp_path)
+    tifffile.imwrite(tmp_path / "images" / "b.tif", IMAGE)
+
+    with pytest.raises(InputError, match=r"no label image for 'b\.tif'"):
+        label_images(tmp_path)

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from napari_cfr_icl._errors import OutputError
+from napari_cfr_icl.evaluation.protocol.distributed import Share
+from napari_cfr_icl.evaluation.protocol.run_identity import (
+    claim,
+    environment_of,
+    fingerprint,
+    write_text,
+)
+
+
+def network():
+    made = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4))
+    with torch.no_grad():
+        for value in made.state_dict().values():
+            value.fill_(1)
+    return made
+
+
+def test_fingerprint_is_that_of_the_weights():
+    same, other = network(), network()
+    with torch.no_grad():
+        other[1].running_mean[2] += 1e-6
+
+    assert fingerprint(network()) == fingerprint(same)
+    assert fingerprint(network()) != fingerprint(other)
+    assert fingerprint(same.half()) != fingerprint(network())
+
+
+def test_folder_belongs_to_the_first_run_that_claims_it(tmp_path):
+    claim(tmp_path / "out", {"models": {"a": "1"}, "sizes": (1, 2)}, Share())
+    claim(tmp_path / "out", {"models": {"a": "1"}, "sizes": (1, 2)}, Share())
+
+    with pytest.raises(OutputError, match="with other models"):
+        claim(tmp_path / "out", {"models": {"a": "2"}, "sizes": (1, 2)}, Share())
+    with pytest.raises(OutputError, match="with other models"):
+        claim(tmp_path / "out", {"models": {"a": "2"}, "sizes": (1, 2)}, Share(rank=1, count=2))
+
+
+def test_first_process_alone_writes_what_the_run_is(tmp_path):
+    claim(tmp_path / "out", {}, Share(rank=1, count=2))
+    assert not (tmp_path / "out").exists()
+
+    claim(tmp_path / "out", {"sample": 3}, Share(rank=0, count=2))
+    content = json.loads((tmp_path / "out" / "run.json").read_text())
+    assert content["run"] == {"sample": 3}
+    assert content["environment"] == {**environment_of(), "processes": 2}
+
+
+def test_other_content_is_no_run(tmp_path):
+    (tmp_path / "run.json").write_text("[]")
+
+    with pytest.raises(OutputError, match="no description of a run"):
+        claim(tmp_path, {}, Share())
+
+
+def test_file_is_written_whole_or_not_at_all(tmp_path):
+    write_text(tmp_path / "new" / "a.txt", "first")
+    (tmp_path / "new" / "a.txt.unfinished").mkdir()
+
+    with pytest.raises(OutputError, match=r"a\.txt cannot be written"):
+        write_text(tmp_path / "new" / "a.txt", "second")
+    assert (tmp_path / "new" / "a.txt").read_text() == "first"

@@ -1,0 +1,148 @@
+"""Layers that napari adds up on the screen are one picture for the model, too."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from napari.utils.notifications import notification_manager
+from qtpy.QtCore import Qt
+
+from napari_cfr_icl.engine.windows import Window
+from napari_cfr_icl.gui.app.controller import REDRAW_PAUSE
+from napari_cfr_icl.gui.app.viewer_driver import let_happen
+from napari_cfr_icl.gui.layers.canvas import canvas_position
+
+SHAPE = (120, 160)
+PLACES = [(30, 40), (30, 120), (90, 40), (90, 120)]
+"""One in each quarter."""
+
+
+def quarters(*values, kind=np.uint16):
+    """An image of one grey in each quarter."""
+    return np.kron(np.array(values, kind).reshape(2, 2), np.ones((60, 80), kind))
+
+
+@pytest.fixture
+def hand(viewer, open_dock, disks):
+    """A dock on three channels, each with a contrast of its own."""
+    channels = [quarters(0, 900, 0, 300), quarters(0, 0, 500, 500), quarters(100, 0, 0, 50)]
+    viewer.add_image(
+        np.stack(channels),
+        channel_axis=0,
+        name=["red", "green", "blue"],
+        colormap=["red", "green", "blue"],
+        contrast_limits=[(0, 1000), (0, 1000), (0, 100)],
+    )
+    hand = open_dock(viewer)
+    hand.wait_for_answer()
+    return hand
+
+
+def seen(hand, place):
+    """What the model is given at a place, 0 to 255."""
+    source = hand.session.state.scene.source
+    return np.rint(255 * source.read(Window(*place, 1, 1))[0, 0])
+
+
+def drawn(hand, place):
+    """What is on the screen there."""
+    where = canvas_position(hand.viewer, place)
+    return hand.viewer.screenshot(canvas_only=True, flash=False)[where.y(), where.x(), :3]
+
+
+def click(hand):
+    hand.click(*PLACES[0])
+    hand.wait_for_answer()
+
+
+def test_the_model_is_given_what_is_on_the_screen(hand):
+    hand.click(60, 80)
+    pixels = [seen(hand, place) for place in PLACES]
+    hand.type(Qt.Key.Key_Q)
+    for place, pixel in zip(PLACES, pixels, strict=True):
+        assert drawn(hand, place) == pytest.approx(pixel, abs=3)
+    assert list(pixels[3]) == [76, 128, 128]
+    assert hand.dock.seen.text() == "The model sees blue, green and red."
+
+
+@pytest.mark.parametrize(
+    ("change", "there"),
+    [
+        pytest.param(lambda layer: setattr(layer, "visible", False), [0, 128, 128], id="hidden"),
+        pytest.param(lambda layer: setattr(layer, "colormap", "gray"), [76, 204, 204], id="colour"),
+        pytest.param(
+            lambda layer: setattr(layer, "contrast_limits", (0, 600)),
+            [128, 128, 128],
+            id="contrast",
+        ),
+    ],
+)
+def test_mixing_otherwise_predicts_anew(hand, disks, change, there):
+    click(hand)
+    asked = len(disks.asked)
+    change(hand.viewer.layers["red"])
+    hand.wait(lambda: len(disks.asked) > asked)
+    hand.wait_for_answer()
+    assert len(disks.asked) == asked + 1
+    assert list(seen(hand, PLACES[3])) == there
+
+
+def test_the_chosen_image_is_left_out_where_it_is_hidden(hand):
+    assert hand.dock.image.currentText() == "blue"
+    for name, text, there in (
+        ("blue", "The model sees green and red.", [76, 128, 0]),
+        ("green", "The model sees red.", [76, 76, 76]),
+    ):
+        hand.viewer.layers[name].visible = False
+        hand.click(60, 80)
+        hand.wait_for_answer()
+        assert hand.dock.seen.text() == text
+        assert list(seen(hand, PLACES[3])) == there
+        hand.type(Qt.Key.Key_Q)
+
+
+def test_a_layer_that_covers_the_others_stands_alone_in_grey(hand, disks):
+    click(hand)
+    asked = len(disks.asked)
+    hand.viewer.layers["blue"].blending = "translucent"
+    hand.wait(lambda: len(disks.asked) > asked)
+    hand.wait_for_answer()
+    assert list(seen(hand, PLACES[0])) == [255, 255, 255]
+    assert hand.dock.seen.isHidden()
+
+
+def test_a_layer_elsewhere_changes_nothing(hand, disks):
+    click(hand)
+    asked = len(disks.asked)
+    hand.viewer.add_image(quarters(9, 9, 9, 9), translate=(5, 0), blending="additive")
+    hand.viewer.layers[-1].visible = False
+    # A picture that changed would be looked at anew after a pause.
+    let_happen(2 * REDRAW_PAUSE)
+    hand.wait_for_answer()
+    assert hand.dock.seen.text() == "The model sees blue, green and red."
+    assert len(disks.asked) == asked
+
+
+def test_an_object_of_channels_is_written_and_undone(hand):
+    click(hand)
+    said = len(notification_manager.records)
+    hand.type(Qt.Key.Key_W)
+    hand.dock.controller.work.recorder.settle()
+    labels = hand.dock.controller.workspace.labels
+    assert labels.data[PLACES[0]] == 1
+    hand.type(Qt.Key.Key_U)
+    assert not labels.data.any()
+    assert len(notification_manager.records) == said
+
+
+def test_pyramids_and_stacks_of_channels(viewer, open_dock, disks):
+    for name in ("one", "two"):
+        fine = np.broadcast_to(quarters(100, 0, 0, 50), (3, *SHAPE))
+        levels = [fine, fine[:, ::2, ::2]]
+        viewer.add_image(levels, multiscale=True, name=name, blending="additive", colormap="red")
+        viewer.layers[name].contrast_limits = (0, 200)
+    hand = open_dock(viewer)
+    hand.wait_for_answer()
+    click(hand)
+    assert list(seen(hand, PLACES[0])) == [255, 0, 0]
+    assert list(seen(hand, PLACES[3])) == [128, 0, 0]

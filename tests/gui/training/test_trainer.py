@@ -1,0 +1,141 @@
+"""Layers on their way to a run of training: one copy at a time, and none of what is past."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+from qtpy.QtCore import QObject
+
+from napari_cfr_icl.gui.app.viewer_driver import let_happen
+from napari_cfr_icl.gui.training import trainer as trainer_module
+from napari_cfr_icl.gui.training.process import OUTPUT, complaint_of, mark_of, start_run
+from napari_cfr_icl.gui.training.trainer import LayerCollection, Trainer
+from napari_cfr_icl.gui.training.training_dock import BEGINNING, BROKEN_OFF, TrainingDock
+from napari_cfr_icl.training import recipes
+from training_collections import disks_picture
+
+
+class Copying:
+    """Holds up the writing of layers at `gate`; remembers what was written, and the runs."""
+
+    def __init__(self, monkeypatch):
+        self.gate = threading.Event()
+        self.begun = []
+        self.runs = []
+        self._real = trainer_module.save_layers
+        monkeypatch.setattr(trainer_module, "save_layers", self._save)
+        monkeypatch.setattr(trainer_module, "start_run", lambda run, words: self.runs.append(run))
+
+    def _save(self, folder, pairs):
+        self.begun.append(folder)
+        assert self.gate.wait(20)
+        self._real(folder, pairs)
+
+
+@pytest.fixture
+def copying(monkeypatch):
+    copying = Copying(monkeypatch)
+    yield copying
+    copying.gate.set()
+
+
+@pytest.fixture
+def wait(qtbot):
+    return lambda until: qtbot.waitUntil(until, timeout=60_000)
+
+
+@pytest.fixture
+def trainer(qapp):
+    parent = QObject()
+    trainer = Trainer(parent)
+    yield trainer
+    trainer.close()
+
+
+def test_a_start_waits_for_the_copy_of_a_check_and_makes_its_own(trainer, copying, wait, tmp_path):
+    collected, failed = [], []
+    trainer.collected.connect(collected.append)
+    trainer.failed.connect(failed.append)
+    cells, run = LayerCollection("cells", *disks_picture(0)), tmp_path / "run"
+    trainer.collect(cells, run)
+    wait(lambda: bool(copying.begun))
+    trainer.begin(cells, run, recipes.load_recipe("finetune"), "cpu")
+    let_happen(100)
+    assert len(copying.begun) == 1
+    copying.gate.set()
+    wait(lambda: bool(copying.runs or failed))
+    let_happen(50)
+    assert failed == []
+    assert copying.begun == [run / "cells"] * 2
+    assert collected == []
+
+
+@pytest.fixture
+def dock(viewer, copying, tmp_path):
+    """The dock with layers named."""
+    picture, labels = disks_picture(0)
+    viewer.add_image(picture, name="first")
+    viewer.add_image(np.zeros_like(picture), name="second")
+    viewer.add_labels(labels)
+    dock = TrainingDock(viewer)
+    dock.data.source.use_layers.click()
+    dock.data.source.image.choose(viewer.layers["first"])
+    dock.progress.folder.setText(str(tmp_path / "run"))
+    dock.checked = []
+    dock.checker.start = lambda words: dock.checked.append(words[2])
+    yield dock
+    dock.end()
+    dock.deleteLater()
+
+
+def test_other_layers_are_not_taken_for_those_that_were_being_copied(dock, viewer, copying, wait):
+    dock.data.check.click()
+    wait(lambda: bool(copying.begun))
+    second = viewer.layers["second"]
+    dock.data.source.image.choose(second)
+    dock.data.source.image.layer_chosen.emit(second)
+    copying.gate.set()
+    let_happen(200)
+    assert dock.checked == []
+    dock.data.check.click()
+    wait(lambda: bool(dock.checked))
+    assert dock.checked == [str(dock.progress.run / "second")]
+
+
+def test_a_start_breaks_a_check_off_and_says_so(dock, copying, wait):
+    dock.data.check.click()
+    wait(lambda: bool(copying.begun))
+    dock.progress.start.click()
+    assert dock.data.summary.text() == BROKEN_OFF
+    assert dock.data.check.isEnabled()
+    copying.gate.set()
+    wait(lambda: bool(copying.runs))
+    let_happen(100)
+    assert dock.checked == []
+
+
+def test_no_check_writes_over_the_copy_of_a_run_that_is_being_begun(dock, copying, wait):
+    dock.progress.start.click()
+    wait(lambda: bool(copying.begun))
+    dock.data.check.click()
+    assert dock.data.summary.text() == BEGINNING
+    copying.gate.set()
+    wait(lambda: bool(copying.runs))
+    assert len(copying.begun) == 1
+    # The run that nobody really started has failed by now.
+    wait(lambda: dock.progress.start.isEnabled())
+    dock.data.check.click()
+    wait(lambda: bool(dock.checked))
+
+
+def test_what_lies_in_the_working_folder_is_not_run(wait, tmp_path, monkeypatch):
+    (tmp_path / "subprocess.py").write_text("raise RuntimeError('not this one')")
+    monkeypatch.chdir(tmp_path)
+    run = tmp_path / "run"
+    start_run(run, ["--help"])
+    mark = mark_of(run)
+    wait(lambda: mark is None or not mark.is_alive)
+    assert complaint_of(run) == ""
+    assert "usage" in (run / OUTPUT).read_text().lower()

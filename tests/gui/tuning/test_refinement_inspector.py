@@ -1,0 +1,178 @@
+"""The tuning dock looks at the inner loop of a real click, with a tiny real network."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from qtpy.QtCore import QPoint, Qt
+from qtpy.QtTest import QTest
+
+from blob_dataset import blobs
+from napari_cfr_icl.engine.settings import Refinement
+from napari_cfr_icl.gui.app.viewer_driver import LEFT, PLAIN, _move
+from napari_cfr_icl.gui.interaction.predictors import EngineChoice
+from napari_cfr_icl.gui.tuning.inspection import in_words
+from napari_cfr_icl.gui.tuning.inspector_panel import PIXELS, SHARE, STEPS_SHOWN
+from napari_cfr_icl.gui.tuning.refinement_inspector import LAYER_NAME
+from napari_cfr_icl.session.preferences import load_preferences
+from napari_cfr_icl.session.presets import load_presets
+from saved_preferences import choose_tiny_model
+
+
+@pytest.fixture
+def hand(viewer, open_dock):
+    """The dock on a picture of blobs."""
+    choose_tiny_model()
+    picture, _ = blobs(3)
+    viewer.add_image(picture, name="blobs", rgb=True)
+    hand = open_dock(viewer)
+    hand.wait(lambda: hand.dock.controller.is_prepared)
+    return hand
+
+
+@pytest.fixture
+def dock(hand):
+    """The tuning dock beside it."""
+    _, dock = hand.viewer.window.add_plugin_dock_widget("napari-cfr-icl", "Tune refinement")
+    yield dock
+    dock.end()
+
+
+@pytest.fixture
+def looked(hand, dock):
+    """All steps of one click have been seen."""
+    _, labels = blobs(3)
+    hand.click(*np.argwhere(labels == 1).mean(axis=0))
+    hand.wait_for_answer()
+    hand.wait(lambda: dock.looker.look is not None and dock.looker.look.steps == STEPS_SHOWN)
+    return dock
+
+
+def orange(hand):
+    """The mask of the step on the picture, as a full plane."""
+    layer, full = hand.viewer.layers[LAYER_NAME], np.zeros(blobs(3)[1].shape, bool)
+    rows, cols = np.nonzero(layer.data)
+    top, left = np.rint(layer.data_to_world((0, 0))).astype(int)
+    full[rows + top, cols + left] = True
+    return full
+
+
+def on_canvas(plot, x, y):
+    """Where data coordinates of a plot are on its widget."""
+    place = plot.axes.transData.transform((x, y)) / plot.devicePixelRatioF()
+    return QPoint(round(place[0]), round(plot.height() - place[1]))
+
+
+def ran(hand, policy):
+    """What the program does with this click under a policy: passes and mask."""
+    session = hand.session
+    choice = EngineChoice.of(load_preferences())
+    answers = []
+    session.looked.connect(answers.append)
+    assert session.look(replace(choice, refinement=policy))
+    hand.wait(lambda: None in answers)
+    session.looked.disconnect(answers.append)
+    return answers[-2].passes, answers[-2].mask().full()
+
+
+def test_scrubbing_shows_the_mask_of_each_step(hand, looked):
+    scrubber, look = looked.look.scrubber, looked.looker.look
+    assert scrubber.maximum() == STEPS_SHOWN
+    assert len(look.changes) == STEPS_SHOWN
+    seen = []
+    for step in range(STEPS_SHOWN + 1):
+        seen.append(orange(hand))
+        assert np.array_equal(seen[-1], look.mask(step).full())
+        assert f"{seen[-1].sum()} px" in looked.look.step_text.text()
+        QTest.keyClick(scrubber, Qt.Key.Key_Right)
+    changed = tuple(int((a != b).sum()) for a, b in pairwise(seen))
+    assert changed == look.changes
+    assert max(changed) > 0
+
+
+def test_the_dock_says_where_the_program_really_stops(hand, looked):
+    look = looked.looker.look
+    for policy in (
+        {"steps": 2},
+        {"steps": 6, "adaptive": True, "threshold_pixels": 4},
+        {"steps": 6, "adaptive": True, "threshold_fraction": 0.05},
+        {"steps": 4, "first_clicks": 0},
+    ):
+        wanted = replace(Refinement(threshold_pixels=0, rezoom=True), **policy)
+        stopping = look.stop(wanted)
+        passes, mask = ran(hand, wanted)
+        assert stopping.steps + 1 == passes
+        assert np.array_equal(look.mask(stopping.kept).full(), mask)
+
+
+def test_dragging_the_line_moves_the_stop_and_use_this_makes_it_so(hand, looked):
+    panel, look = looked.look, looked.looker.look
+    panel.steps.setValue(STEPS_SHOWN)
+    panel.unit.setCurrentText(PIXELS)
+    panel.threshold.setValue(1)
+    plot = panel.plot
+    plot.draw()
+    # Well above all: a pixel of the screen is seven hundredths of the value.
+    limit = round(1.5 * max(look.changes)) + 3
+    start, end = on_canvas(plot, 1, 1), on_canvas(plot, 1, limit)
+    QTest.mousePress(plot, LEFT, PLAIN, start)
+    for part in (0.3, 0.7, 1.0, 1.0, 1.0):  # the scale keeps still under a mouse that does
+        _move(plot, start + (end - start) * part)
+    QTest.mouseRelease(plot, LEFT, PLAIN, end)
+    assert panel.threshold.value() == pytest.approx(limit, rel=0.1)
+    assert look.stop(panel.policy).steps == 1
+    assert panel.outcome.text().startswith(in_words(look.stop(panel.policy)))
+    panel.use.name.setText("mine")
+    QTest.mouseClick(panel.use.button, LEFT)
+    assert load_presets()["mine"].refinement == panel.policy
+    assert load_preferences().preset == "mine"
+    assert hand.dock.engine.preset.currentText() == "mine"
+    hand.wait_for_answer()
+    assert hand.session.state.answer.passes == 2
+    assert hand.session.state.answer.stopped == "converged"
+
+
+def test_a_bar_shows_its_step_and_the_unit_can_be_changed(looked):
+    panel, look = looked.look, looked.looker.look
+    panel.plot.draw()
+    QTest.mouseClick(panel.plot, LEFT, PLAIN, on_canvas(panel.plot, 4, 0.5))
+    assert panel.scrubber.value() == 4
+    panel.steps.setValue(6)
+    panel.unit.setCurrentText(PIXELS)
+    panel.threshold.setValue(9)
+    panel.unit.setCurrentText(SHARE)
+    assert panel.policy.threshold_pixels == 0
+    assert panel.policy.threshold_fraction == pytest.approx(9 / look.area(-1), rel=0.01)
+    panel.unit.setCurrentText(PIXELS)
+    assert panel.threshold.value() == 9
+
+
+def test_looking_leaves_the_object_as_it_was_and_ends_with_it(hand, looked):
+    state = hand.session.state
+    assert state.answer.passes < STEPS_SHOWN
+    hand.type(Qt.Key.Key_Q)
+    assert looked.looker.look is None
+    assert LAYER_NAME not in hand.viewer.layers
+    hand.type(Qt.Key.Key_U)
+    assert hand.session.state.answer is state.answer
+
+
+def test_plots_follow_the_theme_and_closing_either_dock_is_clean(hand, looked):
+    def colours():
+        return looked.look.plot.figure.get_facecolor(), looked.search.plot.figure.get_facecolor()
+
+    hand.viewer.theme = "dark"
+    dark = colours()
+    hand.viewer.theme = "light"
+    light = colours()
+    assert sum(light[0][:3]) > 2 > sum(dark[0][:3])
+    assert light[0] == light[1]
+    hand.viewer.window.remove_dock_widget(hand.dock)
+    hand.wait(lambda: looked.looker.dock is None)
+    assert looked.looker.look is None
+    hand.viewer.window.remove_dock_widget(looked)
+    assert LAYER_NAME not in hand.viewer.layers
+    hand.viewer.theme = "light"

@@ -1,0 +1,192 @@
+"""The search of the tuning dock: a real process on tiny pictures, driven with the mouse."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import replace
+
+import numpy as np
+import psutil
+import pytest
+from qtpy.QtCore import QPoint, QTimer
+from qtpy.QtTest import QTest
+
+from activity_bars import bars, cancel
+from blob_dataset import TINY_MODEL, blobs, write_blobs
+from napari_cfr_icl.evaluation.protocol.options import DatasetChoice
+from napari_cfr_icl.evaluation.tuning.policies import Grid
+from napari_cfr_icl.evaluation.tuning.tune import TuneOptions, tune
+from napari_cfr_icl.gui.app.viewer_driver import LEFT, let_happen
+from napari_cfr_icl.gui.tuning.tuning_dock import SEARCHING
+from napari_cfr_icl.session.preferences import load_preferences
+from napari_cfr_icl.session.presets import load_presets, preset_file
+from saved_preferences import choose_tiny_model
+
+PATIENCE = 600
+FEW = Grid((1, 2), (5,), (0.02,), (1, None), (False, True))
+
+
+@pytest.fixture
+def dock(viewer):
+    """The tuning dock alone, at its search, set to little work."""
+    choose_tiny_model()
+    _, dock = viewer.window.add_plugin_dock_widget("napari-cfr-icl", "Tune refinement")
+    dock.tabs.setCurrentIndex(1)
+    panel = dock.search
+    panel.max_steps.setValue(2)
+    panel.max_clicks.setValue(1)
+    panel.pixels.setText("5")
+    panel.fractions.setText("0.02")
+    panel.first_clicks.setText("1, all")
+    yield dock
+    dock.end()
+
+
+def press(button):
+    QTest.mouseClick(button, LEFT)
+
+
+def wait(until):
+    deadline = time.monotonic() + PATIENCE
+    while not until():
+        assert time.monotonic() < deadline, "waited in vain"
+        let_happen(10)
+
+
+def test_a_search_in_the_dock_is_the_commands_and_the_screen_lives(dock, tmp_path):
+    folder = write_blobs(tmp_path / "blobs", pictures=3, count=1)
+    dock.search.source.use_folder.click()
+    dock.search.source.path.setText(str(folder))
+    beats, lines = [], []
+    heart = QTimer()
+    heart.timeout.connect(lambda: beats.append(time.monotonic()))
+    heart.start(20)
+    dock.searcher.progressed.connect(lambda *facts: lines.append(facts))
+    press(dock.search.start)
+    assert not dock.search.start.isEnabled()
+    wait(lambda: not dock.searcher.is_running)
+    heart.stop()
+
+    assert "3 objects clicked" in dock.search.status.text()
+    assert next(standings.objects for _, _, standings in lines) == 0
+    assert lines[-1][0] == 1
+    # Pauses of a busy machine are not the dock's; one that waited for the search would stand still.
+    assert np.median(np.diff(beats)) < 0.05
+    assert len(beats) > 20
+
+    out = dock.searcher.folder
+    options = TuneOptions(
+        (DatasetChoice(folder),),
+        tmp_path / "again",
+        str(TINY_MODEL),
+        preset=str(out / "today.json"),
+        grid=FEW,
+        max_clicks=1,
+        device="cpu",
+    )
+    choice = tune(options)
+    again, found = ((f / "tune.json").read_text() for f in (options.out, out / "results"))
+    assert json.loads(found) == json.loads(again)
+    assert dock.search._standings.recommended == choice.recommended
+    assert lines[-1][2].clicks == pytest.approx([s.clicks for s in choice.standings], abs=1e-4)
+    assert lines[-1][2].recommended == choice.recommended
+
+
+def test_layers_are_searched_as_they_are_drawn_and_a_point_can_be_used(viewer, dock):
+    picture, labels = blobs(3)
+    viewer.add_image(picture.astype(np.uint16)[..., 0] * 40, contrast_limits=(0, 9000), name="a/b")
+    viewer.add_labels(labels)
+    press(dock.search.start)
+    wait(lambda: not dock.searcher.is_running)
+    assert dock.search.status.text().startswith("2 objects clicked")
+    assert not (dock.searcher.folder / "a-b").exists()
+
+    standings, plot = dock.search._standings, dock.search.plot
+    plot.draw()
+    wanted = standings.front[0]
+    point = standings.passes[wanted], standings.clicks[wanted]
+    x, y = plot.axes.transData.transform(point) / plot.devicePixelRatioF()
+    QTest.mouseClick(plot, LEFT, pos=QPoint(round(x), round(plot.height() - y)))
+    press(dock.search.use.button)
+    (preset,) = load_presets().values()
+    assert preset.refinement == standings.policies[wanted]
+    assert preset.base == "public-code"
+    assert load_preferences().preset == preset.name == dock.search.use.name.placeholderText()
+    assert preset_file(preset.name).is_file()
+
+
+def test_cancel_ends_the_process_at_once(dock, tmp_path):
+    dock.search.source.use_folder.click()
+    dock.search.source.path.setText(str(write_blobs(tmp_path / "blobs", pictures=20)))
+    press(dock.search.start)
+    wait(lambda: dock.searcher.pid)
+    process = psutil.Process(dock.searcher.pid)
+    press(dock.search.cancel)
+    assert not process.is_running()
+    assert dock.search.status.text() == "Cancelled."
+    assert dock.search.start.isEnabled()
+
+
+def test_a_search_is_among_naparis_activities_and_cancelled_there(viewer, dock, tmp_path):
+    dock.search.source.use_folder.click()
+    dock.search.source.path.setText(str(write_blobs(tmp_path / "blobs", pictures=20)))
+    press(dock.search.start)
+    wait(lambda: SEARCHING in bars(viewer) and dock.searcher.pid)
+    process = psutil.Process(dock.searcher.pid)
+    cancel(viewer, SEARCHING)
+    assert not process.is_running()
+    assert dock.search.status.text() == "Cancelled."
+    wait(lambda: not bars(viewer))
+
+
+def test_closing_the_viewer_mid_search_ends_it(viewer, dock, tmp_path):
+    dock.search.source.use_folder.click()
+    dock.search.source.path.setText(str(write_blobs(tmp_path / "blobs", pictures=20)))
+    seen = []
+    dock.searcher.progressed.connect(lambda *facts: seen.append(facts))
+    press(dock.search.start)
+    wait(lambda: seen)
+    process = psutil.Process(dock.searcher.pid)
+    viewer.close()
+    wait(lambda: not process.is_running())
+
+
+@pytest.mark.parametrize(
+    ("path", "sentence"),
+    [
+        pytest.param("", "Choose a folder with images and labels", id="nothing"),
+        pytest.param("nowhere", "There is no data set at nowhere", id="missing"),
+    ],
+)
+def test_what_is_wrong_is_one_sentence(dock, path, sentence, monkeypatch):
+    said = []
+    monkeypatch.setattr("napari_cfr_icl.gui.tuning.tuning_dock.show_error", said.append)
+    dock.search.source.use_folder.click()
+    dock.search.source.path.setText(path)
+    press(dock.search.start)
+    wait(lambda: said)
+    assert str(said[0]).startswith(sentence)
+    assert dock.search.status.text() == str(said[0])
+    assert "\n" not in str(said[0])
+    assert dock.search.start.isEnabled()
+
+
+def test_labels_of_another_size_are_refused(viewer, dock, monkeypatch):
+    said = []
+    monkeypatch.setattr("napari_cfr_icl.gui.tuning.tuning_dock.show_error", said.append)
+    viewer.add_image(np.zeros((20, 30)), name="a")
+    viewer.add_labels(np.ones((20, 20), int), name="b")
+    press(dock.search.start)
+    assert "20 x 30 pixels, the labels b 20 x 20" in str(said[0])
+    assert not dock.searcher.is_running
+
+
+def test_a_named_preset_keeps_everything_but_the_inner_loop_of_its_base(dock, tmp_path):
+    from napari_cfr_icl.engine.settings import Refinement, Settings
+    from napari_cfr_icl.evaluation.protocol.settings_file import settings_for
+    from napari_cfr_icl.session.presets import NamedPreset, save_preset
+
+    policy = Refinement(steps=3, adaptive=True, threshold_pixels=7)
+    path = save_preset(NamedPreset("three", "paper", policy))
+    assert settings_for(str(path), "preset", None) == replace(Settings.paper(), refinement=policy)
