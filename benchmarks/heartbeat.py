@@ -25,9 +25,9 @@ from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 
 from napari_cfr_icl import samples
-from napari_cfr_icl.gui.app.viewer_driver import PLUGIN, Hand, let_happen
+from napari_cfr_icl.gui.app.viewer_driver import PLUGIN, ViewerDriver, let_happen
 from napari_cfr_icl.gui.layers.canvas import canvas_position, canvas_widget
-from napari_cfr_icl.gui.threads.event_loop_monitor import Pulse, percentile
+from napari_cfr_icl.gui.threads.event_loop_monitor import EventLoopMonitor, percentile
 from napari_cfr_icl.training import recipes
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def main() -> None:
         )
 
 
-def measure(what: str, act: Callable[[], Pulse]) -> Row:
+def measure(what: str, act: Callable[[], EventLoopMonitor]) -> Row:
     """The gaps of a case's pulse."""
     pulse = act()
     gaps, over = pulse.gaps, sum(gap > BAR for gap in pulse.gaps)
@@ -103,14 +103,14 @@ def measure(what: str, act: Callable[[], Pulse]) -> Row:
     return Row(what, len(gaps), middle, late, max(gaps), max(pulse.work), over)
 
 
-def napari_alone(window: Size, count: int, side: int = 512) -> Pulse:
+def napari_alone(window: Size, count: int, side: int = 512) -> EventLoopMonitor:
     """Points added with the mouse, each followed by a new mask in a layer of labels."""
     viewer = napari.Viewer()
     viewer.window.resize(*window)
     viewer.add_image(photo(side))
     labels = viewer.add_labels(np.zeros((side, side), np.uint8))
     viewer.add_points(ndim=2).mode = "add"
-    pulse, generator = Pulse(), np.random.default_rng(0)
+    pulse, generator = EventLoopMonitor(), np.random.default_rng(0)
     let_happen(SETTLED)
     pulse.start()
     for place in generator.uniform(0.1 * side, 0.9 * side, (count, 2)):
@@ -132,90 +132,90 @@ def click_slowly(viewer: napari.Viewer, place: QPoint, positive: bool = True) ->
     _EVENTS.mouseRelease(canvas, button, none, place)
 
 
-def load(window: Size) -> Pulse:
+def load(window: Size) -> EventLoopMonitor:
     """The dock is open, and the model is loaded and warmed behind it."""
-    hand, pulse = opened(window, photo(SIDE)), Pulse()
+    driver, pulse = opened(window, photo(SIDE)), EventLoopMonitor()
     # The first drawing of new layers, for which Mesa makes its programs, comes before.
     let_happen(SETTLED)
     pulse.start()
-    hand.wait(lambda: hand.dock.controller.is_prepared)
-    return ended(hand, pulse)
+    driver.wait(lambda: driver.dock.controller.is_prepared)
+    return ended(driver, pulse)
 
 
-def click(window: Size, count: int, side: int = 512) -> Pulse:
+def click(window: Size, count: int, side: int = 512) -> EventLoopMonitor:
     """Clicks here and there, every tenth of them followed by W."""
-    hand, pulse = opened(window, photo(side)), Pulse()
-    hand.wait(lambda: hand.dock.controller.is_prepared)
+    driver, pulse = opened(window, photo(side)), EventLoopMonitor()
+    driver.wait(lambda: driver.dock.controller.is_prepared)
     places = np.random.default_rng(0).uniform(0.1 * side, 0.9 * side, (count, 2))
     pulse.start()
     for number, (row, col) in enumerate(places, 1):
-        click_slowly(hand.viewer, hand.place(row, col), positive=number % 4 != 3)
-        hand.wait_for_answer()
+        click_slowly(driver.viewer, driver.place(row, col), positive=number % 4 != 3)
+        driver.wait_for_answer()
         # Else two events were one gap: those of Qt's tests do not come through its queue.
         let_happen(SETTLED)
         if number % 10 == 0:
-            hand.type(Qt.Key.Key_W)
+            driver.type(Qt.Key.Key_W)
             let_happen(SETTLED)
-    return ended(hand, pulse)
+    return ended(driver, pulse)
 
 
-def fill(window: Size, planes: int) -> Pulse:
+def fill(window: Size, planes: int) -> EventLoopMonitor:
     """An object is filled through many planes."""
     sample = samples.load("stack")
     middle = sample.image[8]
     stack = np.repeat(middle[np.newaxis], planes + 1, axis=0)
-    hand, pulse = opened(window, stack, contrast_limits=(140, 900)), Pulse()
-    hand.wait(lambda: hand.dock.controller.is_prepared)
-    hand.viewer.dims.set_current_step(0, 0)
+    driver, pulse = opened(window, stack, contrast_limits=(140, 900)), EventLoopMonitor()
+    driver.wait(lambda: driver.dock.controller.is_prepared)
+    driver.viewer.dims.set_current_step(0, 0)
     label = int(np.bincount(sample.labels[8][sample.labels[8] > 0]).argmax())
-    hand.click(*np.argwhere(sample.labels[8] == label).mean(axis=0))
-    hand.wait_for_answer()
+    driver.click(*np.argwhere(sample.labels[8] == label).mean(axis=0))
+    driver.wait_for_answer()
     pulse.start()
-    hand.dock.stack.fill.click()
-    hand.wait_for_answer()
-    return ended(hand, pulse)
+    driver.dock.stack.fill.click()
+    driver.wait_for_answer()
+    return ended(driver, pulse)
 
 
-def read_ahead(window: Size, side: int = 8000, seconds: int = 5) -> Pulse:
+def read_ahead(window: Size, side: int = 8000, seconds: int = 5) -> EventLoopMonitor:
     """The first image of a folder is on the screen, and the second, a large one, is being read."""
-    hand, pulse = opened(window, photo(SIDE)), Pulse()
+    driver, pulse = opened(window, photo(SIDE)), EventLoopMonitor()
     # Loading the model has a row of its own.
-    hand.wait(lambda: hand.dock.controller.is_prepared)
+    driver.wait(lambda: driver.dock.controller.is_prepared)
     with tempfile.TemporaryDirectory() as folder:
         # A small one first: that napari takes half a second to draw a large one is no part of this.
         for number, size in enumerate((SIDE, side)):
             image = photo(size)
             tifffile.imwrite(Path(folder) / f"{number}.tif", image, compression="zlib")
-        walk, panel = hand.dock.controller.folder, hand.dock.folder
+        walk, panel = driver.dock.controller.folder, driver.dock.folder
         walk.open(Path(folder))
-        hand.wait(lambda: panel.where.text().startswith("1 of") and not walk.is_going)
+        driver.wait(lambda: panel.where.text().startswith("1 of") and not walk.is_going)
         # Nor is its first drawing; the second one takes longer to read than this.
         let_happen(SETTLED)
         pulse.start()
         let_happen(1000 * seconds)
-        return ended(hand, pulse)
+        return ended(driver, pulse)
 
 
-def search(window: Size, nuclei: Path, seconds: int = 30) -> Pulse:
+def search(window: Size, nuclei: Path, seconds: int = 30) -> EventLoopMonitor:
     """A search is under way in the tuning dock."""
-    hand, pulse = opened(window, photo(SIDE)), Pulse()
-    dock = hand.open_beside("Tune refinement")
+    driver, pulse = opened(window, photo(SIDE)), EventLoopMonitor()
+    dock = driver.open_beside("Tune refinement")
     dock.tabs.setCurrentIndex(1)
     dock.search.source.use_folder.click()
     dock.search.source.path.setText(str(nuclei))
     dock.search.start.click()
-    hand.wait(lambda: dock.search.bar.value() > 0, LONG)
+    driver.wait(lambda: dock.search.bar.value() > 0, LONG)
     pulse.start()
     let_happen(1000 * seconds)
     pulse.stop()
     dock.end()
-    return ended(hand, pulse)
+    return ended(driver, pulse)
 
 
-def train(window: Size, nuclei: Path, seconds: int = 30) -> Pulse:
+def train(window: Size, nuclei: Path, seconds: int = 30) -> EventLoopMonitor:
     """A training makes its steps, and its curves are drawn."""
-    hand, pulse = opened(window, photo(SIDE)), Pulse()
-    dock = hand.open_beside("Train a model")
+    driver, pulse = opened(window, photo(SIDE)), EventLoopMonitor()
+    dock = driver.open_beside("Train a model")
     shorter = ["data.side=96", "schedule.batch=2", "schedule.steps=1000", "validation.every=20"]
     few = ["validation.objects=2", "validation.max_clicks=3", "validation.gate_objects=5"]
     options = recipes.with_assignments(dock.settings.options(), [*shorter, *few])
@@ -224,14 +224,14 @@ def train(window: Size, nuclei: Path, seconds: int = 30) -> Pulse:
     dock.data.source.path.setText(str(nuclei))
     dock.progress.folder.setText(str(nuclei.parent / "run"))
     dock.progress.start.click()
-    hand.wait(lambda: dock.trainer.watch is not None, LONG)
-    hand.wait(lambda: max(dock.trainer.watch.curves.rounds, default=0) >= 1, LONG)
+    driver.wait(lambda: dock.trainer.watch is not None, LONG)
+    driver.wait(lambda: max(dock.trainer.watch.curves.rounds, default=0) >= 1, LONG)
     pulse.start()
     let_happen(1000 * seconds)
     pulse.stop()
     dock.trainer.watch.process.kill()
     dock.end()
-    return ended(hand, pulse)
+    return ended(driver, pulse)
 
 
 def tiles(folder: Path) -> Path:
@@ -254,21 +254,21 @@ def photo(side: int) -> np.ndarray:
     return np.tile(picture, (times, times, 1))[:side, :side]
 
 
-def opened(window: Size, image: np.ndarray, **options: object) -> Hand:
+def opened(window: Size, image: np.ndarray, **options: object) -> ViewerDriver:
     """A viewer with an image and the dock."""
     viewer = napari.Viewer()
     viewer.window.resize(*window)
     viewer.add_image(image, **options)
     _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, WIDGET)
-    return Hand(viewer, dock)
+    return ViewerDriver(viewer, dock)
 
 
-def ended(hand: Hand, pulse: Pulse) -> Pulse:
+def ended(driver: ViewerDriver, pulse: EventLoopMonitor) -> EventLoopMonitor:
     """Stop the pulse, then close everything."""
     pulse.stop()
-    print(hand.dock.hint.text())
-    hand.viewer.close()
-    hand.session.close(timeout=60)
+    print(driver.dock.hint.text())
+    driver.viewer.close()
+    driver.session.close(timeout=60)
     return pulse
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from qtpy.QtCore import Qt
 
 from napari_cfr_icl import samples
-from napari_cfr_icl.gui.app.viewer_driver import PLUGIN, Hand
+from napari_cfr_icl.gui.app.viewer_driver import PLUGIN, ViewerDriver
 from napari_cfr_icl.gui.layers.canvas import canvas_widget, look_at
 from napari_cfr_icl.gui.threads.event_loop_monitor import percentile
 
@@ -57,29 +57,29 @@ def measure(name: str, image: object, clicks: int) -> None:
     viewer.window.resize(1500, 950)
     viewer.add_image(image, rgb=True, multiscale=isinstance(image, list))
     _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, WIDGET)
-    hand = Hand(viewer, dock)
-    hand.wait(lambda: dock.controller.is_prepared)
+    driver = ViewerDriver(viewer, dock)
+    driver.wait(lambda: dock.controller.is_prepared)
     look_at(viewer, (SIDE / 2, SIDE / 2), SIDE)
     first, last = [], []
     for row, col in np.random.default_rng(0).uniform(50, SIDE - 50, (clicks + 1, 2)):
         began = time.perf_counter()
-        hand.click(row, col)
-        hand.wait(lambda: hand.session.state.answer is not None)
-        first.append(drawn(hand, began))
-        hand.wait_for_answer()
-        last.append(drawn(hand, began))
-        hand.type(Qt.Key.Key_Q)
+        driver.click(row, col)
+        driver.wait(lambda: driver.session.state.answer is not None)
+        first.append(drawn(driver, began))
+        driver.wait_for_answer()
+        last.append(drawn(driver, began))
+        driver.type(Qt.Key.Key_Q)
     cells = [
         f"{percentile(times[1:], share):.0f}" for times in (first, last) for share in (0.5, 0.95)
     ]
     print(f"| {name} | {' | '.join(cells)} |", flush=True)
     viewer.close()
-    hand.session.close(timeout=60)
+    driver.session.close(timeout=60)
 
 
-def drawn(hand: Hand, began: float) -> float:
+def drawn(driver: ViewerDriver, began: float) -> float:
     """Draw the canvas now; tell how many milliseconds ago `began` was."""
-    canvas_widget(hand.viewer).repaint()
+    canvas_widget(driver.viewer).repaint()
     return 1000 * (time.perf_counter() - began)
 
 

@@ -24,18 +24,18 @@ from typing import TYPE_CHECKING
 from napari_cfr_icl import zoo
 from napari_cfr_icl.engine import Predictor
 from napari_cfr_icl.evaluation.datasets import ReaderOptions
-from napari_cfr_icl.evaluation.protocol.options import OWN_SCHEME, DatasetChoice, Sample
+from napari_cfr_icl.evaluation.protocol.options import OWN_SCHEME, DatasetChoice, SampleOptions
 from napari_cfr_icl.evaluation.protocol.predictors import through, with_settings
 from napari_cfr_icl.evaluation.protocol.settings_file import settings_for
-from napari_cfr_icl.evaluation.protocol.simulate import click_through
+from napari_cfr_icl.evaluation.protocol.simulate import simulate
 from napari_cfr_icl.evaluation.protocol.simulated_users import user_for
-from napari_cfr_icl.evaluation.protocol.skipped import LeftOutPictures
+from napari_cfr_icl.evaluation.protocol.skipped import SkippedPictures
 from napari_cfr_icl.evaluation.protocol.work_list import open_datasets, pages
-from napari_cfr_icl.evaluation.tuning.findings import Finding
+from napari_cfr_icl.evaluation.tuning.findings import SearchFinding
 from napari_cfr_icl.evaluation.tuning.policies import describe
-from napari_cfr_icl.evaluation.tuning.replay import Replay, Trial
+from napari_cfr_icl.evaluation.tuning.replay import PolicyTrial, Replay
 from napari_cfr_icl.evaluation.tuning.search import search
-from napari_cfr_icl.evaluation.tuning.selection import choose
+from napari_cfr_icl.evaluation.tuning.selection import select
 from napari_cfr_icl.evaluation.tuning.tune import TuneOptions
 from napari_cfr_icl.evaluation.tuning.tune_report import policy_table
 
@@ -75,7 +75,7 @@ def main() -> None:
         given.model,
         goal=given.goal,
         max_clicks=given.clicks,
-        sample=Sample(given.objects, objects_per_picture=1),
+        sample=SampleOptions(given.objects, objects_per_picture=1),
         reader=ReaderOptions(min_area=given.min_area),
     )
     compare(options, given.compute_all)
@@ -144,29 +144,29 @@ def fingerprint(tensor: torch.Tensor) -> bytes:
 
 def cases(datasets: Sequence[Dataset], plan: Plan) -> Iterator[Case]:
     """The objects that a search clicks, in its order: name, picture and truth."""
-    left_out = LeftOutPictures()
-    for page in pages(datasets, plan.sample, left_out):
-        image = page.image(left_out)
+    skipped = SkippedPictures()
+    for page in pages(datasets, plan.sample, skipped):
+        image = page.image(skipped)
         if image is None:
             continue
         for index, item in page.objects:
-            truth = page.truth(item, image.shape, left_out)
+            truth = page.truth(item, image.shape, skipped)
             if truth is None:
                 break
             yield page.subject(index, item, image.shape), image, truth
 
 
-def each_by_itself(predictor: Predictor, case: Case, plan: Plan) -> Finding:
+def each_by_itself(predictor: Predictor, case: Case, plan: Plan) -> SearchFinding:
     """One object, clicked from the beginning under every setting."""
     subject, image, truth = case
     trials = []
     for policy in plan.policies:
         alone = with_settings(predictor, replace(predictor.settings, refinement=policy))
         user = user_for(plan.protocol.user, plan.protocol.seed, subject.name)
-        done = click_through(alone, image, truth, user, plan.protocol)
-        trials.append(Trial(tuple(c.iou for c in done), tuple(c.passes for c in done)))
+        done = simulate(alone, image, truth, user, plan.protocol)
+        trials.append(PolicyTrial(tuple(c.iou for c in done), tuple(c.passes for c in done)))
     passes, loops = sum(sum(t.passes) for t in trials), sum(len(t.passes) for t in trials)
-    return Finding(subject, Replay(tuple(trials), passes, loops, partings=0))
+    return SearchFinding(subject, Replay(tuple(trials), passes, loops, partings=0))
 
 
 def print_passes(replaying: Counter, separately: Counter, settings: int, objects: int) -> None:
@@ -181,12 +181,15 @@ def print_passes(replaying: Counter, separately: Counter, settings: int, objects
 
 
 def print_answers(
-    replayed: Sequence[Finding], separate: Sequence[Finding], plan: Plan, options: TuneOptions
+    replayed: Sequence[SearchFinding],
+    separate: Sequence[SearchFinding],
+    plan: Plan,
+    options: TuneOptions,
 ) -> None:
     """Whether both ways came to the same."""
     same = [(f.subject, f.trials) for f in replayed] == [(f.subject, f.trials) for f in separate]
     first, second = (
-        choose(findings, plan.policies, plan.current, options.what_counts)
+        select(findings, plan.policies, plan.current, options.what_counts)
         for findings in (replayed, separate)
     )
     names = [describe(c.standings[c.recommended].policy) for c in (first, second)]

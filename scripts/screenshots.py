@@ -30,7 +30,7 @@ from napari_cfr_icl.training import recipes
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from napari_cfr_icl.gui.app.viewer_driver import Hand
+    from napari_cfr_icl.gui.app.viewer_driver import ViewerDriver
 
 LONG = 1800.0
 """Seconds that a search or a run may take on a slow machine."""
@@ -41,78 +41,78 @@ SETTLED = 500
 FOLDER = Path(__file__).parents[1] / "docs" / "images"
 
 
-def photo(hand: Hand) -> None:
+def photo(driver: ViewerDriver) -> None:
     """An object that is done, and one with a click on it and one beside it."""
-    click(hand, 400, 380)
-    hand.type(Qt.Key.Key_W)
-    click(hand, 380, 200)
-    click(hand, 120, 245)
-    click(hand, 200, 330, positive=False)
+    click(driver, 400, 380)
+    driver.type(Qt.Key.Key_W)
+    click(driver, 380, 200)
+    click(driver, 120, 245)
+    click(driver, 200, 330, positive=False)
 
 
-def fluorescence(hand: Hand) -> None:
+def fluorescence(driver: ViewerDriver) -> None:
     """Some nuclei done, another under way."""
     truth = samples.load("nuclei").labels
-    look_at(hand.viewer, (85, 270), 220)
+    look_at(driver.viewer, (85, 270), 220)
     for number in (1, 8, 11):
-        segment(hand, truth == number)
-    click(hand, *np.argwhere(truth == 16).mean(axis=0))
+        segment(driver, truth == number)
+    click(driver, *np.argwhere(truth == 16).mean(axis=0))
 
 
-def inner_loop(hand: Hand) -> None:
+def inner_loop(driver: ViewerDriver) -> None:
     """All steps of a click on a hard object."""
-    inference = hand.dock.engine.inference
+    inference = driver.dock.engine.inference
     inference.setCurrentIndex(inference.findData("a-cfr-4"))
     inference.activated.emit(inference.currentIndex())
-    hand.wait_for_answer()
-    click(hand, 300, 250)
+    driver.wait_for_answer()
+    click(driver, 300, 250)
 
 
-def grab(hand: Hand) -> None:
+def grab(driver: ViewerDriver) -> None:
     """A nucleus of an older segmentation, two of them taken for one: grabbed and corrected."""
     truth = samples.load("nuclei").labels
     older = np.where(np.isin(truth, (8, 11)), 8, truth)
-    hand.viewer.add_labels(older, name="last year", opacity=0.4)
-    hand.viewer.layers.move(len(hand.viewer.layers) - 1, 1)
-    hand.dock.controller.workspace.select_clicks()
+    driver.viewer.add_labels(older, name="last year", opacity=0.4)
+    driver.viewer.layers.move(len(driver.viewer.layers) - 1, 1)
+    driver.dock.controller.workspace.select_clicks()
     kept, wrong = (np.argwhere(truth == number).mean(axis=0) for number in (8, 11))
-    look_at(hand.viewer, (kept + wrong) / 2, 160)
-    hand.hover(*kept)
-    hand.type(Qt.Key.Key_G)
-    click(hand, *wrong, positive=False)
+    look_at(driver.viewer, (kept + wrong) / 2, 160)
+    driver.hover(*kept)
+    driver.type(Qt.Key.Key_G)
+    click(driver, *wrong, positive=False)
 
 
-def click(hand: Hand, row: float, col: float, positive: bool = True) -> None:
+def click(driver: ViewerDriver, row: float, col: float, positive: bool = True) -> None:
     """Click and wait for the mask."""
-    hand.click(row, col, positive)
-    hand.wait_for_answer()
+    driver.click(row, col, positive)
+    driver.wait_for_answer()
 
 
-def tuning_look(hand: Hand) -> None:
+def tuning_look(driver: ViewerDriver) -> None:
     """The inner loop of a click, and a threshold that was dragged."""
-    dock = hand.open_beside("Tune refinement")
-    click(hand, 300, 250)
-    hand.wait(lambda: dock.looker.look is not None and dock.looker.look.steps == STEPS_SHOWN)
+    dock = driver.open_beside("Tune refinement")
+    click(driver, 300, 250)
+    driver.wait(lambda: dock.looker.look is not None and dock.looker.look.steps == STEPS_SHOWN)
     dock.look.steps.setValue(6)
     dock.look.unit.setCurrentText("px")
     dock.look.threshold.setValue(0.8 * min(dock.looker.look.changes[:3]))
     dock.look.scrubber.setValue(2)
 
 
-def tuning_search(hand: Hand) -> None:
+def tuning_search(driver: ViewerDriver) -> None:
     """A search on some nuclei, when it is over."""
     truth = samples.load("nuclei").labels
-    hand.viewer.add_labels(truth, name="finished", opacity=0.4)
-    dock = hand.open_beside("Tune refinement")
+    driver.viewer.add_labels(truth, name="finished", opacity=0.4)
+    dock = driver.open_beside("Tune refinement")
     dock.tabs.setCurrentIndex(1)
     dock.search.source.labels.setCurrentText("finished")
     dock.search.objects.setValue(6)
     dock.search.max_clicks.setValue(6)
     dock.search.start.click()
-    hand.wait(lambda: not dock.searcher.is_running, LONG)
+    driver.wait(lambda: not dock.searcher.is_running, LONG)
 
 
-def training(hand: Hand) -> None:
+def training(driver: ViewerDriver) -> None:
     """A short run on tiles of the field of nuclei, while it is under way."""
     place = Path(tempfile.mkdtemp())
     sample = samples.load("nuclei")
@@ -124,46 +124,46 @@ def training(hand: Hand) -> None:
             tile = values[top : top + rows, left : left + cols]
             tifffile.imwrite(place / "nuclei" / part / f"field-{number}.tif", tile)
     (place / "nuclei" / "labels" / "field-8.tif").unlink()
-    dock = hand.open_beside("Train a model")
+    dock = driver.open_beside("Train a model")
     dock.data.source.use_folder.click()
     dock.data.source.path.setText(str(place / "nuclei"))
     dock.data.check.click()
-    hand.wait(lambda: dock.settings.suggest.isEnabled() and dock.data.check.isEnabled(), LONG)
-    hand.wait(lambda: bool(dock.settings.suggestion.text()), LONG)
-    hand.wait(lambda: not dock.suggester.is_running, LONG)
+    driver.wait(lambda: dock.settings.suggest.isEnabled() and dock.data.check.isEnabled(), LONG)
+    driver.wait(lambda: bool(dock.settings.suggestion.text()), LONG)
+    driver.wait(lambda: not dock.suggester.is_running, LONG)
     shorter = ["data.side=96", "schedule.batch=2", "schedule.steps=40", "validation.every=4"]
     few = ["validation.objects=2", "validation.max_clicks=3", "validation.gate_objects=5"]
     options = recipes.with_assignments(dock.settings.options(), [*shorter, *few])
     dock.settings.form.show_options(options)
     dock.progress.folder.setText(str(place / "runs" / "nuclei"))
     dock.progress.start.click()
-    hand.wait(lambda: dock.trainer.watch is not None, LONG)
-    hand.wait(lambda: max(dock.trainer.watch.curves.rounds, default=0) >= 12, LONG)
+    driver.wait(lambda: dock.trainer.watch is not None, LONG)
+    driver.wait(lambda: max(dock.trainer.watch.curves.rounds, default=0) >= 12, LONG)
     dock.data.setMaximumHeight(260)
     dock.trainer.watch.process.kill()
     scroll = dock.findChild(QScrollArea)
     scroll.verticalScrollBar().setValue(scroll.verticalScrollBar().maximum())
 
 
-def unfinished(hand: Hand) -> None:
+def unfinished(driver: ViewerDriver) -> None:
     """What is offered after napari was killed in the middle of an object."""
     truth = samples.load("nuclei").labels
     for number in (1, 8, 11):
-        segment(hand, truth == number)
-    click(hand, *np.argwhere(truth == 16).mean(axis=0))
+        segment(driver, truth == number)
+    click(driver, *np.argwhere(truth == 16).mean(axis=0))
     left = journals_folder() / "20260101.jsonl"
-    hand.wait(lambda: "clicks" in journal_of_this_run().splitlines()[-1])
+    driver.wait(lambda: "clicks" in journal_of_this_run().splitlines()[-1])
     content = journal_of_this_run()
-    hand.viewer.window.remove_dock_widget(hand.dock)
-    hand.wait(lambda: not list(left.parent.glob("*.lock")))
+    driver.viewer.window.remove_dock_widget(driver.dock)
+    driver.wait(lambda: not list(left.parent.glob("*.lock")))
     for path in left.parent.iterdir():
         path.unlink()
     left.write_text(content, encoding="utf-8")
-    hand.viewer.layers.clear()
-    hand.viewer.open_sample(PLUGIN, "fluorescence")
-    dock = hand.open_beside("Segment with clicks")
-    hand.wait(lambda: not dock.offer.isHidden())
-    hand.wait(lambda: dock.controller.is_prepared)
+    driver.viewer.layers.clear()
+    driver.viewer.open_sample(PLUGIN, "fluorescence")
+    dock = driver.open_beside("Segment with clicks")
+    driver.wait(lambda: not dock.offer.isHidden())
+    driver.wait(lambda: dock.controller.is_prepared)
 
 
 def journal_of_this_run() -> str:
@@ -171,7 +171,7 @@ def journal_of_this_run() -> str:
     return next(journals_folder().glob("*.jsonl")).read_text(encoding="utf-8")
 
 
-def image_folder(hand: Hand) -> None:
+def image_folder(driver: ViewerDriver) -> None:
     """The second of a folder of images, the first being finished."""
     place = Path(tempfile.mkdtemp()) / "plate 3"
     place.mkdir()
@@ -181,17 +181,17 @@ def image_folder(hand: Hand) -> None:
         tifffile.imwrite(
             place / f"well {number + 7}.tif", image[top : top + 260, left : left + 340]
         )
-    hand.viewer.layers.clear()
-    walk, panel = hand.dock.controller.folder, hand.dock.folder
+    driver.viewer.layers.clear()
+    walk, panel = driver.dock.controller.folder, driver.dock.folder
     walk.open(place)
-    hand.wait(lambda: panel.where.text().startswith("1 of") and not walk.is_going)
+    driver.wait(lambda: panel.where.text().startswith("1 of") and not walk.is_going)
     panel.finished.click()
     panel.next.click()
-    hand.wait(lambda: panel.where.text().startswith("2 of") and not walk.is_going)
-    for section in hand.dock.findChildren(Section):
-        section.set_open(section.isAncestorOf(panel) or section.isAncestorOf(hand.dock.work))
-    scroll = hand.dock.findChild(QScrollArea)
-    hand.wait(lambda: scroll.verticalScrollBar().value() == 0)
+    driver.wait(lambda: panel.where.text().startswith("2 of") and not walk.is_going)
+    for section in driver.dock.findChildren(Section):
+        section.set_open(section.isAncestorOf(panel) or section.isAncestorOf(driver.dock.work))
+    scroll = driver.dock.findChild(QScrollArea)
+    driver.wait(lambda: scroll.verticalScrollBar().value() == 0)
     scroll.ensureWidgetVisible(panel)
 
 
@@ -219,7 +219,7 @@ def main(folder: Path, names: Sequence[str] = ()) -> None:
             take(folder / f"{name}.png", *PICTURES[name])
 
 
-def take(file: Path, key: str, act: Callable[[Hand], None]) -> None:
+def take(file: Path, key: str, act: Callable[[ViewerDriver], None]) -> None:
     """Open a sample with the dock, act on it, and keep what is on the screen."""
     viewer = napari.Viewer()
     act(open_sample(viewer, key))

@@ -21,53 +21,53 @@ def picture(seed=0):
 
 
 def opened(open_dock, viewer):
-    hand = open_dock(viewer)
-    hand.wait_for_answer()
-    settle(hand)
-    return hand
+    driver = open_dock(viewer)
+    driver.wait_for_answer()
+    settle(driver)
+    return driver
 
 
-def settle(hand):
+def settle(driver):
     """Let the events turn, and the thread for files come to its end, twice."""
     for _ in range(2):
         done = []
-        hand.dock.controller.work.files.do(lambda: None, done.append)
-        hand.wait(lambda done=done: bool(done))
+        driver.dock.controller.work.files.do(lambda: None, done.append)
+        driver.wait(lambda done=done: bool(done))
 
 
-def labels(hand):
-    return hand.dock.controller.workspace.labels
+def labels(driver):
+    return driver.dock.controller.workspace.labels
 
 
-def write(hand, row, col):
-    hand.click(row, col)
-    hand.wait_for_answer()
-    hand.type(Qt.Key.Key_W)
+def write(driver, row, col):
+    driver.click(row, col)
+    driver.wait_for_answer()
+    driver.type(Qt.Key.Key_W)
 
 
-def work_at(hand):
+def work_at(driver):
     """A journal as it is at this moment, read as after a crash."""
-    settle(hand)
-    (path,) = journals_of(hand)
+    settle(driver)
+    (path,) = journals_of(driver)
     return read_journal(path)
 
 
-def journals_of(hand):
-    keepers = hand.dock.controller.work.recorder._keepers.values()
+def journals_of(driver):
+    keepers = driver.dock.controller.work.recorder._keepers.values()
     return [keeper.path for keeper in keepers if keeper.path is not None]
 
 
-def crash(hand, data, viewer):
+def crash(driver, data, viewer):
     """What a kill leaves: the journals as they are now, unlocked; nothing of the viewer."""
-    settle(hand)
-    left = [path.read_bytes() for path in journals_of(hand)]
-    hand.dock.controller.close()
-    hand.wait(lambda: not list(data.glob("*.lock")))
+    settle(driver)
+    left = [path.read_bytes() for path in journals_of(driver)]
+    driver.dock.controller.close()
+    driver.wait(lambda: not list(data.glob("*.lock")))
     shutil.rmtree(data)
     data.mkdir()
     for number, content in enumerate(left):
         (data / f"2020{number}.jsonl").write_bytes(content)
-    viewer.window.remove_dock_widget(hand.dock)
+    viewer.window.remove_dock_widget(driver.dock)
     viewer.layers.clear()
 
 
@@ -80,29 +80,29 @@ def choose(monkeypatch, path, kind=""):
         monkeypatch.setattr(QFileDialog, name, lambda *args, **kwargs: (str(path), kind))
 
 
-def export(hand, path, monkeypatch, kind=""):
+def export(driver, path, monkeypatch, kind=""):
     choose(monkeypatch, path, kind)
     notification_manager.records.clear()
-    hand.dock.work.export.click()
-    settle(hand)
+    driver.dock.work.export.click()
+    settle(driver)
 
 
 @contextmanager
-def slow_disk(hand):
+def slow_disk(driver):
     """Nothing is read or written in here; all that was asked for is done after it."""
     gate = threading.Event()
-    hand.dock.controller.work.files.do(gate.wait, lambda _: None)
+    driver.dock.controller.work.files.do(gate.wait, lambda _: None)
     try:
         yield
     finally:
         gate.set()
-    settle(hand)
+    settle(driver)
 
 
-def cellpose(hand, label=12):
+def cellpose(driver, label=12):
     """Labels of another program, with one object."""
     ids = np.zeros(SHAPE, np.uint8)
     ids[60:80, 60:90] = label
-    layer = hand.viewer.add_labels(ids, name="cellpose")
-    hand.dock.controller.workspace.select_clicks()
+    layer = driver.viewer.add_labels(ids, name="cellpose")
+    driver.dock.controller.workspace.select_clicks()
     return layer

@@ -12,45 +12,45 @@ def pixels(seed, kind=np.uint8):
     return np.random.default_rng(seed).integers(0, 200, SHAPE).astype(kind)
 
 
-def walked(hand, folder, monkeypatch):
+def walked(driver, folder, monkeypatch):
     """Open the folder with the real button, in a dock that was just opened."""
-    hand.wait_for_answer()
+    driver.wait_for_answer()
     choose(monkeypatch, folder)
-    go(hand, hand.dock.folder.open)
-    return hand
+    go(driver, driver.dock.folder.open)
+    return driver
 
 
 def choose(monkeypatch, path):
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *args: str(path))
 
 
-def arrived(hand):
-    walk = hand.dock.controller.folder
-    hand.wait(lambda: not walk.is_going)
-    hand.wait_for_answer()
-    idle(hand)
+def arrived(driver):
+    walk = driver.dock.controller.folder
+    driver.wait(lambda: not walk.is_going)
+    driver.wait_for_answer()
+    idle(driver)
 
 
-def idle(hand):
+def idle(driver):
     """Let what was asked for after the arrival, such as reading ahead, come to its end."""
     done = []
-    hand.dock.controller.folder._files.do(lambda: None, done.append)
-    hand.wait(lambda: bool(done))
+    driver.dock.controller.folder._files.do(lambda: None, done.append)
+    driver.wait(lambda: bool(done))
 
 
-def go(hand, button):
+def go(driver, button):
     button.click()
-    arrived(hand)
+    arrived(driver)
 
 
-def draw(hand, row=40, col=60):
-    hand.click(row, col)
-    hand.wait_for_answer()
+def draw(driver, row=40, col=60):
+    driver.click(row, col)
+    driver.wait_for_answer()
 
 
-def where(hand):
-    return hand.dock.folder.where.text()
+def where(driver):
+    return driver.dock.folder.where.text()
 
 
-def labels(hand):
-    return hand.dock.controller.workspace.labels.data
+def labels(driver):
+    return driver.dock.controller.workspace.labels.data

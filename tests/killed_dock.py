@@ -15,7 +15,7 @@ from qtpy.QtCore import Qt
 
 from disk_predictor import DiskPredictor
 from napari_cfr_icl.gui.app import controller
-from napari_cfr_icl.gui.app.viewer_driver import Hand
+from napari_cfr_icl.gui.app.viewer_driver import ViewerDriver
 
 ROWS, COLS, GAP = 8, 12, 16
 
@@ -38,16 +38,16 @@ def main(path: str) -> None:
     viewer.window.resize(1100, 800)
     viewer.open(path, plugin="napari")
     _, dock = viewer.window.add_plugin_dock_widget("napari-cfr-icl", "Segment with clicks")
-    hand = Hand(viewer, dock)
-    hand.wait(lambda: dock.controller.is_prepared)
+    driver = ViewerDriver(viewer, dock)
+    driver.wait(lambda: dock.controller.is_prepared)
     say("ready")
     for number in range(ROWS * COLS):
         row, col = GAP // 2 + GAP * (number // COLS), GAP // 2 + GAP * (number % COLS)
         for extra in range(chance.randint(1, 3)):
-            hand.click(row + 2 * extra, col)
-            hand.wait_for_answer()
+            driver.click(row + 2 * extra, col)
+            driver.wait_for_answer()
             say("clicked", number, extra + 1)
-        hand.type(Qt.Key.Key_W)
+        driver.type(Qt.Key.Key_W)
         labels = np.asarray(dock.controller.workspace.labels.data)
         say("wrote", number + 1, checksum(labels, number + 1))
 

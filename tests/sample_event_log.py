@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from napari_cfr_icl.autosave.event_log import LabelsRecord, StartLabels, Work
-from napari_cfr_icl.autosave.fingerprint import identify
-from napari_cfr_icl.autosave.label_diff import PixelChange
+from napari_cfr_icl.autosave.event_log import EventLog, LabelsRecord, StartLabels
+from napari_cfr_icl.autosave.fingerprint import fingerprint_image
+from napari_cfr_icl.autosave.label_diff import LabelDiff
 from napari_cfr_icl.autosave.records import (
     BASE,
     NOTHING,
@@ -33,7 +33,7 @@ def square(row, col, side=6):
 
 def edit(row, col, label, before=0, side=6):
     """An object of a square, written."""
-    change = PixelChange.at(square(row, col, side), before, np.uint16(label))
+    change = LabelDiff.at(square(row, col, side), before, np.uint16(label))
     clicks = Clicks([Click(row, col), Click(row + 1.5, col, positive=False)])
     base = Patch(np.eye(3, dtype=bool), Window(row, col, 3, 3), SHAPE)
     answers = (
@@ -72,7 +72,7 @@ def events():
 
 
 def some_work(path=None):
-    work = Work(identify(image(), "cells.tif", path))
+    work = EventLog(fingerprint_image(image(), "cells.tif", path))
     for event in events():
         work.apply(event)
     return work

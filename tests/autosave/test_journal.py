@@ -14,11 +14,11 @@ import pytest
 
 from napari_cfr_icl._errors import InputError, OutputError
 from napari_cfr_icl.autosave import journal as journals
-from napari_cfr_icl.autosave.event_log import StartLabels, Work
-from napari_cfr_icl.autosave.fingerprint import ImageIdentity, identify
+from napari_cfr_icl.autosave.event_log import EventLog, StartLabels
+from napari_cfr_icl.autosave.fingerprint import ImageFingerprint, fingerprint_image
 from napari_cfr_icl.autosave.journal import Journal, read_journal, unfinished
-from napari_cfr_icl.autosave.journal_writer import FileThread, Keeper
-from napari_cfr_icl.autosave.label_diff import PixelChange
+from napari_cfr_icl.autosave.journal_writer import FileThread, JournalWriter
+from napari_cfr_icl.autosave.label_diff import LabelDiff
 from sample_event_log import SHAPE, events, expected_labels, image, same_work, some_work
 
 
@@ -31,7 +31,9 @@ def files():
 @pytest.fixture
 def keeper(tmp_path, files):
     troubles = []
-    keeper = Keeper(Work(identify(image(), "cells.tif", None)), files, troubles.append, tmp_path)
+    keeper = JournalWriter(
+        EventLog(fingerprint_image(image(), "cells.tif", None)), files, troubles.append, tmp_path
+    )
     yield keeper
     keeper.close(keep=True)
     assert troubles == []
@@ -92,7 +94,7 @@ def test_a_torn_end_loses_only_what_was_torn(keeper, files, tmp_path):
         read = read_journal(torn)
         # The last line is the first complete work: start, engine, picture, labels, object.
         lines = sum(end <= cut for end in ends)
-        expected = Work(read.image, read.began)
+        expected = EventLog(read.image, read.began)
         for event in steps[: max(3, lines - 1)] if lines > 4 else steps[:3]:
             expected.apply(event)
         assert same_work(read, expected), cut
@@ -177,7 +179,7 @@ def test_a_grown_journal_is_written_anew_and_says_the_same(keeper, files, tmp_pa
 
 
 def test_work_that_was_restored_has_a_journal_again(files, tmp_path):
-    keeper = Keeper(some_work(), files, [].append, tmp_path)
+    keeper = JournalWriter(some_work(), files, [].append, tmp_path)
     keeper.begin_anew()
     keeper.note({"event": "object", "object": None})
     keeper.close(keep=True)
@@ -195,10 +197,10 @@ def gate(files):
 
 
 def test_work_that_began_before_its_image_was_read_knows_it_again(gate, files, tmp_path):
-    known = identify(image(), "cells.tif", None)
-    work = Work(ImageIdentity(known.name, None, known.shape, "", ""))
+    known = fingerprint_image(image(), "cells.tif", None)
+    work = EventLog(ImageFingerprint(known.name, None, known.shape, "", ""))
     files.submit(setattr, work, "image", known)
-    keeper = Keeper(work, files, [].append, tmp_path)
+    keeper = JournalWriter(work, files, [].append, tmp_path)
     for event in events():
         keeper.note(event)
     gate.set()
@@ -224,7 +226,7 @@ def test_only_the_steps_that_were_saved_count_as_saved(keeper):
 def test_work_that_cannot_be_written_anew_leaves_no_part_and_what_it_replaces(
     files, tmp_path, monkeypatch
 ):
-    before = Keeper(some_work(), files, [].append, tmp_path)
+    before = JournalWriter(some_work(), files, [].append, tmp_path)
     before.begin_anew()
     settle(files)
     left = tmp_path / "left.jsonl"
@@ -239,7 +241,7 @@ def test_work_that_cannot_be_written_anew_leaves_no_part_and_what_it_replaces(
         real(journal, event)
 
     monkeypatch.setattr(Journal, "append", full)
-    keeper = Keeper(some_work(), files, [].append, tmp_path)
+    keeper = JournalWriter(some_work(), files, [].append, tmp_path)
     keeper.take_over(before)
     keeper.replaces(left)
     keeper.begin_anew()
@@ -248,11 +250,11 @@ def test_work_that_cannot_be_written_anew_leaves_no_part_and_what_it_replaces(
 
 
 def test_a_journal_goes_once_its_work_is_kept_anew(files, tmp_path):
-    before = Keeper(some_work(), files, [].append, tmp_path)
+    before = JournalWriter(some_work(), files, [].append, tmp_path)
     before.begin_anew()
     settle(files)
     first = kept(tmp_path)
-    keeper = Keeper(some_work(), files, [].append, tmp_path)
+    keeper = JournalWriter(some_work(), files, [].append, tmp_path)
     keeper.take_over(before)
     keeper.begin_anew()
     settle(files)
@@ -267,7 +269,7 @@ def test_ids_of_any_number_are_written(keeper, files, tmp_path, monkeypatch):
     for event in steps[:4]:
         keeper.note(event)
     ids = np.random.default_rng(0).integers(1, 60000, SHAPE, np.uint16)
-    change = PixelChange.of((0, 0), np.ones(SHAPE, bool), 0, ids)
+    change = LabelDiff.of((0, 0), np.ones(SHAPE, bool), 0, ids)
     keeper.note({"event": "edit", "number": 0, "change": change, "object": None})
     keeper.note(steps[4])
     settle(files)
@@ -299,7 +301,7 @@ def test_a_journal_that_vanishes_while_it_is_looked_at_is_no_trouble(tmp_path, m
 def test_a_folder_that_cannot_be_written_is_said_once_and_work_goes_on(files, tmp_path):
     (tmp_path / "file").write_text("")
     troubles = []
-    keeper = Keeper(some_work(), files, troubles.append, tmp_path / "file")
+    keeper = JournalWriter(some_work(), files, troubles.append, tmp_path / "file")
     for _ in range(3):
         keeper.note({"event": "object", "object": None})
     settle(files)
@@ -313,19 +315,23 @@ def test_the_folder_can_be_chosen(tmp_path, monkeypatch):
 
 
 def test_big_images_are_known_by_samples(monkeypatch):
-    small = identify(image(), "a", None)
-    assert small.is_same_image(identify(image(), "b", "elsewhere"))
+    small = fingerprint_image(image(), "a", None)
+    assert small.is_same_image(fingerprint_image(image(), "b", "elsewhere"))
     other = image()
     other[7, 7] ^= 1
-    assert not small.is_same_image(identify(other, "a", None))
+    assert not small.is_same_image(fingerprint_image(other, "a", None))
     monkeypatch.setattr("napari_cfr_icl.autosave.fingerprint.READ_AS_A_WHOLE", 10)
     big = np.random.default_rng(0).integers(0, 99, (3, 700, 900), np.uint16)
-    assert identify(big, "a", None).is_same_image(identify(big.copy(), "b", None))
-    assert not identify(big, "a", None).is_same_image(identify(big + 1, "a", None))
-    assert not identify(big, "a", None).is_same_image(identify(big.astype("i4"), "a", None))
-    assert identify(np.zeros(SHAPE), "a", None).shape == SHAPE
+    assert fingerprint_image(big, "a", None).is_same_image(fingerprint_image(big.copy(), "b", None))
+    assert not fingerprint_image(big, "a", None).is_same_image(
+        fingerprint_image(big + 1, "a", None)
+    )
+    assert not fingerprint_image(big, "a", None).is_same_image(
+        fingerprint_image(big.astype("i4"), "a", None)
+    )
+    assert fingerprint_image(np.zeros(SHAPE), "a", None).shape == SHAPE
 
 
 def test_images_that_could_not_be_read_are_not_the_same():
-    unread = ImageIdentity("a", None, SHAPE, "", "")
-    assert not unread.is_same_image(ImageIdentity("b", None, SHAPE, "", ""))
+    unread = ImageFingerprint("a", None, SHAPE, "", "")
+    assert not unread.is_same_image(ImageFingerprint("b", None, SHAPE, "", ""))

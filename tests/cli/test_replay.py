@@ -14,9 +14,9 @@ import tifffile
 from PIL import Image
 
 from checkpoints import HRNET
-from napari_cfr_icl.autosave.event_log import LabelsRecord, StartLabels, Work
-from napari_cfr_icl.autosave.fingerprint import identify
-from napari_cfr_icl.autosave.label_diff import PixelChange
+from napari_cfr_icl.autosave.event_log import EventLog, LabelsRecord, StartLabels
+from napari_cfr_icl.autosave.fingerprint import fingerprint_image
+from napari_cfr_icl.autosave.label_diff import LabelDiff
 from napari_cfr_icl.autosave.records import (
     NOTHING,
     AnswerRecord,
@@ -68,14 +68,14 @@ def session(image, tmp_path, settings):
     start[28:32, 36:44] = 3
     wanted = mask.full() & (start == 0)
     assert wanted.any()
-    work = Work(identify(pixels, "disc", str(image)))
+    work = EventLog(fingerprint_image(pixels, "disc", str(image)))
     picture = PictureRecord((0, 1), None, (0, 0), ((0, (1.0, 1.0, 1.0), 10.0, 220.0, 0.8),))
     answers = (
         AnswerRecord(clicks[:1], NOTHING, VIEW, 1, 0, 0),
         AnswerRecord(clicks, 0, None, 3, 0, 0),
     )
     made = ObjectRecord((0, 1), (0, 0), clicks, 4, 0.3, True, None, answers)
-    spot = PixelChange.at([np.array([1, 2]), np.array([3, 3])], 0, 9)
+    spot = LabelDiff.at([np.array([1, 2]), np.array([3, 3])], 0, 9)
     engine = EngineRecord(str(HRNET), file_sha256(HRNET), "cpu", "float32", settings)
     record = LabelsRecord("objects", SHAPE, "uint16", StartLabels(start))
     for event in (
@@ -85,7 +85,7 @@ def session(image, tmp_path, settings):
         {
             "event": "edit",
             "number": 0,
-            "change": PixelChange.at(np.nonzero(wanted), 0, 4),
+            "change": LabelDiff.at(np.nonzero(wanted), 0, 4),
             "object": made,
         },
         {"event": "edit", "number": 0, "change": spot, "object": None},

@@ -24,10 +24,10 @@ from napari_cfr_icl.evaluation.protocol.options import (
     DatasetChoice,
     EvaluateOptions,
     Protocol,
-    Sample,
+    SampleOptions,
 )
 from napari_cfr_icl.evaluation.protocol.settings_file import load_settings
-from napari_cfr_icl.evaluation.protocol.simulate import click_through
+from napari_cfr_icl.evaluation.protocol.simulate import simulate
 from napari_cfr_icl.evaluation.protocol.simulated_users import RobotUser
 from napari_cfr_icl.evaluation.run import evaluate
 
@@ -112,7 +112,7 @@ def test_every_object_is_clicked_as_by_hand(data, preset, tmp_path):
     settings = load_settings(Path(preset)).with_inference("cfr-1")
     predictor = Predictor(zoo.load(TINY_MODEL), settings, device="cpu")
     picture, labels = blobs(2)
-    by_hand = click_through(
+    by_hand = simulate(
         predictor,
         ImageSource.of(picture),
         (labels == 2).astype(np.int8),
@@ -207,15 +207,19 @@ def test_two_processes_give_the_tables_of_one(data, preset, tmp_path):
     [
         ({"protocol": Protocol(max_clicks=4)}, "protocol"),
         ({"schemes": ("std",)}, "settings"),
-        ({"sample": Sample(pictures=1)}, "sample"),
+        ({"sample": SampleOptions(pictures=1)}, "sample"),
     ],
     ids=["clicks", "schemes", "sample"],
 )
 def test_folder_of_another_run_is_refused(data, preset, tmp_path, changes, name):
-    evaluate(options_for(data, preset, tmp_path / "out", worst=0, sample=Sample(2, 1)))
+    evaluate(options_for(data, preset, tmp_path / "out", worst=0, sample=SampleOptions(2, 1)))
 
     with pytest.raises(OutputError, match=f"with other {name}"):
-        evaluate(options_for(data, preset, tmp_path / "out", **{"sample": Sample(2, 1), **changes}))
+        evaluate(
+            options_for(
+                data, preset, tmp_path / "out", **{"sample": SampleOptions(2, 1), **changes}
+            )
+        )
 
 
 def test_one_picture_is_in_memory_at_a_time(preset, tmp_path, monkeypatch):

@@ -9,7 +9,7 @@ from napari.utils.notifications import notification_manager
 import autosave_user
 from disk_predictor import DiskPredictor
 from napari_cfr_icl.gui.app import controller
-from napari_cfr_icl.gui.app.viewer_driver import Hand
+from napari_cfr_icl.gui.app.viewer_driver import ViewerDriver
 
 CLOSING_PATIENCE = 60.0
 
@@ -41,7 +41,7 @@ def open_dock(make_napari_viewer):
     def make(viewer):
         _, dock = viewer.window.add_plugin_dock_widget("napari-cfr-icl", "Segment with clicks")
         docks.append(dock.controller)
-        return Hand(viewer, dock)
+        return ViewerDriver(viewer, dock)
 
     yield make
     for opened in docks:

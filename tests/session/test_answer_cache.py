@@ -10,7 +10,7 @@ import pytest
 from disk_predictor import DiskAnswer
 from napari_cfr_icl.engine.clicks import Click, Clicks
 from napari_cfr_icl.engine.windows import Patch, Window
-from napari_cfr_icl.session.answer_cache import KeptAnswer, Squeezed
+from napari_cfr_icl.session.answer_cache import CachedAnswer, CompressedArray
 from napari_cfr_icl.session.history import REACH, History
 from napari_cfr_icl.session.objects import ObjectState
 
@@ -30,7 +30,7 @@ def answer(seed=0):
 
 @pytest.mark.parametrize("shrinks", [True, False], ids=["shrunk", "only-retired"])
 def test_the_mask_stays_at_every_place_of_the_slider(shrinks):
-    original, kept = answer(), KeptAnswer(answer())
+    original, kept = answer(), CachedAnswer(answer())
     kept.retire()
     if shrinks:
         kept.shrink()
@@ -46,13 +46,13 @@ def test_the_mask_stays_at_every_place_of_the_slider(shrinks):
 
 def test_before_it_retires_it_is_the_very_same_object():
     original = answer()
-    kept = KeptAnswer(original)
+    kept = CachedAnswer(original)
     kept.shrink()
     assert kept.answer is original
 
 
 def test_what_is_read_does_not_depend_on_when_it_shrinks():
-    early, late = KeptAnswer(answer()), KeptAnswer(answer())
+    early, late = CachedAnswer(answer()), CachedAnswer(answer())
     for kept in (early, late):
         kept.retire()
     early.shrink()
@@ -64,7 +64,7 @@ def test_what_is_read_does_not_depend_on_when_it_shrinks():
 
 def test_squeezing_loses_nothing():
     array = np.random.default_rng(0).integers(0, 3, (50, 70)).astype(np.uint16)
-    squeezed = Squeezed.of(array)
+    squeezed = CompressedArray.of(array)
     assert np.array_equal(squeezed.array(), array)
     assert squeezed.array().dtype == np.uint16
     assert len(squeezed.data) < array.nbytes / 4
@@ -72,18 +72,18 @@ def test_squeezing_loses_nothing():
 
 def test_what_is_the_same_everywhere_is_kept_once():
     array = np.full((2000, 3000), 7, np.uint16)
-    squeezed = Squeezed.of(array)
+    squeezed = CompressedArray.of(array)
     assert np.array_equal(squeezed.array(), array)
     assert squeezed.array().dtype == np.uint16
     assert len(squeezed.data) == 2
 
 
 def test_squeezing_nothing_gives_nothing():
-    assert Squeezed.of(np.zeros((0, 4), np.uint8)).array().shape == (0, 4)
+    assert CompressedArray.of(np.zeros((0, 4), np.uint8)).array().shape == (0, 4)
 
 
 def test_steps_out_of_reach_retire_on_both_sides():
-    history, kept = History(), [KeptAnswer(answer(seed)) for seed in range(2 * REACH + 3)]
+    history, kept = History(), [CachedAnswer(answer(seed)) for seed in range(2 * REACH + 3)]
     states = [ObjectState(None, Clicks([Click(5, 5)]), (one,)) for one in kept]
 
     def small():

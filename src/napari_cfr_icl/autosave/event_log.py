@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_cfr_icl._errors import CfrIclError, InputError
-from napari_cfr_icl.autosave.fingerprint import ImageIdentity
-from napari_cfr_icl.autosave.label_diff import PixelChange
+from napari_cfr_icl.autosave.fingerprint import ImageFingerprint
+from napari_cfr_icl.autosave.label_diff import LabelDiff
 from napari_cfr_icl.autosave.records import EngineRecord, ObjectRecord, PictureRecord
 from napari_cfr_icl.autosave.serialization import MOST_PACKED, pack_array, unpack_array
 
@@ -122,14 +122,14 @@ class Operation:
     ----------
     labels : int
         Number of the label image.
-    change : PixelChange
+    change : LabelDiff
         Its pixels.
     made : ObjectRecord or None
         The object that was written; None for what was painted by hand, or undone.
     """
 
     labels: int
-    change: PixelChange
+    change: LabelDiff
     made: ObjectRecord | None
 
     def takes_back(self, other: Operation) -> bool:
@@ -142,28 +142,28 @@ class Operation:
 
 
 _KINDS: dict[str, Any] = {
-    "image": ImageIdentity,
+    "image": ImageFingerprint,
     "engine": EngineRecord,
     "picture": PictureRecord,
     "labels": LabelsRecord,
-    "change": PixelChange,
+    "change": LabelDiff,
     "object": ObjectRecord,
 }
 
 
 @dataclass(slots=True, eq=False)
-class Work:
+class EventLog:
     """Everything that was done on one image. Changed by `apply` alone.
 
     Parameters
     ----------
-    image : ImageIdentity
+    image : ImageFingerprint
         The image.
     began : str
         When, in ISO 8601.
     """
 
-    image: ImageIdentity
+    image: ImageFingerprint
     began: str = field(default_factory=lambda: datetime.now().isoformat(timespec="seconds"))
     engines: list[EngineRecord] = field(default_factory=list)
     pictures: list[PictureRecord] = field(default_factory=list)
@@ -256,7 +256,7 @@ def edit_event(op: Operation) -> Event:
     return {"event": "edit", "number": op.labels, "change": op.change, "object": op.made}
 
 
-def identified(events: Iterable[Event], image: ImageIdentity) -> Iterator[Event]:
+def identified(events: Iterable[Event], image: ImageFingerprint) -> Iterator[Event]:
     """The same events with what is known of the image by now."""
     for event in events:
         yield {**event, "image": image} if event["event"] == "start" else event
@@ -287,7 +287,7 @@ def decoded(data: dict[str, Any]) -> Event:
         raise ValueError(f"a damaged event ({error!r})") from error
 
 
-def work_from(events: Iterable[Event]) -> Work:
+def log_from(events: Iterable[Event]) -> EventLog:
     """The work that these events make; the first is a start.
 
     Raises
@@ -299,11 +299,11 @@ def work_from(events: Iterable[Event]) -> Work:
     """
     steps = iter(events)
     start = next(steps, {})
-    if start.get("event") != "start" or not isinstance(start.get("image"), ImageIdentity):
+    if start.get("event") != "start" or not isinstance(start.get("image"), ImageFingerprint):
         raise InputError("There is no work in it.")
     if start.get("format") != FORMAT:
         raise InputError("It was written by another version of this program: use that one.")
-    work = Work(start["image"], str(start["began"]))
+    work = EventLog(start["image"], str(start["began"]))
     for event in steps:
         try:
             work.apply(event)

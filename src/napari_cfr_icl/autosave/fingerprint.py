@@ -22,7 +22,7 @@ SAMPLES, SAMPLE_SIDE = 64, 32
 
 
 @dataclass(frozen=True, slots=True)
-class ImageIdentity:
+class ImageFingerprint:
     """What an image is known by.
 
     Parameters
@@ -45,7 +45,7 @@ class ImageIdentity:
     dtype: str
     fingerprint: str
 
-    def is_same_image(self, other: ImageIdentity) -> bool:
+    def is_same_image(self, other: ImageFingerprint) -> bool:
         """Whether both have the same pixels, whatever they are called and wherever they lie.
 
         Nobody knows that of an image that could not be read.
@@ -60,7 +60,7 @@ class ImageIdentity:
         return asdict(self)
 
     @classmethod
-    def from_data(cls, data: dict[str, Any]) -> ImageIdentity:
+    def from_data(cls, data: dict[str, Any]) -> ImageFingerprint:
         """What `to_data` gave."""
         path = data["path"]
         return cls(
@@ -72,7 +72,7 @@ class ImageIdentity:
         )
 
 
-def identify(array: Any, name: str, path: str | None) -> ImageIdentity:
+def fingerprint_image(array: Any, name: str, path: str | None) -> ImageFingerprint:
     """The identity of an image.
 
     Parameters
@@ -80,7 +80,7 @@ def identify(array: Any, name: str, path: str | None) -> ImageIdentity:
     array : array-like
         Its pixels at the finest level: numpy, dask, zarr, a memory map.
     name, path : str
-        See `ImageIdentity`.
+        See `ImageFingerprint`.
     """
     dtype = np.dtype(array.dtype).newbyteorder("=")
     digest = hashlib.sha256(f"{tuple(array.shape)} {dtype.name}".encode())
@@ -93,7 +93,7 @@ def identify(array: Any, name: str, path: str | None) -> ImageIdentity:
             piece = pixels[start : start + COPIED_TOGETHER]
             digest.update(piece.astype(dtype.newbyteorder("<"), copy=False).tobytes())
     shape = tuple(int(side) for side in array.shape)
-    return ImageIdentity(name, path, shape, dtype.name, digest.hexdigest())
+    return ImageFingerprint(name, path, shape, dtype.name, digest.hexdigest())
 
 
 def _samples(array: Any) -> list[NDArray[Any]]:

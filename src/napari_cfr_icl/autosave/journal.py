@@ -19,7 +19,7 @@ from filelock import FileLock, Timeout
 from napari_cfr_icl._errors import InputError, OutputError
 from napari_cfr_icl._files import explain_write_failure, whole_or_nothing
 from napari_cfr_icl._paths import data_folder
-from napari_cfr_icl.autosave.event_log import Work, decoded, encoded, work_from
+from napari_cfr_icl.autosave.event_log import EventLog, decoded, encoded, log_from
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -141,7 +141,7 @@ class Journal:
         self.close()
 
 
-def read_journal(path: Path) -> Work:
+def read_journal(path: Path) -> EventLog:
     """The work in a journal, as far as it can be read: a torn end is left out.
 
     Raises
@@ -151,7 +151,7 @@ def read_journal(path: Path) -> Work:
     """
     try:
         with path.open("rb") as file:
-            return work_from(_events(file, path))
+            return log_from(_events(file, path))
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror or error}).") from error
     except InputError as error:

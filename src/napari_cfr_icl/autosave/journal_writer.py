@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from napari_cfr_icl.autosave.event_log import Event, Work
+    from napari_cfr_icl.autosave.event_log import Event, EventLog
 
 COMPACT_BYTES = 1 << 25
 """A journal that has grown by so much since it was last written anew is written anew."""
@@ -57,12 +57,12 @@ class FileThread(ThreadPoolExecutor):
         super().shutdown(wait, cancel_futures=cancel_futures)
 
 
-class Keeper:
+class JournalWriter:
     """The work on one image and its journal, which is begun with the first step.
 
     Parameters
     ----------
-    work : Work
+    work : EventLog
         The work so far; not empty where it was restored.
     files : FileThread
         The one thread that writes.
@@ -74,7 +74,7 @@ class Keeper:
 
     def __init__(
         self,
-        work: Work,
+        work: EventLog,
         files: FileThread,
         failed: Callable[[OutputError], None],
         folder: Path | None = None,
@@ -144,7 +144,7 @@ class Keeper:
         self._files.submit(self._replaced.append, journal)
         self._ask_for_sync()
 
-    def take_over(self, before: Keeper) -> None:
+    def take_over(self, before: JournalWriter) -> None:
         """Have another keeper let go of its journal, which this one `replaces`."""
         self._files.submit(self._take_over, before)
         self._ask_for_sync()
@@ -164,7 +164,7 @@ class Keeper:
 
     # From here on in the thread for files.
 
-    def _take_over(self, before: Keeper) -> None:
+    def _take_over(self, before: JournalWriter) -> None:
         journal = before.path
         before._end(keep=True)
         if journal is not None:

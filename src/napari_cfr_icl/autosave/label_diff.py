@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class PixelChange:
+class LabelDiff:
     """A change of labels of any number of axes.
 
     Parameters
@@ -37,12 +37,12 @@ class PixelChange:
     @classmethod
     def of(
         cls, start: tuple[int, ...], pixels: NDArray[np.bool_], before: Any, after: Any
-    ) -> PixelChange:
+    ) -> LabelDiff:
         """The change of these pixels; values in their order, or single."""
         return cls(start, pixels, _single(before), _single(after))
 
     @classmethod
-    def at(cls, indices: Sequence[NDArray[Any]], before: Any, after: Any) -> PixelChange:
+    def at(cls, indices: Sequence[NDArray[Any]], before: Any, after: Any) -> LabelDiff:
         """The change at these indices, one array for each axis; values fit them, or are single."""
         places = [np.ravel(index) for index in indices]
         start = tuple(int(place.min()) for place in places)
@@ -78,7 +78,7 @@ class PixelChange:
         box = np.asarray(labels[self.slices])
         return bool((box[self.pixels] == (self.before if undone else self.after)).all())
 
-    def takes_back(self, other: PixelChange) -> bool:
+    def takes_back(self, other: LabelDiff) -> bool:
         """Whether this is the very opposite of `other`."""
         return (
             self.start == other.start
@@ -87,9 +87,9 @@ class PixelChange:
             and np.array_equal(self.after, other.before)
         )
 
-    def reversed(self) -> PixelChange:
+    def reversed(self) -> LabelDiff:
         """The opposite change."""
-        return PixelChange(self.start, self.pixels, self.after, self.before)
+        return LabelDiff(self.start, self.pixels, self.after, self.before)
 
     def to_data(self) -> dict[str, Any]:
         """Plain data for JSON; what was before is not kept."""
@@ -101,7 +101,7 @@ class PixelChange:
         }
 
     @classmethod
-    def from_data(cls, data: dict[str, Any]) -> PixelChange:
+    def from_data(cls, data: dict[str, Any]) -> LabelDiff:
         """What `to_data` gave, as a change from nothing.
 
         Raises

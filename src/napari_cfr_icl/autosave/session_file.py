@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from napari_cfr_icl import __version__
 from napari_cfr_icl._errors import InputError, OutputError
 from napari_cfr_icl._files import explain_write_failure, whole_or_nothing
-from napari_cfr_icl.autosave.event_log import Work, decoded, encoded, work_from
+from napari_cfr_icl.autosave.event_log import EventLog, decoded, encoded, log_from
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,7 +17,7 @@ SUFFIX = ".cfrsession.json"
 KIND = "napari-cfr-icl session"
 
 
-def save_session(path: Path, work: Work) -> None:
+def save_session(path: Path, work: EventLog) -> None:
     """Write the work, whole or not at all.
 
     Raises
@@ -35,7 +35,7 @@ def save_session(path: Path, work: Work) -> None:
         raise OutputError(explain_write_failure(error, path.parent)) from error
 
 
-def open_session(path: Path) -> Work:
+def open_session(path: Path) -> EventLog:
     """The work in a session file.
 
     Raises
@@ -47,7 +47,7 @@ def open_session(path: Path) -> Work:
         data: Any = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(data, dict) or data.get("kind") != KIND:
             raise InputError("It does not say that it is one.")
-        return work_from([decoded(event) for event in data["events"]])
+        return log_from([decoded(event) for event in data["events"]])
     except OSError as error:
         raise InputError(f"{path} cannot be opened ({error.strerror or error}).") from error
     except (InputError, ValueError, LookupError, TypeError, AttributeError) as error:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from napari_cfr_icl.engine.settings import Precision
     from napari_cfr_icl.evaluation.protocol.options import DatasetChoice
-    from napari_cfr_icl.evaluation.protocol.skipped import LeftOut
+    from napari_cfr_icl.evaluation.protocol.skipped import SkippedPicture
     from napari_cfr_icl.evaluation.run import Progress
     from napari_cfr_icl.evaluation.tuning.search import SearchProgress
 
@@ -126,7 +126,7 @@ def evaluate_command(  # noqa: PLR0913 - one for each option
     """Count the clicks that a user made of code needs, and write tables and plots."""
     from napari_cfr_icl.evaluation.datasets import ReaderOptions
     from napari_cfr_icl.evaluation.protocol.metrics import PAPER_THRESHOLDS
-    from napari_cfr_icl.evaluation.protocol.options import EvaluateOptions, Protocol, Sample
+    from napari_cfr_icl.evaluation.protocol.options import EvaluateOptions, Protocol, SampleOptions
     from napari_cfr_icl.evaluation.run import evaluate
 
     paths, thresholds = separated(datasets, ious or [])
@@ -137,7 +137,7 @@ def evaluate_command(  # noqa: PLR0913 - one for each option
         schemes=tuple(schemes or ["std", "cfr-1", "cfr-4", "a-cfr-4"]),
         presets=tuple(presets or ["paper"]),
         protocol=Protocol(max_clicks, thresholds or PAPER_THRESHOLDS, target, user, seed),
-        sample=Sample(limit, objects_per_picture, seed),
+        sample=SampleOptions(limit, objects_per_picture, seed),
         reader=ReaderOptions(split, min_area, images, ignored_id, with_stuff, merge_equal_greys),
         device=device,
         precision=cast("Precision | None", precision),
@@ -180,9 +180,9 @@ def tune_command(  # noqa: PLR0913 - one for each option
 ) -> None:
     """Search CFR's steps and thresholds on your own images and finished labels."""
     from napari_cfr_icl.evaluation.datasets import ReaderOptions
-    from napari_cfr_icl.evaluation.protocol.options import Sample
+    from napari_cfr_icl.evaluation.protocol.options import SampleOptions
     from napari_cfr_icl.evaluation.tuning.policies import Grid
-    from napari_cfr_icl.evaluation.tuning.progress_events import LiveSearch
+    from napari_cfr_icl.evaluation.tuning.progress_events import SearchEvents
     from napari_cfr_icl.evaluation.tuning.tune import TuneOptions, tune
 
     grid = Grid(
@@ -201,13 +201,13 @@ def tune_command(  # noqa: PLR0913 - one for each option
         click_worth=click_worth,
         max_clicks=max_clicks,
         user=user,
-        sample=Sample(limit, objects_per_picture, seed),
+        sample=SampleOptions(limit, objects_per_picture, seed),
         reader=ReaderOptions(split, min_area, images, ignored_id),
         device=device,
         precision=cast("Precision | None", precision),
     )
     if json_progress:
-        live = LiveSearch(options, typer.echo)
+        live = SearchEvents(options, typer.echo)
         if tune(options, live.hear, live.leave_out) is not None:
             live.finish()
         return
@@ -282,7 +282,7 @@ class _Screen:
         """Show how far it is."""
         self._bar.update(self._task, completed=step.fraction)
 
-    def leave_out(self, picture: LeftOut) -> None:
+    def leave_out(self, picture: SkippedPicture) -> None:
         """Say that a picture cannot be read; when it is many, the report lists them."""
         self._left_out += 1
         if self._left_out <= _SHOWN_LEFT_OUT and not self._bar.disable:

@@ -11,7 +11,7 @@ import imageio.v3 as iio
 import numpy as np
 
 from napari_cfr_icl._errors import CfrIclError, DeviceError, ImageError, InputError, ModelError
-from napari_cfr_icl.autosave.fingerprint import identify
+from napari_cfr_icl.autosave.fingerprint import fingerprint_image
 from napari_cfr_icl.autosave.records import BASE, NOTHING
 from napari_cfr_icl.engine.predictor import Predictor
 from napari_cfr_icl.engine.rendering import Channel, Rendering
@@ -22,14 +22,14 @@ from napari_cfr_icl.images.opening import open_arrays
 from napari_cfr_icl.session.labels import writing
 from napari_cfr_icl.zoo.file_kinds import file_sha256
 from napari_cfr_icl.zoo.loading import load_file, locate
-from napari_cfr_icl.zoo.store import Store
+from napari_cfr_icl.zoo.store import ModelStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-    from napari_cfr_icl.autosave.event_log import Operation, Work
+    from napari_cfr_icl.autosave.event_log import EventLog, Operation
     from napari_cfr_icl.autosave.records import AnswerRecord, EngineRecord, ObjectRecord
     from napari_cfr_icl.engine.prediction import Prediction
     from napari_cfr_icl.engine.windows import Patch, Window
@@ -54,7 +54,7 @@ class Replayed:
     copied: int
 
 
-def find_image(work: Work, session: Path, given: Path | None) -> list[Any]:
+def find_image(work: EventLog, session: Path, given: Path | None) -> list[Any]:
     """The image of a session, as levels of falling resolution.
 
     Raises
@@ -64,7 +64,7 @@ def find_image(work: Work, session: Path, given: Path | None) -> list[Any]:
     """
     path = given or _remembered(work, session)
     for levels in _readings(path):
-        if identify(levels[0], "", None).is_same_image(work.image):
+        if fingerprint_image(levels[0], "", None).is_same_image(work.image):
             return levels
     raise ImageError(
         f"{path} is another image than {work.image.name}, which the session was made on: its "
@@ -72,7 +72,7 @@ def find_image(work: Work, session: Path, given: Path | None) -> list[Any]:
     )
 
 
-def replayed(work: Work, levels: list[Any], device: str | None) -> Replayed:
+def replayed(work: EventLog, levels: list[Any], device: str | None) -> Replayed:
     """Do the work again.
 
     Raises
@@ -103,7 +103,7 @@ def replayed(work: Work, levels: list[Any], device: str | None) -> Replayed:
     return Replayed(labels, different, copied)
 
 
-def write(out: Path, work: Work, result: Replayed) -> None:
+def write(out: Path, work: EventLog, result: Replayed) -> None:
     """Write the labels; where there are several label images, the others get a number.
 
     Raises
@@ -116,7 +116,7 @@ def write(out: Path, work: Work, result: Replayed) -> None:
         write_labels(path, LabelImage(labels, work.image.name))
 
 
-def report(work: Work, result: Replayed, out: Path | None) -> str:
+def report(work: EventLog, result: Replayed, out: Path | None) -> str:
     """One line on what came of it."""
     where = "" if out is None else f"{out}: "
     same = "the labels are those of the session to the last pixel"
@@ -131,7 +131,7 @@ def report(work: Work, result: Replayed, out: Path | None) -> str:
 class _Networks:
     """Predictors like those of a session, made when they are needed."""
 
-    def __init__(self, work: Work, device: str | None) -> None:
+    def __init__(self, work: EventLog, device: str | None) -> None:
         self._engines = work.engines
         self._device = device
         self._made: dict[int, Predictor] = {}
@@ -144,7 +144,7 @@ class _Networks:
     def _make(self, engine: EngineRecord) -> Predictor:
         if engine.settings is None:
             raise ModelError("The session does not say which model it was made with.")
-        path = locate(engine.model, Store())
+        path = locate(engine.model, ModelStore())
         if file_sha256(path) != engine.sha256:
             raise ModelError(
                 f"{path} is another model than the session was made with: the checksum of that "
@@ -163,7 +163,7 @@ class _Networks:
         return predictor
 
 
-def _predicted(work: Work, made: ObjectRecord, levels: list[Any], networks: _Networks) -> Patch:
+def _predicted(work: EventLog, made: ObjectRecord, levels: list[Any], networks: _Networks) -> Patch:
     """The mask of an object, predicted again."""
     predictions: list[Prediction] = []
     for answer in made.answers:
@@ -182,7 +182,7 @@ def _fed(answer: AnswerRecord, made: ObjectRecord, predictions: list[Prediction]
     return made.base if answer.fed == BASE else predictions[int(answer.fed)]
 
 
-def _source(work: Work, answer: AnswerRecord, levels: list[Any]) -> ImageSource:
+def _source(work: EventLog, answer: AnswerRecord, levels: list[Any]) -> ImageSource:
     picture = work.pictures[answer.picture]
     rendering = Rendering(tuple(Channel(*channel) for channel in picture.channels))
     plane = Plane(*picture.axes, picture.channel_axis, picture.position)
@@ -246,7 +246,7 @@ def _counted(count: int, what: str) -> str:
     return f"{count} {what}{'' if count == 1 else 's'}"
 
 
-def _remembered(work: Work, session: Path) -> Path:
+def _remembered(work: EventLog, session: Path) -> Path:
     """The image where it was, or beside the session file."""
     if work.image.path is None:
         raise ImageError(

@@ -21,7 +21,7 @@ MASK_SUFFIXES = (".tif", ".tiff")
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class SegmentRequest:
     """One image, the clicks of one object, and how to answer them.
 
     Parameters

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from napari_cfr_icl._errors import ClickError, SettingsError
-from napari_cfr_icl.cli.request import Request
+from napari_cfr_icl.cli.request import SegmentRequest
 from napari_cfr_icl.engine.clicks import Click, Clicks
 from napari_cfr_icl.engine.settings import PRESETS
 from napari_cfr_icl.zoo.catalog import DEFAULT_MODEL
@@ -73,7 +73,7 @@ def segment(  # noqa: PLR0913 - options are arguments here
     Clicks are made one after the other, each going on from the mask before. Rows and columns count
     from 0 at the top left. The mask is written whole or not at all.
     """
-    request = Request(
+    request = SegmentRequest(
         image=image,
         out=out,
         clicks=Clicks(map(parse_click, clicks or [])),

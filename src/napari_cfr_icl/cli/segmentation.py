@@ -13,10 +13,10 @@ from napari_cfr_icl.engine.predictor import Predictor
 from napari_cfr_icl.images.opening import open_image, open_mask
 from napari_cfr_icl.zoo.file_kinds import file_sha256
 from napari_cfr_icl.zoo.loading import load_file, locate
-from napari_cfr_icl.zoo.store import Store
+from napari_cfr_icl.zoo.store import ModelStore
 
 if TYPE_CHECKING:
-    from napari_cfr_icl.cli.request import Request
+    from napari_cfr_icl.cli.request import SegmentRequest
     from napari_cfr_icl.engine.clicks import Click, Clicks
     from napari_cfr_icl.engine.prediction import Prediction
     from napari_cfr_icl.engine.predictor import Previous
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from napari_cfr_icl.engine.source import ImageSource
 
 
-def run(request: Request) -> str:
+def run(request: SegmentRequest) -> str:
     """Segment one object, and write what was asked for.
 
     Returns
@@ -41,7 +41,7 @@ def run(request: Request) -> str:
     previous = None
     if request.previous is not None:
         previous = as_feedback(open_mask(request.previous, request.plane), image.shape)
-    model_path = locate(request.model, Store())
+    model_path = locate(request.model, ModelStore())
     model = load_file(model_path)
     predictor = Predictor(model, request.settings(model), request.device)
     predictions = click_by_click(predictor, image, request.clicks, previous)
@@ -75,7 +75,7 @@ def click_by_click(
 
 
 def describe(
-    request: Request, model_path: Path, predictor: Predictor, predictions: list[Prediction]
+    request: SegmentRequest, model_path: Path, predictor: Predictor, predictions: list[Prediction]
 ) -> dict[str, Any]:
     """What was done, as plain data: enough to do it again, and to see what every pass did."""
     clicks = request.clicks or [None]

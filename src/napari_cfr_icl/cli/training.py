@@ -15,7 +15,7 @@ from typer.core import TyperGroup
 from napari_cfr_icl._errors import SettingsError
 
 if TYPE_CHECKING:
-    from napari_cfr_icl.training.data.check import Survey
+    from napari_cfr_icl.training.data.check import DatasetReport
     from napari_cfr_icl.training.options import TrainOptions
     from napari_cfr_icl.training.runs.run_folder import Listener
 
@@ -106,7 +106,7 @@ def check_command(
     as_json: Json = False,
 ) -> None:
     """Read whole collections and say what is wrong with which file."""
-    from napari_cfr_icl.training.data.check import survey
+    from napari_cfr_icl.training.data.check import inspect_dataset
     from napari_cfr_icl.training.data.check_page import write_check_page
     from napari_cfr_icl.training.data.collection import open_collection
     from napari_cfr_icl.training.runs.json_output import CheckTeller
@@ -115,7 +115,7 @@ def check_command(
     opened = [open_collection(path, images) for path in collections or []]
     teller = CheckTeller(opened, typer.echo) if as_json else None
     for collection in opened:
-        found = survey(collection, on_read=teller.hear if teller else None)
+        found = inspect_dataset(collection, on_read=teller.hear if teller else None)
         if teller is not None:
             teller.finish(found)
         else:
@@ -156,9 +156,9 @@ def suggest_command(
 @app.command("use")
 def use_command(run: RunArgument, name: Name = None, anyway: Anyway = False) -> None:
     """Put the model of a run that passed the gate into the model menu."""
-    from napari_cfr_icl.training.runs.publish import use_model
+    from napari_cfr_icl.training.runs.publish import publish_model
 
-    known = use_model(run, name, anyway=anyway)
+    known = publish_model(run, name, anyway=anyway)
     typer.echo(f"The model is in the menu as {known!r}.")
 
 
@@ -217,7 +217,7 @@ def _listener(out: Path) -> Listener:
     return listen
 
 
-def _tell_survey(found: Survey) -> None:
+def _tell_survey(found: DatasetReport) -> None:
     objects = sum(len(page.objects) for page in found.pages)
     typer.echo(
         f"{found.collection.name}: {len(found.pages)} usable pictures, {objects} objects, "

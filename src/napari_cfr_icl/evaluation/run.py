@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from napari_cfr_icl.engine.clicks import Click, Clicks
 from napari_cfr_icl.evaluation.protocol.batching import SideBySide
 from napari_cfr_icl.evaluation.protocol.distributed import Share, gather_text, together
-from napari_cfr_icl.evaluation.protocol.eta import Pace
+from napari_cfr_icl.evaluation.protocol.eta import Eta
 from napari_cfr_icl.evaluation.protocol.predictors import (
     for_set,
     methods_of,
@@ -17,12 +17,12 @@ from napari_cfr_icl.evaluation.protocol.predictors import (
     through,
 )
 from napari_cfr_icl.evaluation.protocol.records import Method, Record, in_order
-from napari_cfr_icl.evaluation.protocol.result_log import Journal, read_journals
+from napari_cfr_icl.evaluation.protocol.result_log import ResultLog, read_logs
 from napari_cfr_icl.evaluation.protocol.run_identity import claim, identity_of
-from napari_cfr_icl.evaluation.protocol.simulate import click_through
+from napari_cfr_icl.evaluation.protocol.simulate import simulate
 from napari_cfr_icl.evaluation.protocol.simulated_users import user_for
-from napari_cfr_icl.evaluation.protocol.skipped import LeftOutPictures, nothing_left, without
-from napari_cfr_icl.evaluation.protocol.work_list import Page, open_datasets, pages
+from napari_cfr_icl.evaluation.protocol.skipped import SkippedPictures, nothing_left, without
+from napari_cfr_icl.evaluation.protocol.work_list import WorkItem, open_datasets, pages
 from napari_cfr_icl.evaluation.reports.failure_cases import write_worst_cases
 from napari_cfr_icl.evaluation.reports.report import write_report
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from napari_cfr_icl.engine.source import ImageSource
     from napari_cfr_icl.evaluation.datasets.dataset import Dataset, TrueObject
     from napari_cfr_icl.evaluation.protocol.options import EvaluateOptions
-    from napari_cfr_icl.evaluation.protocol.skipped import LeftOut
+    from napari_cfr_icl.evaluation.protocol.skipped import SkippedPicture
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Progress:
 def evaluate(
     options: EvaluateOptions,
     on_progress: Callable[[Progress], None] | None = None,
-    on_left_out: Callable[[LeftOut], None] | None = None,
+    on_skipped: Callable[[SkippedPicture], None] | None = None,
 ) -> list[Record]:
     """Evaluate, or go on where a run with the same options was interrupted, and write the report.
 
@@ -74,7 +74,7 @@ def evaluate(
         What to do.
     on_progress : callable, optional
         Called after every object; an exception that it raises ends the run, which can be resumed.
-    on_left_out : callable, optional
+    on_skipped : callable, optional
         Called for every picture that cannot be read; in the first process for those of all.
 
     Returns
@@ -92,22 +92,22 @@ def evaluate(
     datasets = open_datasets(options.datasets, options.reader)
     with together(share):
         claim(options.out, identity_of(options, datasets), share)
-        unreadable = LeftOutPictures(on_left_out)
+        unreadable = SkippedPictures(on_skipped)
         worker = _Worker(options, datasets, share, on_progress, unreadable)
-        with Journal(options.out, share.rank) as journal:
+        with ResultLog(options.out, share.rank) as journal:
             for number, model in enumerate(options.models):
                 worker.run_model(model, number, journal)
-        left_out = unreadable.gathered(share)
-        known = without(left_out, _gathered(options, share))
+        skipped = unreadable.gathered(share)
+        known = without(skipped, _gathered(options, share))
         records = in_order(known, methods_of(options))
     if share.rank == 0:
         if not records:
             raise nothing_left(
-                left_out,
+                skipped,
                 "There is no object to click in these data sets: look at the labels, and at the "
                 "smallest area.",
             )
-        results = write_report(options, records, left_out)
+        results = write_report(options, records, skipped)
         write_worst_cases(options, datasets, results, records)
     return records
 
@@ -130,17 +130,17 @@ class _Worker:
         datasets: Sequence[Dataset],
         share: Share,
         on_progress: Callable[[Progress], None] | None,
-        unreadable: LeftOutPictures,
+        unreadable: SkippedPictures,
     ) -> None:
         self._options = options
         self._datasets = datasets
         self._share = share
         self._on_progress = on_progress
         self._unreadable = unreadable
-        self._finished = {record.key for record in read_journals(options.out, Record.from_line)}
-        self._pace = Pace()
+        self._finished = {record.key for record in read_logs(options.out, Record.from_line)}
+        self._pace = Eta()
 
-    def run_model(self, model: str, number: int, journal: Journal) -> None:
+    def run_model(self, model: str, number: int, journal: ResultLog) -> None:
         methods = methods_of(self._options, model)
         predictors = predictors_for(model, self._options, self._share.device(self._options.device))
         warm = False
@@ -159,7 +159,7 @@ class _Worker:
 
     def _records(
         self,
-        page: Page,
+        page: WorkItem,
         missing: Sequence[_Todo],
         image: ImageSource,
         predictors: Mapping[Method, Predictor],
@@ -177,7 +177,7 @@ class _Worker:
 
     def _jobs(
         self,
-        page: Page,
+        page: WorkItem,
         missing: Sequence[_Todo],
         image: ImageSource,
         predictors: Mapping[Method, Predictor],
@@ -190,7 +190,7 @@ class _Worker:
             predictor = for_set(predictors[todo.method], todo.method, page.window_scale)
             yield partial(self._one, page, todo, predictor, image, truth)
 
-    def _missing(self, page: Page, methods: Sequence[Method]) -> list[_Todo]:
+    def _missing(self, page: WorkItem, methods: Sequence[Method]) -> list[_Todo]:
         return [
             _Todo(index, item, method)
             for index, item in page.objects
@@ -201,7 +201,7 @@ class _Worker:
 
     def _one(
         self,
-        page: Page,
+        page: WorkItem,
         todo: _Todo,
         predictor: Predictor,
         image: ImageSource,
@@ -210,7 +210,7 @@ class _Worker:
         subject = page.subject(todo.index, todo.item, image.shape)
         protocol = self._options.protocol
         user = user_for(protocol.user, protocol.seed, subject.name)
-        done = click_through(predictor, image, truth, user, protocol)
+        done = simulate(predictor, image, truth, user, protocol)
         return Record.of(todo.method, subject, done, predictor.network.arithmetic)
 
     def _report(self, model_number: int, fraction: float, record: Record) -> None:
@@ -231,7 +231,7 @@ def _gathered(options: EvaluateOptions, share: Share) -> list[Record]:
     """Every record that any process knows; the processes may not share a disk."""
     own = [
         record
-        for record in read_journals(options.out, Record.from_line)
+        for record in read_logs(options.out, Record.from_line)
         if share.has(record.subject.index)
     ]
     texts = gather_text(share, "".join(record.to_line() + "\n" for record in own))

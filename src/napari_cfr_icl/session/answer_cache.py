@@ -32,7 +32,7 @@ _MIDDLES = ((np.arange(LEVELS) + 0.5) / LEVELS).astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Squeezed:
+class CompressedArray:
     """An array without what repeats in it.
 
     Parameters
@@ -53,7 +53,7 @@ class Squeezed:
     is_uniform: bool = False
 
     @classmethod
-    def of(cls, array: NDArray[Any]) -> Squeezed:
+    def of(cls, array: NDArray[Any]) -> CompressedArray:
         """Squeeze an array; nothing is lost."""
         array = np.ascontiguousarray(array)
         first = array.reshape(-1)[:1]
@@ -80,7 +80,7 @@ class Squeezed:
         return np.frombuffer(raw, self.dtype).reshape(self.shape)
 
 
-class KeptAnswer:
+class CachedAnswer:
     """An answer of the network, of which little is kept once it is `retired`.
 
     Its mask stays the same at every place of the threshold slider; the probabilities are rounded to
@@ -94,7 +94,7 @@ class KeptAnswer:
 
     def __init__(self, answer: Answer) -> None:
         self._answer: Answer | None = answer
-        self._small: tuple[Any, Window, tuple[int, int], Squeezed] | None = None
+        self._small: tuple[Any, Window, tuple[int, int], CompressedArray] | None = None
         self._retired = False
         self._lock = threading.Lock()
 
@@ -147,7 +147,7 @@ class KeptAnswer:
         return answer
 
 
-def _levels(probabilities: NDArray[np.float32]) -> Squeezed:
+def _levels(probabilities: NDArray[np.float32]) -> CompressedArray:
     """How many places of the slider each probability exceeds, uint8."""
     flat, squeezer = np.ascontiguousarray(probabilities).reshape(-1), zlib.compressobj(1)
     parts = []
@@ -155,4 +155,4 @@ def _levels(probabilities: NDArray[np.float32]) -> Squeezed:
         part = np.searchsorted(_THRESHOLDS, flat[start : start + PIXELS_AT_ONCE])
         parts.append(squeezer.compress(part.astype(np.uint8).data))
     parts.append(squeezer.flush())
-    return Squeezed(b"".join(parts), probabilities.shape, np.dtype(np.uint8))
+    return CompressedArray(b"".join(parts), probabilities.shape, np.dtype(np.uint8))

@@ -60,7 +60,7 @@ class ImageFolder:
         if not found:
             raise InputError(f"There is no image in {path}: {', '.join(SUFFIXES)} are looked for.")
         self.images = tuple(sorted(found, key=_as_people_count))
-        self.left_out: dict[str, str] = {}
+        self.skipped: dict[str, str] = {}
         self.finished: set[str] = set()
         self.last: str | None = None
         self._read_state()

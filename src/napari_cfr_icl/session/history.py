@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from napari_cfr_icl.session.labels import Edits
 
 if TYPE_CHECKING:
-    from napari_cfr_icl.session.answer_cache import KeptAnswer
+    from napari_cfr_icl.session.answer_cache import CachedAnswer
     from napari_cfr_icl.session.labels import Edit
     from napari_cfr_icl.session.objects import ObjectState
 
@@ -19,7 +19,7 @@ REACH = 8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Step:
+class HistoryStep:
     """One thing the user did.
 
     Parameters
@@ -48,8 +48,8 @@ class History:
     """
 
     def __init__(self, limit: int = 1000) -> None:
-        self._past: deque[Step] = deque(maxlen=limit)
-        self._future: list[Step] = []
+        self._past: deque[HistoryStep] = deque(maxlen=limit)
+        self._future: list[HistoryStep] = []
 
     @property
     def can_undo(self) -> bool:
@@ -68,7 +68,7 @@ class History:
 
     def record(self, before: ObjectState, edit: Edit | None = None) -> None:
         """Remember the state before a new step; what was undone can no longer be redone."""
-        self._past.append(Step(before, edit))
+        self._past.append(HistoryStep(before, edit))
         self._future.clear()
 
     def extend(self, edit: Edit) -> None:
@@ -81,9 +81,9 @@ class History:
         """
         last = self._past[-1]
         parts = () if last.edit is None else (last.edit,)
-        self._past[-1] = Step(last.state, Edits((*parts, edit)))
+        self._past[-1] = HistoryStep(last.state, Edits((*parts, edit)))
 
-    def retire(self, present: ObjectState) -> list[KeptAnswer]:
+    def retire(self, present: ObjectState) -> list[CachedAnswer]:
         """Let the answers of the steps that have come out of reach retire; returns those.
 
         To be called after every step, undo and redo: each brings one step on either side out of
@@ -113,7 +113,7 @@ class History:
         if step.edit is not None:
             step.edit.revert()
         self._past.pop()
-        self._future.append(Step(present, step.edit))
+        self._future.append(HistoryStep(present, step.edit))
         return step.state
 
     def redo(self, present: ObjectState) -> ObjectState:
@@ -128,5 +128,5 @@ class History:
         if step.edit is not None:
             step.edit.apply()
         self._future.pop()
-        self._past.append(Step(present, step.edit))
+        self._past.append(HistoryStep(present, step.edit))
         return step.state

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from napari_cfr_icl.engine.windows import Patch, Window, enclosing
-from napari_cfr_icl.session.answer_cache import Squeezed
+from napari_cfr_icl.session.answer_cache import CompressedArray
 
 if TYPE_CHECKING:
     import numpy as np
@@ -71,17 +71,17 @@ class LabelEdit:
         Where.
     window : Window
         The box that holds the change.
-    changed : Squeezed
+    changed : CompressedArray
         Which pixels of the box: bool, (height, width).
-    before, after : Squeezed
+    before, after : CompressedArray
         Their ids, in the order of `changed`.
     """
 
     store: LabelStore
     window: Window
-    changed: Squeezed
-    before: Squeezed
-    after: Squeezed
+    changed: CompressedArray
+    before: CompressedArray
+    after: CompressedArray
 
     def apply(self) -> None:
         """Make the change, sparing pixels that somebody else has changed since."""
@@ -91,7 +91,7 @@ class LabelEdit:
         """Take it back, sparing pixels that somebody else has changed since."""
         self._set(self.after, self.before)
 
-    def _set(self, expected: Squeezed, wanted: Squeezed) -> None:
+    def _set(self, expected: CompressedArray, wanted: CompressedArray) -> None:
         values, changed = self.store.read(self.window), self.changed.array()
         if expected.is_uniform:
             ours = changed & (values == expected.item)
@@ -196,8 +196,8 @@ def writing(
     if not changed.any():
         return None
     after = gained[changed] * before.dtype.type(label)
-    ids = Squeezed.of(before[changed]), Squeezed.of(after)
-    return LabelEdit(store, window, Squeezed.of(changed), *ids)
+    ids = CompressedArray.of(before[changed]), CompressedArray.of(after)
+    return LabelEdit(store, window, CompressedArray.of(changed), *ids)
 
 
 def _reaches_edge(bounds: Window, window: Window, whole: Window) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from napari_cfr_icl.engine.clicks import Clicks
 from napari_cfr_icl.engine.windows import Patch
-from napari_cfr_icl.session.answer_cache import KeptAnswer
+from napari_cfr_icl.session.answer_cache import CachedAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,7 +88,7 @@ class ObjectState:
         Where it lies; None before its first click.
     clicks : Clicks
         Its clicks, oldest first.
-    answers : tuple of KeptAnswer or None
+    answers : tuple of CachedAnswer or None
         One for each click: the last answer that was seen while that click was the newest. An answer
         that has not come yet is None. The answers to the clicks before an edited one stay, so
         undoing and deleting the newest click bring back the very same mask without a pass.
@@ -102,7 +102,7 @@ class ObjectState:
 
     scene: Scene | None = None
     clicks: Clicks = field(default_factory=Clicks)
-    answers: tuple[KeptAnswer | None, ...] = ()
+    answers: tuple[CachedAnswer | None, ...] = ()
     base: Patch | None = None
     label: int | None = None
     origin: LabelStore | None = None
@@ -145,7 +145,7 @@ class ObjectState:
 
     def with_answer(self, answer: Answer | None) -> ObjectState:
         """The same object with another answer to its newest click; None asks for it again."""
-        kept = None if answer is None else KeptAnswer(answer)
+        kept = None if answer is None else CachedAnswer(answer)
         return replace(self, answers=(*self.answers[:-1], kept))
 
     def mask(self, threshold: float) -> Patch | None:
@@ -158,5 +158,5 @@ class ObjectState:
         return shown.probabilities.threshold(threshold)
 
 
-def _last(answers: Sequence[KeptAnswer | None]) -> Answer | None:
+def _last(answers: Sequence[CachedAnswer | None]) -> Answer | None:
     return next((kept.answer for kept in reversed(answers) if kept is not None), None)

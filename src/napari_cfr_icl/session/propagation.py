@@ -35,7 +35,7 @@ _COARSE_SIDE = 64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Station:
+class PlaneTarget:
     """A plane on the way.
 
     Parameters

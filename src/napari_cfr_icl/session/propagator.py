@@ -14,7 +14,7 @@ from psygnal import Signal
 from napari_cfr_icl._errors import CfrIclError, MaskError
 from napari_cfr_icl.session.labels import object_around, writing
 from napari_cfr_icl.session.objects import ObjectState
-from napari_cfr_icl.session.propagation import Limits, Reason, Report, Station, handed_on
+from napari_cfr_icl.session.propagation import Limits, PlaneTarget, Reason, Report, handed_on
 from napari_cfr_icl.session.runner import Failed, Message, Stepped
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class _Journey:
         Where a new object is written on the plane that it leaves.
     mask : Patch of bool
         The object on the last plane it came to.
-    ahead : iterator of Station
+    ahead : iterator of PlaneTarget
         Taken one at a time, for there may be thousands.
     limits : Limits or None
         For a fill; None carries the object to the first station.
@@ -46,16 +46,16 @@ class _Journey:
 
     store: LabelStore
     mask: Patch
-    ahead: Iterator[Station]
+    ahead: Iterator[PlaneTarget]
     limits: Limits | None = None
     label: int | None = None
-    here: Station | None = None
+    here: PlaneTarget | None = None
     answer: Answer | None = None
     has_answered: bool = False
     planes: int = 0
 
 
-class Traveller:
+class Propagator:
     """Takes a session's current object to other planes: to one (`carry`), or through many (`fill`).
 
     `ended` is emitted with a `Report` when a journey is over, `filled` with the number of planes
@@ -85,7 +85,7 @@ class Traveller:
         """Whether it fills planes."""
         return self._journey is not None and self._journey.limits is not None
 
-    def carry(self, store: LabelStore, goal: Station) -> None:
+    def carry(self, store: LabelStore, goal: PlaneTarget) -> None:
         """Take the current object to a neighbouring plane, to be looked at and corrected there.
 
         Its mask is refined on the other plane. Then it is written where it was, and is the current
@@ -96,7 +96,7 @@ class Traveller:
         ----------
         store : LabelStore
             Where a new object is written.
-        goal : Station
+        goal : PlaneTarget
             The other plane.
 
         Raises
@@ -110,7 +110,7 @@ class Traveller:
         self._go_on()
 
     def fill(
-        self, store: LabelStore, stations: Iterable[Station], limits: Limits | None = None
+        self, store: LabelStore, stations: Iterable[PlaneTarget], limits: Limits | None = None
     ) -> None:
         """Write the current object, and on through other planes, each mask made from the last.
 
@@ -120,7 +120,7 @@ class Traveller:
         ----------
         store : LabelStore
             Where a new object is written.
-        stations : iterable of Station
+        stations : iterable of PlaneTarget
             The planes, the next one first; taken one at a time.
         limits : Limits, optional
             When to stop because the object changed too much.
@@ -214,7 +214,7 @@ class Traveller:
         else:
             self._fill_plane(journey, station, mask, journey.label)
 
-    def _fill_plane(self, journey: _Journey, station: Station, mask: Patch, label: int) -> None:
+    def _fill_plane(self, journey: _Journey, station: PlaneTarget, mask: Patch, label: int) -> None:
         edit = writing(station.store, mask, label, protect=self._session.protect)
         if edit is None:
             self._end("covered")
@@ -224,7 +224,7 @@ class Traveller:
         journey.planes += 1
         self.filled.emit(journey.planes)
 
-    def _settle(self, journey: _Journey, station: Station, base: Patch) -> None:
+    def _settle(self, journey: _Journey, station: PlaneTarget, base: Patch) -> None:
         """Make the object on the plane that it was carried to the current one."""
         state = ObjectState(station.scene, base=base, origin=station.store)
         # Entering a state cancels a journey that is under way; this one has only to be written.
@@ -247,7 +247,7 @@ class Traveller:
         self._end("failed")
 
 
-def _object_at(station: Station, journey: _Journey) -> Patch | None:
+def _object_at(station: PlaneTarget, journey: _Journey) -> Patch | None:
     """The travelling object on a plane that it was on before, as a mask of the image's plane."""
     around = station.store.fit(journey.mask).bounds()
     if journey.label is None or around is None:

@@ -16,7 +16,7 @@ from napari_cfr_icl.engine.clicks import Clicks
 from napari_cfr_icl.session.history import History
 from napari_cfr_icl.session.labels import Edit, LabelEdit, LabelStore, holds, writing
 from napari_cfr_icl.session.objects import ObjectState, Scene
-from napari_cfr_icl.session.propagator import Traveller
+from napari_cfr_icl.session.propagator import Propagator
 from napari_cfr_icl.session.runner import (
     Failed,
     Finished,
@@ -78,7 +78,7 @@ class Session:
         self._looking = -1
         self._busy = False
         self._preparing = False
-        self.travel = Traveller(self)
+        self.travel = Propagator(self)
         self._mask: Patch | None = None
         self._masked: tuple[object, float] = (None, -1.0)
         self.threshold = 0.5

@@ -25,7 +25,7 @@ def option(
     return field(default=default, metadata=metadata)
 
 
-class Section:
+class OptionSection:
     """Checks each value of a section against its field's limits and choices."""
 
     def __post_init__(self) -> None:
@@ -45,7 +45,7 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True)
-class DataOptions(Section):
+class DataOptions(OptionSection):
     """Which objects are shown, and in which windows."""
 
     side: int = option(320, "rows and columns that the network sees", (32, 2048))
@@ -68,13 +68,13 @@ class DataOptions(Section):
     workers: int = option(-1, "threads that prepare batches; -1 chooses", (-1, 256))
 
     def __post_init__(self) -> None:
-        Section.__post_init__(self)
+        OptionSection.__post_init__(self)
         if len(self.zoom) != 2 or self.zoom[0] > self.zoom[1]:
             raise SettingsError(f"zoom must be two numbers in order, not {list(self.zoom)}.")
 
 
 @dataclass(frozen=True, slots=True)
-class ClickOptions(Section):
+class ClickOptions(OptionSection):
     """How the clicks that a sample starts with are simulated."""
 
     max_clicks: int = option(24, "most clicks of each kind", (1, 100))
@@ -86,7 +86,7 @@ class ClickOptions(Section):
 
 
 @dataclass(frozen=True, slots=True)
-class IclOptions(Section):
+class IclOptions(OptionSection):
     """Iterative Click Loss: which outputs on the way are trained, and how much."""
 
     enabled: bool = option(True, "train every output; else the last one alone")
@@ -104,7 +104,7 @@ class IclOptions(Section):
 
 
 @dataclass(frozen=True, slots=True)
-class SuemOptions(Section):
+class SuemOptions(OptionSection):
     """SUEM copy-paste: how often each stage falls, and how."""
 
     simple: float = option(0.5, "how often the object is pasted on another picture", ZERO_TO_ONE)
@@ -120,7 +120,7 @@ class SuemOptions(Section):
 
 
 @dataclass(frozen=True, slots=True)
-class AugmentOptions(Section):
+class AugmentOptions(OptionSection):
     """Changes of the picture that leave the answer the same."""
 
     flip: float = option(0.5, "how often mirrored", ZERO_TO_ONE)
@@ -140,7 +140,7 @@ class AugmentOptions(Section):
 
 
 @dataclass(frozen=True, slots=True)
-class OptimizerOptions(Section):
+class OptimizerOptions(OptionSection):
     """How the weights move."""
 
     name: str = option("adamw", "adam takes no weight decay", None, ("adamw", "adam"))
@@ -161,7 +161,7 @@ class OptimizerOptions(Section):
 
 
 @dataclass(frozen=True, slots=True)
-class ScheduleOptions(Section):
+class ScheduleOptions(OptionSection):
     """How long, in which bites and with which arithmetic."""
 
     steps: int = option(1000, "updates of the weights", (1, 1e9))
@@ -178,7 +178,7 @@ class ScheduleOptions(Section):
 
 
 @dataclass(frozen=True, slots=True)
-class ValidationOptions(Section):
+class ValidationOptions(OptionSection):
     """The robot user on held-out objects."""
 
     every: int = option(200, "steps between two rounds; 0: never", (0, 1e9))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from napari_cfr_icl.zoo.import_export import export, import_checkpoint
     from napari_cfr_icl.zoo.listing import ModelStatus, available
     from napari_cfr_icl.zoo.loading import load
-    from napari_cfr_icl.zoo.store import Store
+    from napari_cfr_icl.zoo.store import ModelStore
 
 __all__ = [
     "CATALOGUE",
@@ -23,7 +23,7 @@ __all__ = [
     "ModelEntry",
     "ModelInfo",
     "ModelStatus",
-    "Store",
+    "ModelStore",
     "available",
     "download",
     "export",
@@ -39,7 +39,7 @@ _HOMES = {
     "ModelEntry": "catalog",
     "ModelInfo": "format",
     "ModelStatus": "listing",
-    "Store": "store",
+    "ModelStore": "store",
     "available": "listing",
     "download": "downloading",
     "export": "import_export",

@@ -11,7 +11,7 @@ from napari_cfr_icl._errors import DownloadError
 from napari_cfr_icl._files import explain_write_failure
 from napari_cfr_icl.zoo.catalog import ModelEntry, require
 from napari_cfr_icl.zoo.file_kinds import FileKind, file_sha256, find_damage, kind_of
-from napari_cfr_icl.zoo.store import Store, explain_absence
+from napari_cfr_icl.zoo.store import ModelStore, explain_absence
 from napari_cfr_icl.zoo.transfer import fetch, remote_size
 from napari_cfr_icl.zoo.unpack import unpack
 
@@ -29,7 +29,7 @@ _SIZE_TOLERANCE = 0.1
 
 def download(
     name: str,
-    store: Store | None = None,
+    store: ModelStore | None = None,
     progress: Progress | None = None,
     unpack_progress: Progress | None = None,
 ) -> Path:
@@ -39,7 +39,7 @@ def download(
     ----------
     name : str
         A name in the catalogue.
-    store : Store, optional
+    store : ModelStore, optional
         Where to put it; the user's own folder by default.
     progress : callable, optional
         Called with the bytes fetched and the bytes in all (None: unknown). It may raise, to
@@ -59,7 +59,7 @@ def download(
     DownloadError
         When it cannot be had; the sentence says why and what to do.
     """
-    store = store or Store()
+    store = store or ModelStore()
     entry = require(name)
     if (present := store.path_of(name)) is not None:
         return present
@@ -118,7 +118,7 @@ def _exclusive(folder: Path, name: str) -> Iterator[None]:
         lock.release()
 
 
-def _acceptance(entry: ModelEntry, store: Store, target: Path) -> Verify:
+def _acceptance(entry: ModelEntry, store: ModelStore, target: Path) -> Verify:
     """Check a complete file; one that is fine is recorded before it gets its name."""
 
     def verify(part: Path) -> str | None:

@@ -14,7 +14,7 @@ from napari_cfr_icl.zoo.catalog import CATALOGUE, ModelEntry
 from napari_cfr_icl.zoo.file_kinds import FileKind, file_sha256, kind_of
 from napari_cfr_icl.zoo.format import ModelInfo, read_info, save
 from napari_cfr_icl.zoo.loading import load_file, locate
-from napari_cfr_icl.zoo.store import Store
+from napari_cfr_icl.zoo.store import ModelStore
 
 if TYPE_CHECKING:
     from napari_cfr_icl.engine.models import ClickModel
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 __all__ = ["export", "import_checkpoint"]
 
 
-def import_checkpoint(path: str | Path, name: str | None = None, store: Store | None = None) -> str:
+def import_checkpoint(
+    path: str | Path, name: str | None = None, store: ModelStore | None = None
+) -> str:
     """Check a model file and keep a copy of it in our own format, to be loaded by name.
 
     Parameters
@@ -32,7 +34,7 @@ def import_checkpoint(path: str | Path, name: str | None = None, store: Store | 
     name : str, optional
         What to call it. By default the catalogue's name for such a file, or the file's own name.
         A name of the catalogue is given to a network of that size only.
-    store : Store, optional
+    store : ModelStore, optional
         Where to keep it; the user's own folder by default.
 
     Returns
@@ -49,7 +51,7 @@ def import_checkpoint(path: str | Path, name: str | None = None, store: Store | 
     OutputError
         When the copy cannot be written.
     """
-    path, store = Path(path).expanduser(), store or Store()
+    path, store = Path(path).expanduser(), store or ModelStore()
     published = _published_as(path)
     if name is None:
         name = path.stem if published is None else published.name
@@ -66,7 +68,7 @@ def import_checkpoint(path: str | Path, name: str | None = None, store: Store | 
 def export(
     name_or_path: str | Path,
     path: str | Path,
-    store: Store | None = None,
+    store: ModelStore | None = None,
     *,
     dtype: str | None = None,
     overwrite: bool = False,
@@ -79,7 +81,7 @@ def export(
         The model; see `load`.
     path : str or Path
         The new file.
-    store : Store, optional
+    store : ModelStore, optional
         Where named models lie; the user's own folder by default.
     dtype : str, optional
         "float32" or "float16", half the size; by default as the model lies on disk.
@@ -98,7 +100,7 @@ def export(
     OutputError
         When the file exists or cannot be written.
     """
-    path, store = Path(path).expanduser(), store or Store()
+    path, store = Path(path).expanduser(), store or ModelStore()
     if path.exists() and not overwrite:
         raise OutputError(f"{path} exists already: choose another name, or allow to replace it.")
     source = locate(name_or_path, store)

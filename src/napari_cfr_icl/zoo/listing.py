@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from napari_cfr_icl._errors import ModelFileError
 from napari_cfr_icl.zoo.catalog import CATALOGUE, ModelEntry
 from napari_cfr_icl.zoo.format import read_info
-from napari_cfr_icl.zoo.store import Store
+from napari_cfr_icl.zoo.store import ModelStore
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -62,12 +62,12 @@ class ModelStatus:
     notes: str = ""
 
 
-def available(store: Store | None = None) -> list[ModelStatus]:
+def available(store: ModelStore | None = None) -> list[ModelStatus]:
     """List the catalogue in its order, then the models that were imported under names of their own.
 
     Parameters
     ----------
-    store : Store, optional
+    store : ModelStore, optional
         Where models lie; the user's own folder by default.
 
     Returns
@@ -75,7 +75,7 @@ def available(store: Store | None = None) -> list[ModelStatus]:
     list of ModelStatus
         A damaged file is in it too, with what is wrong as its note.
     """
-    store = store or Store()
+    store = store or ModelStore()
     own = [name for name in store.own_names() if name not in CATALOGUE]
     return [
         *(_of_entry(entry, store) for entry in CATALOGUE.values()),
@@ -83,7 +83,7 @@ def available(store: Store | None = None) -> list[ModelStatus]:
     ]
 
 
-def _of_entry(entry: ModelEntry, store: Store) -> ModelStatus:
+def _of_entry(entry: ModelEntry, store: ModelStore) -> ModelStatus:
     path = store.path_of(entry.name)
     return ModelStatus(
         name=entry.name,
@@ -106,7 +106,7 @@ def _state(entry: ModelEntry, path: Path | None) -> ModelState:
     return ModelState.DOWNLOADED if path.name == entry.file_name else ModelState.IMPORTED
 
 
-def _of_own(name: str, store: Store) -> ModelStatus:
+def _of_own(name: str, store: ModelStore) -> ModelStatus:
     path = store.folder / f"{name}.safetensors"
     size = path.stat().st_size
     try:

@@ -14,7 +14,7 @@ from napari_cfr_icl.engine.models import ClickModel, build, infer_architecture
 from napari_cfr_icl.zoo.catalog import CATALOGUE, unknown_model
 from napari_cfr_icl.zoo.file_kinds import FileKind, kind_of
 from napari_cfr_icl.zoo.format import read_info
-from napari_cfr_icl.zoo.store import Store
+from napari_cfr_icl.zoo.store import ModelStore
 from napari_cfr_icl.zoo.upstream import describe, read_checkpoint
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ _FREE_FIELDS: Final = frozenset({"num_heads", "image_size", "click_style", "clic
 _NAMED: Final = 3  # keys of each kind that a report names
 
 
-def load(name_or_path: str | Path, store: Store | None = None) -> ClickModel:
+def load(name_or_path: str | Path, store: ModelStore | None = None) -> ClickModel:
     """Load a model by its name or from a file.
 
     Parameters
@@ -38,7 +38,7 @@ def load(name_or_path: str | Path, store: Store | None = None) -> ClickModel:
         A name in the catalogue, the name of an imported model, or a file: .safetensors as
         `export` writes them, or .pth as RITM, SimpleClick, CFR-ICL and MobileSAM publish them.
         Nothing is ever fetched; `download` does that.
-    store : Store, optional
+    store : ModelStore, optional
         Where named models lie; the user's own folder by default.
 
     Returns
@@ -55,10 +55,10 @@ def load(name_or_path: str | Path, store: Store | None = None) -> ClickModel:
     ModelError
         When the model is known, but not on this machine.
     """
-    return load_file(locate(name_or_path, store or Store()))
+    return load_file(locate(name_or_path, store or ModelStore()))
 
 
-def locate(name_or_path: str | Path, store: Store) -> Path:
+def locate(name_or_path: str | Path, store: ModelStore) -> Path:
     """The file of a model by name, once its checksum has been compared, or by path; see `load`."""
     known = (*CATALOGUE, *store.own_names())
     if isinstance(name_or_path, str) and name_or_path in known:

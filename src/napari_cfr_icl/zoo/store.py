@@ -14,13 +14,13 @@ from napari_cfr_icl._paths import models_folder
 from napari_cfr_icl.zoo.catalog import CATALOGUE, require
 from napari_cfr_icl.zoo.file_kinds import file_sha256
 
-__all__ = ["Store", "explain_absence"]
+__all__ = ["ModelStore", "explain_absence"]
 
 _OWN_SUFFIX = ".safetensors"
 _GOOD_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
-class Store:
+class ModelStore:
     """Models in a folder.
 
     Parameters

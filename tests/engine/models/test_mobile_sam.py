@@ -6,7 +6,7 @@ import torch
 
 from golden_models import arrays, full_size, image_tensor, randomised
 from napari_cfr_icl.engine.models import build, folded
-from napari_cfr_icl.engine.runtime.autotuner import Remembering, accelerated
+from napari_cfr_icl.engine.runtime.autotuner import EncoderCache, accelerated
 
 ARCHITECTURE = {"family": "mobile_sam", "detail": True, "image_size": 448}
 CLICKS = torch.tensor([[[40.0, 60.0, 0.0], [90.0, 30.0, 1.0]]])
@@ -160,7 +160,7 @@ def test_a_picture_is_looked_at_once_until_another_comes(model):
         looked.append(image)
         return model.encode(image)
 
-    run = Remembering(encode, model.decode)
+    run = EncoderCache(encode, model.decode)
     image, previous = picture(128, 128), torch.zeros(1, 1, 128, 128)
     first = run(image, previous, CLICKS)
     again = run(image.clone(), torch.sigmoid(first), CLICKS)

@@ -9,7 +9,7 @@ from napari_cfr_icl.evaluation.protocol.options import (
     DatasetChoice,
     EvaluateOptions,
     Protocol,
-    Sample,
+    SampleOptions,
 )
 
 CHOICE = DatasetChoice(Path("data"))
@@ -23,9 +23,9 @@ CHOICE = DatasetChoice(Path("data"))
         (lambda: Protocol(thresholds=(0.8, 1.2)), r"at most 1, not 1\.2"),
         (lambda: Protocol(thresholds=(0.9,), target=0.8), "must not be below"),
         (lambda: Protocol(user="martian"), "no user 'martian'"),
-        (lambda: Sample(pictures=0), "number of pictures must be at least 1"),
-        (lambda: Sample(objects_per_picture=-1), "objects per picture must be at least 1"),
-        (lambda: Sample(seed=-1), "seed"),
+        (lambda: SampleOptions(pictures=0), "number of pictures must be at least 1"),
+        (lambda: SampleOptions(objects_per_picture=-1), "objects per picture must be at least 1"),
+        (lambda: SampleOptions(seed=-1), "seed"),
         (lambda: EvaluateOptions((), Path("o"), ("m",)), "one of the datasets"),
         (lambda: EvaluateOptions((CHOICE,), Path("o"), ()), "one of the models"),
         (lambda: EvaluateOptions((CHOICE,), Path("o"), ("m", "m")), "models can be chosen once"),

@@ -5,12 +5,12 @@ import pytest
 
 from napari_cfr_icl.engine.clicks import Click
 from napari_cfr_icl.evaluation.protocol.records import Method, Record, Subject, in_order
-from napari_cfr_icl.evaluation.protocol.simulate import Clicked
+from napari_cfr_icl.evaluation.protocol.simulate import Simulation
 
 SUBJECT = Subject("set", "a.png", "7", 3, 120, (40, 50))
 DONE = [
-    Clicked(Click(3, 4), float(np.float32(1 / 3)), 2, "limit", 0.123456789, 0.01),
-    Clicked(Click(5, 6, positive=False), float(np.float32(0.95)), 1, "converged", 0.2, 0.02),
+    Simulation(Click(3, 4), float(np.float32(1 / 3)), 2, "limit", 0.123456789, 0.01),
+    Simulation(Click(5, 6, positive=False), float(np.float32(0.95)), 1, "converged", 0.2, 0.02),
 ]
 
 

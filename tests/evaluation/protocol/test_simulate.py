@@ -10,7 +10,7 @@ from napari_cfr_icl import zoo
 from napari_cfr_icl.engine import Predictor
 from napari_cfr_icl.engine.source import ImageSource
 from napari_cfr_icl.evaluation.protocol.options import Protocol
-from napari_cfr_icl.evaluation.protocol.simulate import click_through, replay
+from napari_cfr_icl.evaluation.protocol.simulate import replay, simulate
 from napari_cfr_icl.evaluation.protocol.simulated_users import RobotUser
 
 load = cache(zoo.load)
@@ -33,7 +33,7 @@ def test_robot_and_predictor_together_repeat_the_public_code(run):
     protocol = Protocol(max_clicks=len(run.clicks), thresholds=(1.0,))
     image = ImageSource.of(run.image)
 
-    done = click_through(predictor_of(run), image, run.truth, RobotUser(), protocol)
+    done = simulate(predictor_of(run), image, run.truth, RobotUser(), protocol)
 
     found = [[item.click.row, item.click.col, item.click.positive] for item in done]
     assert found == [[*click["click"][:2], bool(click["click"][2])] for click in run.clicks]
@@ -49,7 +49,7 @@ def test_clicking_ends_at_the_target():
     first, second = (click["iou"] for click in run.clicks[:2])
 
     target = (first + second) / 2
-    done = click_through(
+    done = simulate(
         predictor, image, run.truth, RobotUser(), Protocol(thresholds=(0.5,), target=target)
     )
 
@@ -61,7 +61,7 @@ def test_clicking_ends_at_the_target():
 def test_clicks_made_again_lead_to_the_same_masks():
     run = golden_runs("g_vit_d12_p16")[-1]
     image, predictor = ImageSource.of(run.image), predictor_of(run)
-    done = click_through(predictor, image, run.truth, RobotUser(), Protocol(max_clicks=3))
+    done = simulate(predictor, image, run.truth, RobotUser(), Protocol(max_clicks=3))
 
     *_, last = replay(predictor, image, [item.click for item in done])
 

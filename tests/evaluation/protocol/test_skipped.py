@@ -57,7 +57,7 @@ def test_others_are_evaluated_as_if_nothing_was_wrong(data, options, tmp_path):
     (data / "labels" / "2.png").write_bytes(b"nothing of the kind")
     heard = []
 
-    some = evaluate(replaced(options, tmp_path / "some"), on_left_out=heard.append)
+    some = evaluate(replaced(options, tmp_path / "some"), on_skipped=heard.append)
 
     assert done(some) == {item for item in done(whole) if item[1] in ("0.png", "3.png")}
     assert [item.picture for item in heard] == ["1.png", "2.png"]
@@ -66,7 +66,7 @@ def test_others_are_evaluated_as_if_nothing_was_wrong(data, options, tmp_path):
     assert "* 1.png of blobs: " in report
     assert "cannot be read" in report
     content = json.loads((tmp_path / "some" / "summary.json").read_text())
-    assert [item["picture"] for item in content["left_out"]] == ["1.png", "2.png"]
+    assert [item["picture"] for item in content["skipped"]] == ["1.png", "2.png"]
     assert "## Left out" not in (options.out / "report.md").read_text()
 
 
@@ -97,7 +97,7 @@ def test_labels_of_another_size_leave_the_picture_out(data, options):
     Image.fromarray(blobs(2)[1][:-1]).save(data / "labels" / "2.png")
     heard = []
 
-    records = evaluate(options, on_left_out=heard.append)
+    records = evaluate(options, on_skipped=heard.append)
 
     assert {record.subject.picture for record in records} == {"0.png", "1.png", "3.png"}
     assert "72 x 96" in heard[0].why
@@ -132,12 +132,12 @@ def test_a_search_leaves_pictures_out_too(data, options):
         grid=Grid((1,), (5,), (), (1,), (False,)), max_clicks=2, device="cpu",
     )  # fmt: skip
 
-    assert tune(search, on_left_out=heard.append) is not None
+    assert tune(search, on_skipped=heard.append) is not None
 
     assert [item.picture for item in heard] == ["1.png"]
     assert "* 1.png of blobs: " in (options.out / "tune.md").read_text()
     content = json.loads((options.out / "tune.json").read_text())
-    assert content["left_out"][0]["picture"] == "1.png"
+    assert content["skipped"][0]["picture"] == "1.png"
 
 
 def words(command, data, options, *more):
@@ -165,8 +165,8 @@ def test_whoever_looks_on_hears_of_it_in_json(data, options):
     result = CliRunner().invoke(app, arguments, catch_exceptions=False)
 
     heard = [json.loads(line) for line in result.stdout.splitlines()]
-    (left_out,) = [line["left_out"] for line in heard if "left_out" in line]
-    assert left_out["picture"] == "1.png"
+    (skipped,) = [line["skipped"] for line in heard if "skipped" in line]
+    assert skipped["picture"] == "1.png"
     assert heard[-1] == {"finished": str(options.out)}
 
 

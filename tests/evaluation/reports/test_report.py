@@ -15,7 +15,7 @@ from napari_cfr_icl.engine.clicks import Click
 from napari_cfr_icl.engine.source import ImageSource
 from napari_cfr_icl.evaluation.protocol.options import DatasetChoice, EvaluateOptions, Protocol
 from napari_cfr_icl.evaluation.protocol.records import Method, Record, Subject
-from napari_cfr_icl.evaluation.protocol.simulate import click_through
+from napari_cfr_icl.evaluation.protocol.simulate import simulate
 from napari_cfr_icl.evaluation.protocol.simulated_users import RobotUser
 from napari_cfr_icl.evaluation.reports.failure_page import case_of, worst_of, write_page
 from napari_cfr_icl.evaluation.reports.report import write_report
@@ -157,7 +157,7 @@ def test_page_of_worst_cases_shows_truth_mask_and_clicks(tmp_path):
     picture, labels = blobs(1)
     truth, image = (labels == 1).astype(np.int8), ImageSource.of(picture)
     predictor = Predictor(zoo.load(TINY_MODEL), TINY_SETTINGS, device="cpu")
-    done = click_through(predictor, image, truth, RobotUser(), Protocol(max_clicks=3))
+    done = simulate(predictor, image, truth, RobotUser(), Protocol(max_clicks=3))
     subject = Subject("blobs", "1.png", "1", 0, int(truth.sum()), image.shape)
     record = Record.of(METHODS[0], subject, done)
 

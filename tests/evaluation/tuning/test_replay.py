@@ -18,7 +18,7 @@ from napari_cfr_icl.engine.source import ImageSource
 from napari_cfr_icl.engine.windows import Patch
 from napari_cfr_icl.evaluation.protocol.options import Protocol
 from napari_cfr_icl.evaluation.protocol.predictors import with_settings
-from napari_cfr_icl.evaluation.protocol.simulate import click_through
+from napari_cfr_icl.evaluation.protocol.simulate import simulate
 from napari_cfr_icl.evaluation.protocol.simulated_users import RealisticUser, RobotUser
 from napari_cfr_icl.evaluation.tuning.policies import Grid, describe, policies_of
 from napari_cfr_icl.evaluation.tuning.replay import RecordedLoop, replay_policies
@@ -36,7 +36,7 @@ def predictor(rezoom):
 
 def alone(policy, image, truth, user, rezoom):
     settings = replace(predictor(rezoom).settings, refinement=policy)
-    return click_through(with_settings(predictor(rezoom), settings), image, truth, user, PROTOCOL)
+    return simulate(with_settings(predictor(rezoom), settings), image, truth, user, PROTOCOL)
 
 
 @pytest.mark.parametrize("user", [RobotUser(), RealisticUser(3)], ids=["robot", "realistic"])

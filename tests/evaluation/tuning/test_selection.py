@@ -5,10 +5,10 @@ import pytest
 
 from napari_cfr_icl.engine.settings import Refinement
 from napari_cfr_icl.evaluation.protocol.records import Subject
-from napari_cfr_icl.evaluation.tuning.findings import Finding, Savings
-from napari_cfr_icl.evaluation.tuning.replay import Replay, Trial
+from napari_cfr_icl.evaluation.tuning.findings import Savings, SearchFinding
+from napari_cfr_icl.evaluation.tuning.replay import PolicyTrial, Replay
 from napari_cfr_icl.evaluation.tuning.scores import Goal, Scores, balanced_means
-from napari_cfr_icl.evaluation.tuning.selection import choose, compared, front, halves, recommended
+from napari_cfr_icl.evaluation.tuning.selection import compared, front, halves, recommended, select
 
 GOAL = Goal()
 POLICIES = [Refinement(), Refinement(steps=1), Refinement(steps=2), Refinement(steps=4)]
@@ -103,19 +103,19 @@ def test_objects_of_a_single_picture_are_split():
 
 def finding(index, trials):
     subject = Subject("set", f"{index}.png", "1", index, 100, (20, 20))
-    return Finding(subject, Replay(tuple(trials), passes=6, loops=3, partings=1))
+    return SearchFinding(subject, Replay(tuple(trials), passes=6, loops=3, partings=1))
 
 
 def good_after(clicks, passes_each):
     ious = (*[0.5] * (clicks - 1), 0.97)
-    return Trial(ious, (passes_each,) * clicks)
+    return PolicyTrial(ious, (passes_each,) * clicks)
 
 
 def test_choice_is_made_on_one_half_and_checked_on_the_other():
     trials = [good_after(4, 1), good_after(2, 2), good_after(2, 3), good_after(2, 5)]
     findings = [finding(i, trials) for i in range(8)]
 
-    choice = choose(findings, POLICIES, POLICIES[2], GOAL)
+    choice = select(findings, POLICIES, POLICIES[2], GOAL)
 
     assert (choice.recommended, choice.current) == (1, 2)
     assert choice.front == (1,)
@@ -128,7 +128,7 @@ def test_choice_is_made_on_one_half_and_checked_on_the_other():
 
 
 def test_single_object_can_be_searched():
-    choice = choose([finding(0, [good_after(2, 1)])], POLICIES[:1], POLICIES[0], GOAL)
+    choice = select([finding(0, [good_after(2, 1)])], POLICIES[:1], POLICIES[0], GOAL)
 
     assert choice.recommended == 0
     assert choice.held_out == ()
@@ -148,11 +148,11 @@ def test_finding_comes_back_from_its_line():
     trials = [good_after(4, 1), good_after(2, 2), good_after(4, 1)]
     written = finding(5, trials)
 
-    read = Finding.from_line(written.to_line())
+    read = SearchFinding.from_line(written.to_line())
 
     assert read.subject == written.subject
     assert [t.passes for t in read.trials] == [t.passes for t in trials]
     assert [np.float32(v) for v in read.trials[1].ious] == [np.float32(v) for v in (0.5, 0.97)]
     for line in ("", "{}", "[]", "3"):
         with pytest.raises(ValueError, match=r"no finding|JSON|Expecting"):
-            Finding.from_line(line)
+            SearchFinding.from_line(line)

@@ -11,10 +11,10 @@ from napari_cfr_icl._errors import InputError, OutputError, SettingsError
 from napari_cfr_icl.engine.settings import Refinement
 from napari_cfr_icl.evaluation.protocol.metrics import noc
 from napari_cfr_icl.evaluation.protocol.options import DatasetChoice, EvaluateOptions, Protocol
-from napari_cfr_icl.evaluation.protocol.result_log import read_journals
+from napari_cfr_icl.evaluation.protocol.result_log import read_logs
 from napari_cfr_icl.evaluation.protocol.settings_file import load_settings
 from napari_cfr_icl.evaluation.run import evaluate
-from napari_cfr_icl.evaluation.tuning.findings import Finding
+from napari_cfr_icl.evaluation.tuning.findings import SearchFinding
 from napari_cfr_icl.evaluation.tuning.policies import Grid
 from napari_cfr_icl.evaluation.tuning.scores import Scores
 from napari_cfr_icl.evaluation.tuning.selection import costs
@@ -73,7 +73,7 @@ def test_search_chooses_what_a_run_for_each_policy_chooses(options, tmp_path):
         options.what_counts,
     )
     by_search = costs(
-        Scores.of(list(read_journals(options.out, Finding.from_line)), options.what_counts),
+        Scores.of(list(read_logs(options.out, SearchFinding.from_line)), options.what_counts),
         options.what_counts,
     )
     assert np.argmin(by_search) == np.argmin(by_runs)

@@ -41,10 +41,10 @@ def slow(monkeypatch):
 def busy(viewer, open_dock, slow):
     """A dock in the middle of a prediction."""
     viewer.add_image(np.zeros(SHAPE, np.uint8), name="grey")
-    hand = open_dock(viewer)
-    hand.click(40, 60)
-    assert hand.session.is_busy
-    return hand
+    driver = open_dock(viewer)
+    driver.click(40, 60)
+    assert driver.session.is_busy
+    return driver
 
 
 def test_closing_the_dock_mid_work_ends_the_thread_and_leaves_the_layers(busy, slow):
@@ -94,25 +94,25 @@ def test_a_reopened_dock_takes_up_the_clicks(busy, slow, open_dock):
 def test_any_layer_may_be_removed(viewer, open_dock, disks, name):
     viewer.add_image(np.zeros(SHAPE, np.uint8), name="other")
     viewer.add_image(np.zeros(SHAPE, np.uint8), name="grey")
-    hand = open_dock(viewer)
-    hand.click(40, 60)
-    hand.wait_for_answer()
+    driver = open_dock(viewer)
+    driver.click(40, 60)
+    driver.wait_for_answer()
     viewer.layers.remove(name)
-    workspace = hand.dock.controller.workspace
-    hand.wait(lambda: None not in (workspace.image, workspace.clicks))
-    hand.click(20, 30)
-    hand.wait_for_answer()
-    hand.type(Qt.Key.Key_W)
-    assert hand.dock.controller.workspace.labels.data[20, 30] == 1
+    workspace = driver.dock.controller.workspace
+    driver.wait(lambda: None not in (workspace.image, workspace.clicks))
+    driver.click(20, 30)
+    driver.wait_for_answer()
+    driver.type(Qt.Key.Key_W)
+    assert driver.dock.controller.workspace.labels.data[20, 30] == 1
 
 
 def test_all_layers_may_be_removed_at_once(viewer, open_dock, disks):
     viewer.add_image(np.zeros(SHAPE, np.uint8))
-    hand = open_dock(viewer)
-    hand.click(40, 60)
+    driver = open_dock(viewer)
+    driver.click(40, 60)
     viewer.layers.clear()
-    hand.wait(lambda: hand.dock.hint.text() == "Open an image to begin.")
-    assert hand.session.state.is_empty
+    driver.wait(lambda: driver.dock.hint.text() == "Open an image to begin.")
+    assert driver.session.state.is_empty
 
 
 @pytest.mark.slow
@@ -149,14 +149,14 @@ def test_a_program_that_ends_with_an_open_dock_ends_cleanly_and_keeps_the_work()
 
         from disk_predictor import DiskPredictor
         from napari_cfr_icl.gui.app import controller
-        from napari_cfr_icl.gui.app.viewer_driver import Hand
+        from napari_cfr_icl.gui.app.viewer_driver import ViewerDriver
 
         predictor = DiskPredictor(passes=2)
         controller.PredictorMaker = lambda: lambda choice: predictor
         viewer = napari.Viewer()
         viewer.add_image(np.zeros((90, 120), np.uint8))
         _, dock = viewer.window.add_plugin_dock_widget("napari-cfr-icl", "Segment with clicks")
-        hand = Hand(viewer, dock)
+        hand = ViewerDriver(viewer, dock)
         hand.click(40, 60)
         hand.wait_for_answer()
         hand.type(Qt.Key.Key_W)

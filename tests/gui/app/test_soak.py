@@ -76,8 +76,8 @@ class Person:
         self.open()
 
     def open(self):
-        self.hand = self.open_dock(self.viewer)
-        self.hand.wait_for_answer()
+        self.driver = self.open_dock(self.viewer)
+        self.driver.wait_for_answer()
         self.start = self.labels()
 
     def count_removed(self):
@@ -96,9 +96,9 @@ class Person:
 
     def focus(self):
         """Give the keyboard back to the clicks, as a click on that layer does."""
-        hand = getattr(self, "hand", None)
-        if hand is not None:
-            hand.dock.controller.workspace.select_clicks()
+        driver = getattr(self, "hand", None)
+        if driver is not None:
+            driver.dock.controller.workspace.select_clicks()
 
     def labels(self):
         """A copy of every labels layer but the preview."""
@@ -110,11 +110,11 @@ class Person:
 
     def act(self):
         name = self.random.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
-        before, label = self.labels(), self.hand.session.state.label
-        pending, homeless = self.hand.session.is_busy, self.is_homeless()
+        before, label = self.labels(), self.driver.session.state.label
+        pending, homeless = self.driver.session.is_busy, self.is_homeless()
         getattr(self, name)()
         if self.random.random() < 0.7:
-            self.hand.wait_for_answer()
+            self.driver.wait_for_answer()
         self.check(name, before, label, pending)
         if homeless and name not in REWRITE:
             self.check_same(before)
@@ -142,19 +142,19 @@ class Person:
 
     def is_homeless(self):
         """Whether the current object's image is gone, and it came from no labels either."""
-        state = self.hand.session.state
-        on_image = self.hand.dock.controller.screen.is_on_image(state)
+        state = self.driver.session.state
+        on_image = self.driver.dock.controller.screen.is_on_image(state)
         return not (state.is_empty or on_image or state.origin)
 
     def finish(self):
         """Undo everything: the labels are what they were in the beginning, bit by bit."""
-        self.hand.wait_for_answer()
+        self.driver.wait_for_answer()
         for _ in range(2000):
-            if not self.hand.session.can_undo:
+            if not self.driver.session.can_undo:
                 break
             self.undo()
-        self.hand.wait_for_answer()
-        assert self.hand.session.state.is_empty
+        self.driver.wait_for_answer()
+        assert self.driver.session.state.is_empty
         for key, data in self.labels().items():
             assert np.array_equal(data, self.start[key])
 
@@ -162,54 +162,54 @@ class Person:
         return self.random.uniform(2, ROWS - 3), self.random.uniform(2, COLS - 3)
 
     def click(self):
-        self.hand.click(*self.place(), positive=self.random.random() < 0.7)
+        self.driver.click(*self.place(), positive=self.random.random() < 0.7)
 
     def drag(self):
-        clicks = self.hand.session.state.clicks
-        if clicks and self.hand.dock.controller.workspace.plane is not None:
+        clicks = self.driver.session.state.clicks
+        if clicks and self.driver.dock.controller.workspace.plane is not None:
             click = self.random.choice(list(clicks))
-            self.hand.drag((click.row, click.col), self.place())
+            self.driver.drag((click.row, click.col), self.place())
 
     def delete(self):
-        points = self.hand.dock.controller.workspace.clicks.points
+        points = self.driver.dock.controller.workspace.clicks.points
         count = len(points.data)
         points.selected_data = set(self.random.sample(range(count), min(count, 2)))
-        self.hand.type(Qt.Key.Key_Delete)
+        self.driver.type(Qt.Key.Key_Delete)
 
     def undo(self):
-        self.hand.type(Qt.Key.Key_U)
+        self.driver.type(Qt.Key.Key_U)
 
     def redo(self):
-        self.hand.type(Qt.Key.Key_U, SHIFT)
+        self.driver.type(Qt.Key.Key_U, SHIFT)
 
     def write(self):
-        self.hand.type(Qt.Key.Key_W)
+        self.driver.type(Qt.Key.Key_W)
 
     def drop(self):
-        self.hand.type(Qt.Key.Key_Q)
+        self.driver.type(Qt.Key.Key_Q)
 
     def grab(self):
-        self.hand.hover(*self.place())
-        self.hand.type(Qt.Key.Key_G)
+        self.driver.hover(*self.place())
+        self.driver.type(Qt.Key.Key_G)
 
     def step(self):
-        self.hand.type(self.random.choice([Qt.Key.Key_J, Qt.Key.Key_K]))
+        self.driver.type(self.random.choice([Qt.Key.Key_J, Qt.Key.Key_K]))
 
     def fill(self):
-        self.hand.dock.stack.last.setValue(self.random.randrange(PLANES))
-        self.hand.dock.stack.fill.click()
+        self.driver.dock.stack.last.setValue(self.random.randrange(PLANES))
+        self.driver.dock.stack.fill.click()
 
     def threshold(self):
-        self.hand.dock.object.threshold.setValue(self.random.choice([20, 50, 50, 75]))
+        self.driver.dock.object.threshold.setValue(self.random.choice([20, 50, 50, 75]))
 
     def flip_sign(self):
-        self.hand.type(Qt.Key.Key_N)
+        self.driver.type(Qt.Key.Key_N)
 
     def change_plane(self):
         self.viewer.dims.set_current_step(0, self.random.randrange(PLANES))
 
     def switch_labels(self):
-        combo = self.hand.dock.labels
+        combo = self.driver.dock.labels
         combo.setCurrentIndex(self.random.randrange(combo.count()))
         combo.activated.emit(combo.currentIndex())
 
@@ -220,13 +220,13 @@ class Person:
             self.add_image()
         elif layer.name == "cells":
             self.add_cells()
-        workspace = self.hand.dock.controller.workspace
-        self.hand.wait(lambda: None not in (workspace.image, workspace.clicks))
+        workspace = self.driver.dock.controller.workspace
+        self.driver.wait(lambda: None not in (workspace.image, workspace.clicks))
         self.focus()
 
     def reopen(self):
-        self.hand.wait_for_answer()
-        self.viewer.window.remove_dock_widget(self.hand.dock)
+        self.driver.wait_for_answer()
+        self.viewer.window.remove_dock_widget(self.driver.dock)
         self.open()
 
 

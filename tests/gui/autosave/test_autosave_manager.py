@@ -11,94 +11,94 @@ from napari_cfr_icl.gui.app.viewer_driver import SHIFT
 
 
 def test_nothing_is_offered_and_nothing_kept_at_first(start, data):
-    hand = start()
-    assert hand.dock.offer.isHidden()
+    driver = start()
+    assert driver.dock.offer.isHidden()
     assert not list(data.glob("*.jsonl"))
 
 
 def test_each_step_is_in_the_journal(start):
-    hand = start()
-    hand.click(40, 60)
-    hand.wait_for_answer()
-    assert [(round(c.row), round(c.col)) for c in work_at(hand).current.clicks] == [(40, 60)]
-    hand.click(60, 60, positive=False)
-    hand.wait_for_answer()
-    assert [c.positive for c in work_at(hand).current.clicks] == [True, False]
-    hand.type(Qt.Key.Key_W)
-    work = work_at(hand)
+    driver = start()
+    driver.click(40, 60)
+    driver.wait_for_answer()
+    assert [(round(c.row), round(c.col)) for c in work_at(driver).current.clicks] == [(40, 60)]
+    driver.click(60, 60, positive=False)
+    driver.wait_for_answer()
+    assert [c.positive for c in work_at(driver).current.clicks] == [True, False]
+    driver.type(Qt.Key.Key_W)
+    work = work_at(driver)
     assert work.current is None
-    assert np.array_equal(work.final_labels(0), labels(hand).data)
-    hand.click(80, 60)
-    hand.wait_for_answer()
-    hand.type(Qt.Key.Key_Q)
-    assert work_at(hand).current is None
+    assert np.array_equal(work.final_labels(0), labels(driver).data)
+    driver.click(80, 60)
+    driver.wait_for_answer()
+    driver.type(Qt.Key.Key_Q)
+    assert work_at(driver).current is None
 
 
 def test_an_object_is_on_the_disk_as_soon_as_the_key_is_up(start):
-    hand = start()
-    write(hand, 40, 60)
-    (path,) = journals_of(hand)
+    driver = start()
+    write(driver, 40, 60)
+    (path,) = journals_of(driver)
     assert read_journal(path).object_count == 1
 
 
 def test_undo_redo_painting_and_naparis_own_undo_are_in_the_journal(start):
-    hand = start()
+    driver = start()
     walk = [
-        lambda: write(hand, 40, 60),
-        lambda: write(hand, 44, 64),
-        lambda: hand.type(Qt.Key.Key_U),
-        lambda: hand.type(Qt.Key.Key_U, SHIFT),
-        lambda: labels(hand).fill((40, 60), 9),
-        lambda: labels(hand).undo(),
-        lambda: labels(hand).redo(),
-        lambda: labels(hand).paint((100, 100), 5),
-        lambda: hand.type(Qt.Key.Key_U),
-        lambda: hand.type(Qt.Key.Key_U),
-        lambda: hand.type(Qt.Key.Key_Q),
-        lambda: write(hand, 20, 20),
-        lambda: labels(hand).undo(),
+        lambda: write(driver, 40, 60),
+        lambda: write(driver, 44, 64),
+        lambda: driver.type(Qt.Key.Key_U),
+        lambda: driver.type(Qt.Key.Key_U, SHIFT),
+        lambda: labels(driver).fill((40, 60), 9),
+        lambda: labels(driver).undo(),
+        lambda: labels(driver).redo(),
+        lambda: labels(driver).paint((100, 100), 5),
+        lambda: driver.type(Qt.Key.Key_U),
+        lambda: driver.type(Qt.Key.Key_U),
+        lambda: driver.type(Qt.Key.Key_Q),
+        lambda: write(driver, 20, 20),
+        lambda: labels(driver).undo(),
     ]
     for number, act in enumerate(walk):
         act()
-        hand.wait_for_answer()
-        assert np.array_equal(work_at(hand).final_labels(0), labels(hand).data), number
+        driver.wait_for_answer()
+        assert np.array_equal(work_at(driver).final_labels(0), labels(driver).data), number
 
 
 def test_an_object_that_comes_back_by_redo_keeps_its_clicks(start):
-    hand = start()
-    write(hand, 40, 60)
-    hand.type(Qt.Key.Key_U)
-    work = work_at(hand)
+    driver = start()
+    write(driver, 40, 60)
+    driver.type(Qt.Key.Key_U)
+    work = work_at(driver)
     assert work.object_count == 0
     assert len(work.current.clicks) == 1
-    hand.type(Qt.Key.Key_U, SHIFT)
-    assert work_at(hand).object_count == 1
+    driver.type(Qt.Key.Key_U, SHIFT)
+    assert work_at(driver).object_count == 1
 
 
 def test_replaced_labels_begin_anew(start):
-    hand = start()
-    write(hand, 40, 60)
+    driver = start()
+    write(driver, 40, 60)
     other = np.zeros(SHAPE, np.uint8)
     other[100:110, 100:110] = 77
-    labels(hand).data = other
-    write(hand, 20, 20)
-    assert np.array_equal(work_at(hand).final_labels(0), labels(hand).data)
-    assert work_at(hand).final_labels(0)[105, 105] == 77
+    labels(driver).data = other
+    write(driver, 20, 20)
+    assert np.array_equal(work_at(driver).final_labels(0), labels(driver).data)
+    assert work_at(driver).final_labels(0)[105, 105] == 77
 
 
 def test_a_walk_through_a_stack_is_in_the_journal(start):
-    hand = start(np.stack([picture(i) for i in range(5)]))
-    hand.click(40, 60)
-    hand.wait_for_answer()
-    hand.type(Qt.Key.Key_K)
-    hand.wait_for_answer()
-    hand.type(Qt.Key.Key_W)
-    hand.wait_for_answer()
-    kept = work_at(hand)
-    assert len(np.unique(np.nonzero(labels(hand).data)[0])) == 2
-    assert np.array_equal(kept.final_labels(0), labels(hand).data)
-    hand.type(Qt.Key.Key_U)
-    hand.wait_for_answer()
-    hand.type(Qt.Key.Key_U)
-    hand.wait_for_answer()
-    assert np.array_equal(work_at(hand).final_labels(0), labels(hand).data)
+    driver = start(np.stack([picture(i) for i in range(5)]))
+    driver.click(40, 60)
+    driver.wait_for_answer()
+    driver.type(Qt.Key.Key_K)
+    driver.wait_for_answer()
+    driver.type(Qt.Key.Key_W)
+    driver.wait_for_answer()
+    kept = work_at(driver)
+    assert len(np.unique(np.nonzero(labels(driver).data)[0])) == 2
+    assert np.array_equal(kept.final_labels(0), labels(driver).data)
+    driver.type(Qt.Key.Key_U)
+    driver.wait_for_answer()
+    driver.type(Qt.Key.Key_U)
+    driver.wait_for_answer()
+    assert np.array_equal(work_at(driver).final_labels(0), labels(driver).data)

@@ -60,16 +60,16 @@ def test_nothing_that_was_committed_is_missing(seed, image, viewer, open_dock, d
     clicks = int(reported[-1][2]) if reported and reported[-1][0] == "clicked" else 0
 
     viewer.open(str(image), plugin="napari")
-    hand = open_dock(viewer)
+    driver = open_dock(viewer)
     if count or clicks > 1:
-        hand.wait(lambda: not hand.dock.offer.isHidden())
-        hand.dock.offer.restore.click()
-        hand.wait(lambda: bool(hand.dock.work.said.text()))
-        hand.wait_for_answer()
-    labels = np.asarray(hand.dock.controller.workspace.labels.data)
+        driver.wait(lambda: not driver.dock.offer.isHidden())
+        driver.dock.offer.restore.click()
+        driver.wait(lambda: bool(driver.dock.work.said.text()))
+        driver.wait_for_answer()
+    labels = np.asarray(driver.dock.controller.workspace.labels.data)
     # The worker may have got on after its last report, by one step.
     assert labels.max() in (count, count + 1), (moment, reported[-3:])
     if count:
         assert checksum(labels, count) == int(written[-1][2])
     if labels.max() == count:
-        assert len(hand.session.state.clicks) >= clicks - 1
+        assert len(driver.session.state.clicks) >= clicks - 1

@@ -29,49 +29,49 @@ from napari_cfr_icl.gui.autosave import recovery
 
 
 def test_after_a_crash_everything_is_offered_and_restored(start, open_dock, viewer, data):
-    hand = start(scale=(0.5, 0.5))
-    write(hand, 40, 60)
-    write(hand, 60, 100)
-    hand.click(90, 30)
-    hand.click(94, 30, positive=False)
-    hand.wait_for_answer()
-    before, mask = labels(hand).data.copy(), hand.session.mask.full()
-    crash(hand, data, viewer)
+    driver = start(scale=(0.5, 0.5))
+    write(driver, 40, 60)
+    write(driver, 60, 100)
+    driver.click(90, 30)
+    driver.click(94, 30, positive=False)
+    driver.wait_for_answer()
+    before, mask = labels(driver).data.copy(), driver.session.mask.full()
+    crash(driver, data, viewer)
 
     viewer.add_image(picture(), name="again", contrast_limits=(0, 255), scale=(0.5, 0.5))
-    hand = opened(open_dock, viewer)
-    hand.wait(lambda: not hand.dock.offer.isHidden())
-    text = hand.dock.offer.text.text()
+    driver = opened(open_dock, viewer)
+    driver.wait(lambda: not driver.dock.offer.isHidden())
+    text = driver.dock.offer.text.text()
     assert text.startswith("Unfinished work from ")
     assert text.endswith(": 2 objects and one under way.")
-    hand.dock.offer.restore.click()
-    hand.wait(lambda: len(hand.session.state.clicks) == 2)
-    hand.wait_for_answer()
-    assert np.array_equal(labels(hand).data, before)
-    assert [c.positive for c in hand.session.state.clicks] == [True, False]
-    assert hand.session.mask.full().sum() == mask.sum()
-    assert hand.dock.offer.isHidden()
+    driver.dock.offer.restore.click()
+    driver.wait(lambda: len(driver.session.state.clicks) == 2)
+    driver.wait_for_answer()
+    assert np.array_equal(labels(driver).data, before)
+    assert [c.positive for c in driver.session.state.clicks] == [True, False]
+    assert driver.session.mask.full().sum() == mask.sum()
+    assert driver.dock.offer.isHidden()
     # It is kept on, in one journal, and the ids go on.
-    hand.type(Qt.Key.Key_W)
-    work = work_at(hand)
+    driver.type(Qt.Key.Key_W)
+    work = work_at(driver)
     assert work.object_count == 3
-    assert labels(hand).data[86, 30] == 3
-    assert np.array_equal(work.final_labels(0), labels(hand).data)
-    hand.wait(lambda: len(list(data.glob("*.jsonl"))) == 1)
+    assert labels(driver).data[86, 30] == 3
+    assert np.array_equal(work.final_labels(0), labels(driver).data)
+    driver.wait(lambda: len(list(data.glob("*.jsonl"))) == 1)
 
 
 def test_an_offer_can_be_discarded(start, open_dock, viewer, data):
-    hand = start()
-    write(hand, 40, 60)
-    crash(hand, data, viewer)
+    driver = start()
+    write(driver, 40, 60)
+    crash(driver, data, viewer)
     viewer.add_image(picture(), contrast_limits=(0, 255))
-    hand = opened(open_dock, viewer)
-    hand.wait(lambda: not hand.dock.offer.isHidden())
-    hand.dock.offer.discard.click()
-    assert hand.dock.offer.isHidden()
-    settle(hand)
+    driver = opened(open_dock, viewer)
+    driver.wait(lambda: not driver.dock.offer.isHidden())
+    driver.dock.offer.discard.click()
+    assert driver.dock.offer.isHidden()
+    settle(driver)
     assert not list(data.glob("*.jsonl"))
-    assert not labels(hand).data.any()
+    assert not labels(driver).data.any()
 
 
 def test_another_image_gets_no_offer_but_one_with_a_file_is_opened(
@@ -80,33 +80,33 @@ def test_another_image_gets_no_offer_but_one_with_a_file_is_opened(
     path = tmp_path / "cells.tif"
     tifffile.imwrite(path, picture(1))
     viewer.open(str(path), plugin="napari")
-    hand = opened(open_dock, viewer)
-    write(hand, 40, 60)
-    before = labels(hand).data.copy()
-    crash(hand, data, viewer)
-    hand = start()
-    hand.wait(lambda: not hand.dock.offer.isHidden())
-    assert "Unfinished work on cells from " in hand.dock.offer.text.text()
-    assert hand.dock.offer.restore.text() == "Open and restore"
-    hand.dock.offer.restore.click()
-    hand.wait(lambda: labels(hand) is not None and np.array_equal(labels(hand).data, before))
-    assert hand.dock.image.currentText() == "cells"
-    settle(hand)
-    assert hand.dock.offer.isHidden()
+    driver = opened(open_dock, viewer)
+    write(driver, 40, 60)
+    before = labels(driver).data.copy()
+    crash(driver, data, viewer)
+    driver = start()
+    driver.wait(lambda: not driver.dock.offer.isHidden())
+    assert "Unfinished work on cells from " in driver.dock.offer.text.text()
+    assert driver.dock.offer.restore.text() == "Open and restore"
+    driver.dock.offer.restore.click()
+    driver.wait(lambda: labels(driver) is not None and np.array_equal(labels(driver).data, before))
+    assert driver.dock.image.currentText() == "cells"
+    settle(driver)
+    assert driver.dock.offer.isHidden()
 
 
 def test_without_its_file_an_image_is_not_offered(start, open_dock, viewer, data):
-    hand = start(picture(1))
-    write(hand, 40, 60)
-    crash(hand, data, viewer)
+    driver = start(picture(1))
+    write(driver, 40, 60)
+    crash(driver, data, viewer)
     assert start().dock.offer.isHidden()
 
 
 def test_closing_and_opening_the_dock_needs_no_restoring(start, open_dock, viewer, data):
-    hand = start()
-    write(hand, 40, 60)
-    settle(hand)
-    viewer.window.remove_dock_widget(hand.dock)
+    driver = start()
+    write(driver, 40, 60)
+    settle(driver)
+    viewer.window.remove_dock_widget(driver.dock)
     again = opened(open_dock, viewer)
     assert again.dock.offer.isHidden()
     write(again, 80, 100)
@@ -115,105 +115,105 @@ def test_closing_and_opening_the_dock_needs_no_restoring(start, open_dock, viewe
 
 
 def test_an_object_of_other_labels_is_kept_with_them(start, open_dock, viewer, data):
-    hand = start()
-    write(hand, 20, 20)
-    others = cellpose(hand).data.copy()
-    hand.dock.controller._grab_at((70, 70))
-    assert hand.session.state.label == 12
-    hand.click(90, 100)
-    hand.wait_for_answer()
-    hand.type(Qt.Key.Key_W)
+    driver = start()
+    write(driver, 20, 20)
+    others = cellpose(driver).data.copy()
+    driver.dock.controller._grab_at((70, 70))
+    assert driver.session.state.label == 12
+    driver.click(90, 100)
+    driver.wait_for_answer()
+    driver.type(Qt.Key.Key_W)
     changed = viewer.layers["cellpose"].data.copy()
-    ours = labels(hand).data.copy()
+    ours = labels(driver).data.copy()
     assert (changed != others).any()
-    work = work_at(hand)
+    work = work_at(driver)
     assert np.array_equal(work.final_labels(0), ours)
     assert np.array_equal(work.final_labels(1), changed)
-    crash(hand, data, viewer)
-    hand = start()
-    hand.wait(lambda: not hand.dock.offer.isHidden())
-    hand.dock.offer.restore.click()
-    hand.wait(lambda: bool(hand.dock.work.said.text()))
-    assert np.array_equal(labels(hand).data, ours)
+    crash(driver, data, viewer)
+    driver = start()
+    driver.wait(lambda: not driver.dock.offer.isHidden())
+    driver.dock.offer.restore.click()
+    driver.wait(lambda: bool(driver.dock.work.said.text()))
+    assert np.array_equal(labels(driver).data, ours)
     assert np.array_equal(viewer.layers["cellpose"].data, changed)
 
 
 def offered(start):
     """A dock on the same image, with the offer on the screen."""
-    hand = start()
-    hand.wait(lambda: not hand.dock.offer.isHidden())
-    return hand
+    driver = start()
+    driver.wait(lambda: not driver.dock.offer.isHidden())
+    return driver
 
 
-def restored(hand):
-    hand.dock.offer.restore.click()
-    hand.wait(lambda: bool(hand.dock.work.said.text()))
-    hand.wait_for_answer()
+def restored(driver):
+    driver.dock.offer.restore.click()
+    driver.wait(lambda: bool(driver.dock.work.said.text()))
+    driver.wait_for_answer()
 
 
-def choose_image(hand, layer):
-    hand.dock.image.choose(layer)
-    hand.dock.image.layer_chosen.emit(layer)
+def choose_image(driver, layer):
+    driver.dock.image.choose(layer)
+    driver.dock.image.layer_chosen.emit(layer)
 
 
 @pytest.fixture
 def two_images(start, open_dock, viewer, data):
     """A dock on the image B; on A, which is open as well, work was left unfinished."""
-    hand = start()
-    write(hand, 40, 60)
-    crash(hand, data, viewer)
+    driver = start()
+    write(driver, 40, 60)
+    crash(driver, data, viewer)
     for seed, name in enumerate("AB"):
         viewer.add_image(picture(seed), name=name, contrast_limits=(0, 255))
-    hand = opened(open_dock, viewer)
-    assert hand.dock.controller.workspace.image.name == "B"
-    assert hand.dock.offer.isHidden()
-    return hand
+    driver = opened(open_dock, viewer)
+    assert driver.dock.controller.workspace.image.name == "B"
+    assert driver.dock.offer.isHidden()
+    return driver
 
 
 def test_an_offer_that_comes_late_is_for_its_own_image(two_images, viewer):
-    hand = two_images
-    with slow_disk(hand):
-        choose_image(hand, viewer.layers["A"])
-        choose_image(hand, viewer.layers["B"])
-    assert hand.dock.offer.isHidden()
-    choose_image(hand, viewer.layers["A"])
-    hand.wait(lambda: not hand.dock.offer.isHidden())
+    driver = two_images
+    with slow_disk(driver):
+        choose_image(driver, viewer.layers["A"])
+        choose_image(driver, viewer.layers["B"])
+    assert driver.dock.offer.isHidden()
+    choose_image(driver, viewer.layers["A"])
+    driver.wait(lambda: not driver.dock.offer.isHidden())
 
 
 def test_work_is_not_put_onto_an_image_chosen_meanwhile(two_images, viewer, data):
-    hand = two_images
-    choose_image(hand, viewer.layers["A"])
-    hand.wait(lambda: not hand.dock.offer.isHidden())
+    driver = two_images
+    choose_image(driver, viewer.layers["A"])
+    driver.wait(lambda: not driver.dock.offer.isHidden())
     notification_manager.records.clear()
-    with slow_disk(hand):
-        hand.dock.offer.restore.click()
-        choose_image(hand, viewer.layers["B"])
+    with slow_disk(driver):
+        driver.dock.offer.restore.click()
+        choose_image(driver, viewer.layers["B"])
     assert len(told()) == 1
     assert "belongs to A, which is not shown any more" in told()[0]
-    assert not labels(hand).data.any()
-    choose_image(hand, viewer.layers["A"])
-    hand.wait(lambda: not hand.dock.offer.isHidden())
-    restored(hand)
-    assert labels(hand).data[40, 60] == 1
+    assert not labels(driver).data.any()
+    choose_image(driver, viewer.layers["A"])
+    driver.wait(lambda: not driver.dock.offer.isHidden())
+    restored(driver)
+    assert labels(driver).data[40, 60] == 1
 
 
 def test_work_that_cannot_be_kept_anew_stays_where_it_was(
     start, open_dock, viewer, data, monkeypatch
 ):
-    hand = start()
-    write(hand, 40, 60)
-    crash(hand, data, viewer)
+    driver = start()
+    write(driver, 40, 60)
+    crash(driver, data, viewer)
     (before,) = data.glob("*.jsonl")
-    hand = offered(start)
+    driver = offered(start)
 
     def full(*args):
         raise OutputError("The disk is full.")
 
     monkeypatch.setattr(journal_writer.Journal, "append", full)
     notification_manager.records.clear()
-    restored(hand)
-    settle(hand)
-    assert labels(hand).data[40, 60] == 1
+    restored(driver)
+    settle(driver)
+    assert labels(driver).data[40, 60] == 1
     assert told() == ["The disk is full. A crash would lose what you do from now on."]
     assert list(data.glob("*.jsonl")) == [before]
     assert read_journal(before).object_count == 1
@@ -222,28 +222,28 @@ def test_work_that_cannot_be_kept_anew_stays_where_it_was(
 def test_the_journal_of_a_closed_dock_stays_until_there_is_another(
     start, open_dock, viewer, data, monkeypatch
 ):
-    hand = start()
-    write(hand, 40, 60)
-    settle(hand)
+    driver = start()
+    write(driver, 40, 60)
+    settle(driver)
     (before,) = data.glob("*.jsonl")
-    viewer.window.remove_dock_widget(hand.dock)
-    hand = opened(open_dock, viewer)
+    viewer.window.remove_dock_widget(driver.dock)
+    driver = opened(open_dock, viewer)
 
     def full(*args):
         raise OutputError("The disk is full.")
 
     monkeypatch.setattr(journal_writer.Journal, "append", full)
-    write(hand, 80, 100)
-    settle(hand)
+    write(driver, 80, 100)
+    settle(driver)
     assert read_journal(before).object_count == 1
 
 
 def test_restoring_leaves_what_was_drawn_meanwhile(start, viewer, data, monkeypatch):
-    hand = start()
-    write(hand, 40, 60)
-    before = labels(hand).data.copy()
-    crash(hand, data, viewer)
-    hand = offered(start)
+    driver = start()
+    write(driver, 40, 60)
+    before = labels(driver).data.copy()
+    crash(driver, data, viewer)
+    driver = offered(start)
     looked, gate = threading.Event(), threading.Event()
 
     def slow(*args, real=recovery.labels_of):
@@ -253,69 +253,69 @@ def test_restoring_leaves_what_was_drawn_meanwhile(start, viewer, data, monkeypa
         return found
 
     monkeypatch.setattr(recovery, "labels_of", slow)
-    hand.dock.offer.restore.click()
-    hand.wait(looked.is_set)
-    write(hand, 80, 100)
-    drawn = labels(hand).data.copy()
+    driver.dock.offer.restore.click()
+    driver.wait(looked.is_set)
+    write(driver, 80, 100)
+    drawn = labels(driver).data.copy()
     gate.set()
-    hand.wait(lambda: bool(hand.dock.work.said.text()))
+    driver.wait(lambda: bool(driver.dock.work.said.text()))
     assert drawn[80, 100] == 1
-    assert np.array_equal(labels(hand).data, before)
+    assert np.array_equal(labels(driver).data, before)
     # A crash loses neither from now on.
-    crash(hand, data, viewer)
-    hand = offered(start)
-    restored(hand)
+    crash(driver, data, viewer)
+    driver = offered(start)
+    restored(driver)
     kept = [layer.data for layer in viewer.layers if layer.name.startswith("objects")]
     for array in (before, drawn):
         assert any(np.array_equal(array, one) for one in kept)
 
 
 def test_what_was_under_way_meanwhile_is_not_mixed_up_and_undo_brings_it_back(start, viewer, data):
-    hand = start()
-    hand.click(40, 60)
-    hand.wait_for_answer()
-    crash(hand, data, viewer)
-    hand = offered(start)
-    cellpose(hand)
-    hand.dock.controller._grab_at((70, 70))
-    assert hand.session.state.label == 12
-    restored(hand)
-    assert hand.session.state.label is None
-    assert [(round(c.row), round(c.col)) for c in hand.session.state.clicks] == [(40, 60)]
-    hand.dock.controller.undo()
-    hand.dock.controller.undo()
-    assert hand.session.state.label == 12
+    driver = start()
+    driver.click(40, 60)
+    driver.wait_for_answer()
+    crash(driver, data, viewer)
+    driver = offered(start)
+    cellpose(driver)
+    driver.dock.controller._grab_at((70, 70))
+    assert driver.session.state.label == 12
+    restored(driver)
+    assert driver.session.state.label is None
+    assert [(round(c.row), round(c.col)) for c in driver.session.state.clicks] == [(40, 60)]
+    driver.dock.controller.undo()
+    driver.dock.controller.undo()
+    assert driver.session.state.label == 12
 
 
 @pytest.mark.parametrize("is_first", [True, False], ids=["it-alone", "after-another"])
 def test_an_object_under_way_goes_back_to_its_own_labels(start, viewer, data, is_first):
-    hand = start()
+    driver = start()
     if not is_first:
-        write(hand, 20, 20)
-    ours = labels(hand).data.copy()
-    others = cellpose(hand, label=1).data.copy()
-    hand.dock.controller._grab_at((70, 70))
-    hand.click(90, 100)
-    hand.wait_for_answer()
-    crash(hand, data, viewer)
-    hand = offered(start)
-    restored(hand)
-    assert labels(hand).name == "objects"
+        write(driver, 20, 20)
+    ours = labels(driver).data.copy()
+    others = cellpose(driver, label=1).data.copy()
+    driver.dock.controller._grab_at((70, 70))
+    driver.click(90, 100)
+    driver.wait_for_answer()
+    crash(driver, data, viewer)
+    driver = offered(start)
+    restored(driver)
+    assert labels(driver).name == "objects"
     assert np.array_equal(viewer.layers["cellpose"].data, others)
-    hand.type(Qt.Key.Key_W)
-    hand.wait_for_answer()
-    assert np.array_equal(labels(hand).data, ours)
+    driver.type(Qt.Key.Key_W)
+    driver.wait_for_answer()
+    assert np.array_equal(labels(driver).data, ours)
     assert (viewer.layers["cellpose"].data == 1).sum() > (others == 1).sum()
 
 
 def test_labels_without_objects_need_no_layer_of_their_own(start, viewer, data):
-    hand = start()
-    write(hand, 40, 60)
-    hand.type(Qt.Key.Key_U)
-    crash(hand, data, viewer)
-    hand = offered(start)
-    restored(hand)
-    assert len(hand.session.state.clicks) == 1
+    driver = start()
+    write(driver, 40, 60)
+    driver.type(Qt.Key.Key_U)
+    crash(driver, data, viewer)
+    driver = offered(start)
+    restored(driver)
+    assert len(driver.session.state.clicks) == 1
     assert [layer.name for layer in viewer.layers if layer.name.startswith("objects")] == [
         "objects"
     ]

@@ -20,7 +20,7 @@ SHAPE = (3, 90, 120)
 
 
 @pytest.fixture
-def hand(viewer, open_dock, tmp_path):
+def driver(viewer, open_dock, tmp_path):
     """A dock on a stack from a file, with a small network in quick arithmetic."""
     rows, cols = np.mgrid[: SHAPE[1], : SHAPE[2]]
     pixels = np.random.default_rng(0).integers(0, 4000, SHAPE, np.uint16)
@@ -29,44 +29,44 @@ def hand(viewer, open_dock, tmp_path):
     tifffile.imwrite(tmp_path / "cells.tif", pixels, photometric="minisblack")
     save_preferences(Preferences(model=str(HRNET)))
     viewer.open(str(tmp_path / "cells.tif"), plugin="napari")
-    hand = open_dock(viewer)
-    hand.wait(lambda: hand.dock.controller.is_prepared)
-    return hand
+    driver = open_dock(viewer)
+    driver.wait(lambda: driver.dock.controller.is_prepared)
+    return driver
 
 
-def work(hand):
+def work(driver):
     """Corrected, interrupted, moved and undone clicks, on two planes, in two contrasts."""
-    hand.viewer.dims.set_current_step(0, 1)
-    hand.click(40, 50)
-    hand.wait(lambda: hand.session.state.answer is not None)
-    hand.click(20, 90, positive=False)
-    hand.click(48, 60)
-    hand.wait_for_answer()
-    hand.type(Qt.Key.Key_W)
-    hand.click(70, 95)
-    hand.wait_for_answer()
-    hand.drag((70, 95), (72, 90))
-    hand.wait_for_answer()
-    hand.dock.object.threshold.setValue(43)
-    hand.type(Qt.Key.Key_W)
-    hand.type(Qt.Key.Key_U)
-    hand.type(Qt.Key.Key_U, SHIFT)
-    hand.viewer.dims.set_current_step(0, 2)
-    hand.viewer.layers["cells"].contrast_limits = (500, 15000)
-    hand.click(30, 45)
-    hand.wait_for_answer()
-    hand.type(Qt.Key.Key_W)
+    driver.viewer.dims.set_current_step(0, 1)
+    driver.click(40, 50)
+    driver.wait(lambda: driver.session.state.answer is not None)
+    driver.click(20, 90, positive=False)
+    driver.click(48, 60)
+    driver.wait_for_answer()
+    driver.type(Qt.Key.Key_W)
+    driver.click(70, 95)
+    driver.wait_for_answer()
+    driver.drag((70, 95), (72, 90))
+    driver.wait_for_answer()
+    driver.dock.object.threshold.setValue(43)
+    driver.type(Qt.Key.Key_W)
+    driver.type(Qt.Key.Key_U)
+    driver.type(Qt.Key.Key_U, SHIFT)
+    driver.viewer.dims.set_current_step(0, 2)
+    driver.viewer.layers["cells"].contrast_limits = (500, 15000)
+    driver.click(30, 45)
+    driver.wait_for_answer()
+    driver.type(Qt.Key.Key_W)
 
 
 @pytest.mark.slow
-def test_dock_and_replay_agree_to_the_last_pixel(hand, tmp_path, monkeypatch):
-    work(hand)
-    labels = hand.dock.controller.workspace.labels.data
+def test_dock_and_replay_agree_to_the_last_pixel(driver, tmp_path, monkeypatch):
+    work(driver)
+    labels = driver.dock.controller.workspace.labels.data
     assert set(np.unique(labels)) == {0, 1, 2, 3}
     session = tmp_path / "work.cfrsession.json"
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *args: (str(session), ""))
-    hand.dock.work.save.click()
-    hand.wait(session.exists)
+    driver.dock.work.save.click()
+    driver.wait(session.exists)
     program = Path(sys.executable).with_name("napari-cfr-icl")
     out = tmp_path / "again.tif"
     ended = subprocess.run(

@@ -28,37 +28,37 @@ from napari_cfr_icl.autosave.session_file import open_session
 
 
 def test_what_was_exported_is_not_offered_again(start, viewer, data, tmp_path, monkeypatch):
-    hand = start()
-    write(hand, 40, 60)
-    export(hand, tmp_path / "l.tif", monkeypatch)
-    hand.dock.controller.close()
-    hand.wait(lambda: not list(data.iterdir()))
+    driver = start()
+    write(driver, 40, 60)
+    export(driver, tmp_path / "l.tif", monkeypatch)
+    driver.dock.controller.close()
+    driver.wait(lambda: not list(data.iterdir()))
 
 
 @pytest.fixture
 def at_close(data):
     """The work that is left for the next time, one for each journal."""
 
-    def at_close(hand):
-        settle(hand)
-        hand.dock.controller.close()
-        hand.wait(lambda: not list(data.glob("*.lock")))
+    def at_close(driver):
+        settle(driver)
+        driver.dock.controller.close()
+        driver.wait(lambda: not list(data.glob("*.lock")))
         return [read_journal(path) for path in data.glob("*.jsonl")]
 
     return at_close
 
 
-def press_save(hand):
-    hand.dock.work.save.click()
+def press_save(driver):
+    driver.dock.work.save.click()
 
 
-def press_export(hand):
-    hand.dock.work.export.click()
+def press_export(driver):
+    driver.dock.work.export.click()
 
 
-def choose_labels(hand, layer):
-    hand.dock.labels.choose(layer)
-    hand.dock.labels.layer_chosen.emit(layer)
+def choose_labels(driver, layer):
+    driver.dock.labels.choose(layer)
+    driver.dock.labels.layer_chosen.emit(layer)
 
 
 WAYS = {"saved": (press_save, "w.cfrsession.json"), "exported": (press_export, "w.tif")}
@@ -68,69 +68,69 @@ WAYS = {"saved": (press_save, "w.cfrsession.json"), "exported": (press_export, "
 def test_what_is_written_during_the_saving_is_not_saved(
     start, at_close, tmp_path, monkeypatch, press, name
 ):
-    hand = start()
-    write(hand, 40, 60)
+    driver = start()
+    write(driver, 40, 60)
     choose(monkeypatch, tmp_path / name)
-    with slow_disk(hand):
-        press(hand)
-        write(hand, 80, 100)
+    with slow_disk(driver):
+        press(driver)
+        write(driver, 80, 100)
     assert (tmp_path / name).exists()
-    assert [work.object_count for work in at_close(hand)] == [2]
+    assert [work.object_count for work in at_close(driver)] == [2]
 
 
 def test_what_a_session_has_is_not_offered_again(start, at_close, tmp_path, monkeypatch):
-    hand = start()
-    write(hand, 40, 60)
-    hand.click(80, 100)
-    hand.wait_for_answer()
+    driver = start()
+    write(driver, 40, 60)
+    driver.click(80, 100)
+    driver.wait_for_answer()
     choose(monkeypatch, tmp_path / "mine")
-    press_save(hand)
-    assert at_close(hand) == []
+    press_save(driver)
+    assert at_close(driver) == []
 
 
 def test_labels_that_were_exported_say_nothing_of_others(start, at_close, tmp_path, monkeypatch):
-    hand = start()
-    write(hand, 40, 60)
-    other = cellpose(hand)
-    choose_labels(hand, other)
-    export(hand, tmp_path / "other.tif", monkeypatch)
-    assert hand.dock.work.said.text() == "1 object exported to other.tif."
-    assert [work.object_count for work in at_close(hand)] == [1]
+    driver = start()
+    write(driver, 40, 60)
+    other = cellpose(driver)
+    choose_labels(driver, other)
+    export(driver, tmp_path / "other.tif", monkeypatch)
+    assert driver.dock.work.said.text() == "1 object exported to other.tif."
+    assert [work.object_count for work in at_close(driver)] == [1]
 
 
 def test_labels_that_were_removed_can_still_be_restored(start, at_close, tmp_path, monkeypatch):
-    hand = start()
-    write(hand, 40, 60)
-    gone = labels(hand)
-    other = cellpose(hand)
-    hand.viewer.layers.remove(gone)
-    choose_labels(hand, other)
-    export(hand, tmp_path / "other.tif", monkeypatch)
-    assert hand.dock.work.said.text() == "1 object exported to other.tif."
-    assert [work.object_count for work in at_close(hand)] == [1]
+    driver = start()
+    write(driver, 40, 60)
+    gone = labels(driver)
+    other = cellpose(driver)
+    driver.viewer.layers.remove(gone)
+    choose_labels(driver, other)
+    export(driver, tmp_path / "other.tif", monkeypatch)
+    assert driver.dock.work.said.text() == "1 object exported to other.tif."
+    assert [work.object_count for work in at_close(driver)] == [1]
 
 
 def test_an_object_under_way_is_not_exported(start, at_close, tmp_path, monkeypatch):
-    hand = start()
-    write(hand, 40, 60)
-    hand.click(80, 100)
-    hand.wait_for_answer()
-    export(hand, tmp_path / "l.tif", monkeypatch)
-    (work,) = at_close(hand)
+    driver = start()
+    write(driver, 40, 60)
+    driver.click(80, 100)
+    driver.wait_for_answer()
+    export(driver, tmp_path / "l.tif", monkeypatch)
+    (work,) = at_close(driver)
     assert len(work.current.clicks) == 1
 
 
 def test_labels_kept_elsewhere_say_nothing_of_others(start, at_close):
-    hand = start()
-    write(hand, 40, 60)
-    cellpose(hand)
-    hand.dock.controller._grab_at((70, 70))
-    hand.click(90, 100)
-    hand.wait_for_answer()
-    hand.type(Qt.Key.Key_W)
-    controller = hand.dock.controller
-    controller.work.recorder.release(controller.workspace.image, labels(hand))
-    assert [work.object_count for work in at_close(hand)] == [2]
+    driver = start()
+    write(driver, 40, 60)
+    cellpose(driver)
+    driver.dock.controller._grab_at((70, 70))
+    driver.click(90, 100)
+    driver.wait_for_answer()
+    driver.type(Qt.Key.Key_W)
+    controller = driver.dock.controller
+    controller.work.recorder.release(controller.workspace.image, labels(driver))
+    assert [work.object_count for work in at_close(driver)] == [2]
 
 
 # ---------------------------------------------------------------------------------------- export
@@ -138,15 +138,15 @@ def test_labels_kept_elsewhere_say_nothing_of_others(start, at_close):
 
 @pytest.mark.parametrize("suffix", [".tif", ".json", ".geojson", ".zip"])
 def test_export_writes_the_format_that_the_name_says(start, tmp_path, monkeypatch, suffix):
-    hand = start(scale=(0.5, 0.25), units=("micrometer", "micrometer"))
-    write(hand, 40, 60)
-    write(hand, 80, 60)
-    export(hand, tmp_path / f"mine{suffix}", monkeypatch)
-    assert hand.dock.work.said.text() == f"2 objects exported to mine{suffix}."
+    driver = start(scale=(0.5, 0.25), units=("micrometer", "micrometer"))
+    write(driver, 40, 60)
+    write(driver, 80, 60)
+    export(driver, tmp_path / f"mine{suffix}", monkeypatch)
+    assert driver.dock.work.said.text() == f"2 objects exported to mine{suffix}."
     assert (tmp_path / f"mine{suffix}").stat().st_size > 100
     if suffix == ".tif":
         with tifffile.TiffFile(tmp_path / "mine.tif") as tiff:
-            assert np.array_equal(tiff.asarray(), labels(hand).data)
+            assert np.array_equal(tiff.asarray(), labels(driver).data)
             assert tiff.imagej_metadata["unit"] == "um"
             assert tiff.pages[0].tags["XResolution"].value == (4, 1)
     if suffix == ".json":
@@ -154,18 +154,18 @@ def test_export_writes_the_format_that_the_name_says(start, tmp_path, monkeypatc
 
 
 def test_a_name_without_ending_gets_that_of_the_chosen_format(start, tmp_path, monkeypatch):
-    hand = start()
-    write(hand, 40, 60)
-    export(hand, tmp_path / "mine", monkeypatch, "GeoJSON for QuPath (*.geojson)")
+    driver = start()
+    write(driver, 40, 60)
+    export(driver, tmp_path / "mine", monkeypatch, "GeoJSON for QuPath (*.geojson)")
     assert (tmp_path / "mine.geojson").exists()
 
 
 def test_export_given_up_does_nothing(start, tmp_path, monkeypatch):
-    hand = start()
-    write(hand, 40, 60)
-    export(hand, "", monkeypatch)
+    driver = start()
+    write(driver, 40, 60)
+    export(driver, "", monkeypatch)
     assert told() == []
-    assert hand.dock.work.said.isHidden()
+    assert driver.dock.work.said.isHidden()
 
 
 BAD = {
@@ -186,13 +186,13 @@ def from_file(viewer, open_dock, disks, data, tmp_path):
 
 @pytest.mark.parametrize(("where", "because"), BAD.values(), ids=BAD)
 def test_what_cannot_be_exported_is_one_sentence(from_file, tmp_path, monkeypatch, where, because):
-    hand = from_file
+    driver = from_file
     if because.startswith("There"):
-        assert not labels(hand).data.any()
+        assert not labels(driver).data.any()
     else:
-        write(hand, 40, 60)
+        write(driver, 40, 60)
     content = (tmp_path / "grey.tif").read_bytes()
-    export(hand, where(tmp_path), monkeypatch)
+    export(driver, where(tmp_path), monkeypatch)
     assert len(told()) == 1
     assert because in told()[0]
     assert (tmp_path / "grey.tif").read_bytes() == content
@@ -200,69 +200,69 @@ def test_what_cannot_be_exported_is_one_sentence(from_file, tmp_path, monkeypatc
 
 
 def test_what_came_of_the_last_export_goes_when_the_next_one_fails(start, tmp_path, monkeypatch):
-    hand = start()
-    write(hand, 40, 60)
-    export(hand, tmp_path / "mine.tif", monkeypatch)
-    assert hand.dock.work.said.text() == "1 object exported to mine.tif."
-    export(hand, tmp_path / "mine.docx", monkeypatch)
+    driver = start()
+    write(driver, 40, 60)
+    export(driver, tmp_path / "mine.tif", monkeypatch)
+    assert driver.dock.work.said.text() == "1 object exported to mine.tif."
+    export(driver, tmp_path / "mine.docx", monkeypatch)
     assert len(told()) == 1
-    assert hand.dock.work.said.isHidden()
+    assert driver.dock.work.said.isHidden()
 
 
 # --------------------------------------------------------------------------------- session files
 
 
 def test_a_session_is_saved_and_opened(start, open_dock, viewer, tmp_path, monkeypatch, data):
-    hand = start()
-    write(hand, 40, 60)
-    hand.click(90, 30)
-    hand.wait_for_answer()
-    before = labels(hand).data.copy()
+    driver = start()
+    write(driver, 40, 60)
+    driver.click(90, 30)
+    driver.wait_for_answer()
+    before = labels(driver).data.copy()
     choose(monkeypatch, tmp_path / "mine")
-    hand.dock.work.save.click()
-    settle(hand)
+    driver.dock.work.save.click()
+    settle(driver)
     path = tmp_path / "mine.cfrsession.json"
-    assert hand.dock.work.said.text() == "Saved to mine.cfrsession.json."
+    assert driver.dock.work.said.text() == "Saved to mine.cfrsession.json."
     work = open_session(path)
     assert np.array_equal(work.final_labels(0), before)
     assert len(work.current.clicks) == 1
-    viewer.window.remove_dock_widget(hand.dock)
+    viewer.window.remove_dock_widget(driver.dock)
     viewer.layers.clear()
     shutil.rmtree(data)
 
-    hand = start()
+    driver = start()
     choose(monkeypatch, path)
-    hand.dock.work.open.click()
-    hand.wait(lambda: len(hand.session.state.clicks) == 1)
-    assert np.array_equal(labels(hand).data, before)
+    driver.dock.work.open.click()
+    driver.wait(lambda: len(driver.session.state.clicks) == 1)
+    assert np.array_equal(labels(driver).data, before)
     assert open_session(path).object_count == 1
 
 
 def test_a_session_of_another_image_without_file_is_refused(
     start, viewer, tmp_path, monkeypatch, data
 ):
-    hand = start()
-    write(hand, 40, 60)
+    driver = start()
+    write(driver, 40, 60)
     choose(monkeypatch, tmp_path / "mine")
-    hand.dock.work.save.click()
-    settle(hand)
-    viewer.window.remove_dock_widget(hand.dock)
+    driver.dock.work.save.click()
+    settle(driver)
+    viewer.window.remove_dock_widget(driver.dock)
     viewer.layers.clear()
-    hand = start(picture(5))
+    driver = start(picture(5))
     notification_manager.records.clear()
     choose(monkeypatch, tmp_path / "mine.cfrsession.json")
-    hand.dock.work.open.click()
-    settle(hand)
+    driver.dock.work.open.click()
+    settle(driver)
     assert told() == ["The image grey is not there: open it, then restore."]
-    assert not labels(hand).data.any()
+    assert not labels(driver).data.any()
 
 
 def test_something_else_as_session_is_one_sentence(start, tmp_path, monkeypatch):
-    hand = start()
+    driver = start()
     (tmp_path / "x.json").write_text("{}")
     notification_manager.records.clear()
     choose(monkeypatch, tmp_path / "x.json")
-    hand.dock.work.open.click()
-    settle(hand)
+    driver.dock.work.open.click()
+    settle(driver)
     assert len(told()) == 1
     assert "is no session file, or damaged" in told()[0]

@@ -35,182 +35,182 @@ def walk(viewer, open_dock, disks, folder, monkeypatch):
 
 def test_next_keeps_the_labels_beside_and_goes_on(walk, folder):
     before = {path: path.read_bytes() for path in folder.iterdir()}
-    hand = walk()
-    assert where(hand) == "1 of 4: a1.tif"
-    assert not hand.dock.folder.previous.isEnabled()
-    draw(hand)
-    go(hand, hand.dock.folder.next)
+    driver = walk()
+    assert where(driver) == "1 of 4: a1.tif"
+    assert not driver.dock.folder.previous.isEnabled()
+    draw(driver)
+    go(driver, driver.dock.folder.next)
     kept = tifffile.imread(folder / "a1_labels.tif")
     assert kept[40, 60] == 1
     assert kept.shape == SHAPE
-    assert where(hand) == "2 of 4: a2.tif"
-    assert hand.dock.folder.progress.value() == 1
-    assert not hand.dock.folder.finished.isChecked()
-    assert np.array_equal(hand.viewer.layers["a2"].data, pixels(2, np.uint16) * 90)
-    assert not labels(hand).any()
-    assert [layer.name for layer in hand.viewer.layers] == [
+    assert where(driver) == "2 of 4: a2.tif"
+    assert driver.dock.folder.progress.value() == 1
+    assert not driver.dock.folder.finished.isChecked()
+    assert np.array_equal(driver.viewer.layers["a2"].data, pixels(2, np.uint16) * 90)
+    assert not labels(driver).any()
+    assert [layer.name for layer in driver.viewer.layers] == [
         "a2",
         "objects",
         "current object",
         "clicks",
     ]
-    go(hand, hand.dock.folder.next)
-    assert hand.viewer.layers["a3"].rgb
-    go(hand, hand.dock.folder.next)
-    assert where(hand) == "4 of 4: a10.jpg"
-    assert not hand.dock.folder.next.isEnabled()
+    go(driver, driver.dock.folder.next)
+    assert driver.viewer.layers["a3"].rgb
+    go(driver, driver.dock.folder.next)
+    assert where(driver) == "4 of 4: a10.jpg"
+    assert not driver.dock.folder.next.isEnabled()
     assert all(path.read_bytes() == content for path, content in before.items())
     # Nothing was done on the others, so nothing is kept.
     assert [path.name for path in folder.glob("*_labels.tif")] == ["a1_labels.tif"]
 
 
 def test_previous_brings_the_labels_back(walk):
-    hand = walk()
-    draw(hand)
-    go(hand, hand.dock.folder.next)
-    go(hand, hand.dock.folder.previous)
-    assert labels(hand)[40, 60] == 1
-    assert hand.dock.folder.finished.isChecked()
-    draw(hand, 80, 100)
-    go(hand, hand.dock.folder.next)
-    go(hand, hand.dock.folder.previous)
-    assert labels(hand)[80, 100] == 2
+    driver = walk()
+    draw(driver)
+    go(driver, driver.dock.folder.next)
+    go(driver, driver.dock.folder.previous)
+    assert labels(driver)[40, 60] == 1
+    assert driver.dock.folder.finished.isChecked()
+    draw(driver, 80, 100)
+    go(driver, driver.dock.folder.next)
+    go(driver, driver.dock.folder.previous)
+    assert labels(driver)[80, 100] == 2
 
 
 def test_another_day_what_is_finished_is_skipped(walk, viewer):
-    hand = walk()
-    draw(hand)
-    go(hand, hand.dock.folder.next)
-    draw(hand)
-    go(hand, hand.dock.folder.next)
-    hand.dock.folder.finished.click()
-    idle(hand)
-    go(hand, hand.dock.folder.previous)
-    hand.dock.folder.finished.click()
-    idle(hand)
-    viewer.window.remove_dock_widget(hand.dock)
+    driver = walk()
+    draw(driver)
+    go(driver, driver.dock.folder.next)
+    draw(driver)
+    go(driver, driver.dock.folder.next)
+    driver.dock.folder.finished.click()
+    idle(driver)
+    go(driver, driver.dock.folder.previous)
+    driver.dock.folder.finished.click()
+    idle(driver)
+    viewer.window.remove_dock_widget(driver.dock)
     viewer.layers.clear()
-    hand = walk()
-    assert where(hand) == "2 of 4: a2.tif"
-    assert labels(hand)[40, 60] == 1
-    assert not hand.dock.folder.finished.isChecked()
-    assert hand.dock.folder.progress.value() == 2
-    go(hand, hand.dock.folder.unfinished)
-    assert where(hand) == "4 of 4: a10.jpg"
-    assert not hand.dock.folder.unfinished.isEnabled()
+    driver = walk()
+    assert where(driver) == "2 of 4: a2.tif"
+    assert labels(driver)[40, 60] == 1
+    assert not driver.dock.folder.finished.isChecked()
+    assert driver.dock.folder.progress.value() == 2
+    go(driver, driver.dock.folder.unfinished)
+    assert where(driver) == "4 of 4: a10.jpg"
+    assert not driver.dock.folder.unfinished.isEnabled()
 
 
 def test_a_damaged_image_is_said_and_left_out(walk, folder):
     (folder / "a2.tif").write_bytes(b"no image at all")
-    hand = walk()
+    driver = walk()
     notification_manager.records.clear()
-    go(hand, hand.dock.folder.next)
-    assert where(hand) == "3 of 4: a3.png"
+    go(driver, driver.dock.folder.next)
+    assert where(driver) == "3 of 4: a3.png"
     assert [str(n.message) for n in notification_manager.records] == [
         "a2.tif cannot be read and is left out: it is damaged or no image."
     ]
-    go(hand, hand.dock.folder.previous)
-    assert where(hand) == "1 of 4: a1.tif"
+    go(driver, driver.dock.folder.previous)
+    assert where(driver) == "1 of 4: a1.tif"
     # Once is enough, however often one passes it; which it is stays to be seen.
     assert len(notification_manager.records) == 1
-    assert hand.dock.folder.left_out.text() == "Left out: a2.tif"
-    assert not hand.dock.folder.left_out.isHidden()
-    assert "damaged" in hand.dock.folder.left_out.toolTip()
+    assert driver.dock.folder.skipped.text() == "Left out: a2.tif"
+    assert not driver.dock.folder.skipped.isHidden()
+    assert "damaged" in driver.dock.folder.skipped.toolTip()
 
 
 def test_where_only_damaged_images_follow_it_says_so_every_time(walk, folder):
     for name in ("a3.png", "a10.jpg"):
         (folder / name).write_bytes(b"no image at all")
-    hand = walk()
-    go(hand, hand.dock.folder.next)
-    assert where(hand) == "2 of 4: a2.tif"
+    driver = walk()
+    go(driver, driver.dock.folder.next)
+    assert where(driver) == "2 of 4: a2.tif"
     for _ in range(2):
-        hand.dock.show_hint("")
-        go(hand, hand.dock.folder.next)
-        assert hand.dock.hint.text() == folder_controller.NO_FURTHER
-        assert where(hand) == "2 of 4: a2.tif"
-    assert hand.dock.folder.left_out.text() == "Left out: a3.png, a10.jpg"
+        driver.dock.show_hint("")
+        go(driver, driver.dock.folder.next)
+        assert driver.dock.hint.text() == folder_controller.NO_FURTHER
+        assert where(driver) == "2 of 4: a2.tif"
+    assert driver.dock.folder.skipped.text() == "Left out: a3.png, a10.jpg"
 
 
 def test_a_file_that_was_mended_is_taken_in_again(walk, folder):
     (folder / "a2.tif").write_bytes(b"no image at all")
-    hand = walk()
-    go(hand, hand.dock.folder.next)
-    assert not hand.dock.folder.left_out.isHidden()
+    driver = walk()
+    go(driver, driver.dock.folder.next)
+    assert not driver.dock.folder.skipped.isHidden()
     tifffile.imwrite(folder / "a2.tif", pixels(2))
-    go(hand, hand.dock.folder.previous)
-    assert where(hand) == "2 of 4: a2.tif"
-    assert hand.dock.folder.left_out.isHidden()
+    go(driver, driver.dock.folder.previous)
+    assert where(driver) == "2 of 4: a2.tif"
+    assert driver.dock.folder.skipped.isHidden()
     (folder / "a2.tif").write_bytes(b"no image at all")
     notification_manager.records.clear()
-    go(hand, hand.dock.folder.previous)
-    go(hand, hand.dock.folder.next)
-    assert where(hand) == "3 of 4: a3.png"
+    go(driver, driver.dock.folder.previous)
+    go(driver, driver.dock.folder.next)
+    assert where(driver) == "3 of 4: a3.png"
     assert len(notification_manager.records) == 1
 
 
 def test_labels_that_do_not_fit_are_never_written_over(walk, folder):
     tifffile.imwrite(folder / "a2_labels.tif", np.ones((3, 5), np.uint8))
     content = (folder / "a2_labels.tif").read_bytes()
-    hand = walk()
-    go(hand, hand.dock.folder.next)
-    assert where(hand) == "3 of 4: a3.png"
+    driver = walk()
+    go(driver, driver.dock.folder.next)
+    assert where(driver) == "3 of 4: a3.png"
     assert (folder / "a2_labels.tif").read_bytes() == content
 
 
 def test_labels_can_go_into_another_folder(walk, tmp_path, folder, monkeypatch):
-    hand = walk()
+    driver = walk()
     choose(monkeypatch, tmp_path / "mine")
-    go(hand, hand.dock.folder.labels)
-    draw(hand)
-    go(hand, hand.dock.folder.next)
+    go(driver, driver.dock.folder.labels)
+    draw(driver)
+    go(driver, driver.dock.folder.next)
     assert tifffile.imread(tmp_path / "mine" / "a1_labels.tif")[40, 60] == 1
     assert not list(folder.glob("*_labels.tif"))
 
 
 def test_where_labels_cannot_be_kept_one_stays(walk, tmp_path, monkeypatch):
-    hand = walk()
+    driver = walk()
     choose(monkeypatch, tmp_path / "mine")
-    go(hand, hand.dock.folder.labels)
-    draw(hand)
+    go(driver, driver.dock.folder.labels)
+    draw(driver)
     for path in (tmp_path / "mine").iterdir():
         path.unlink()
     (tmp_path / "mine").rmdir()
     (tmp_path / "mine").write_text("a file")
     notification_manager.records.clear()
-    go(hand, hand.dock.folder.next)
-    assert where(hand) == "1 of 4: a1.tif"
-    assert labels(hand)[40, 60] == 1
+    go(driver, driver.dock.folder.next)
+    assert where(driver) == "1 of 4: a1.tif"
+    assert labels(driver)[40, 60] == 1
     assert len(notification_manager.records) == 1
     assert "Nothing can be written into" in str(notification_manager.records[0].message)
 
 
 def test_a_folder_without_images_is_one_sentence(walk, tmp_path, monkeypatch):
-    hand = walk()
+    driver = walk()
     (tmp_path / "empty").mkdir()
     choose(monkeypatch, tmp_path / "empty")
     notification_manager.records.clear()
-    go(hand, hand.dock.folder.open)
-    assert where(hand) == "1 of 4: a1.tif"
+    go(driver, driver.dock.folder.open)
+    assert where(driver) == "1 of 4: a1.tif"
     assert "There is no image in" in str(notification_manager.records[0].message)
 
 
 def test_closing_keeps_the_labels_and_leaves_no_offer(walk, folder, viewer):
-    hand = walk()
-    draw(hand)
-    hand.dock.controller.write()
-    viewer.window.remove_dock_widget(hand.dock)
+    driver = walk()
+    draw(driver)
+    driver.dock.controller.write()
+    viewer.window.remove_dock_widget(driver.dock)
     assert tifffile.imread(folder / "a1_labels.tif")[40, 60] == 1
     viewer.layers.clear()
     assert walk().dock.offer.isHidden()
 
 
 def test_the_next_image_is_there_before_it_is_wanted(walk, folder):
-    hand = walk()
+    driver = walk()
     (folder / "a2.tif").unlink()
-    go(hand, hand.dock.folder.next)
-    assert where(hand) == "2 of 4: a2.tif"
-    assert np.array_equal(hand.viewer.layers["a2"].data, pixels(2, np.uint16) * 90)
+    go(driver, driver.dock.folder.next)
+    assert where(driver) == "2 of 4: a2.tif"
+    assert np.array_equal(driver.viewer.layers["a2"].data, pixels(2, np.uint16) * 90)
 
 
 def test_the_screen_lives_while_an_image_is_read(walk, monkeypatch):
@@ -240,6 +240,6 @@ def test_the_screen_lives_while_an_image_is_read(walk, monkeypatch):
 
 def test_a_long_name_without_spaces_does_not_widen_the_dock(walk, folder):
     (folder / "a1.tif").rename(folder / f"a0_{'_plate-03_well-B07' * 4}.ome.tif")
-    hand = walk()
-    assert where(hand).endswith(".ome.tif")
-    assert hand.dock.folder.minimumSizeHint().width() < hand.dock.minimumWidth()
+    driver = walk()
+    assert where(driver).endswith(".ome.tif")
+    assert driver.dock.folder.minimumSizeHint().width() < driver.dock.minimumWidth()

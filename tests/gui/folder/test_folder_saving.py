@@ -76,54 +76,54 @@ def gate(monkeypatch):
     gate.is_open.set()
 
 
-def on_the_way(hand, gate):
+def on_the_way(driver, gate):
     """Go to the second image, and from there on, while the third is being read."""
     gate.shut()
-    hand.dock.folder.next.click()
-    hand.wait(lambda: not hand.dock.controller.folder.is_going)
-    hand.wait_for_answer()
-    hand.wait(gate.waits.is_set)
-    hand.dock.folder.next.click()
-    assert where(hand) == "2 of 3: a2.tif"
+    driver.dock.folder.next.click()
+    driver.wait(lambda: not driver.dock.controller.folder.is_going)
+    driver.wait_for_answer()
+    driver.wait(gate.waits.is_set)
+    driver.dock.folder.next.click()
+    assert where(driver) == "2 of 3: a2.tif"
 
 
 def test_a_folder_that_cannot_be_read_gets_no_labels_of_another(walk, folder, other, monkeypatch):
-    hand = walk()
-    draw(hand)
-    hand.type(W)
+    driver = walk()
+    draw(driver)
+    driver.type(W)
     (other / "b1.tif").write_bytes(b"no image at all")
     content = some_labels(other / "b1_labels.tif")
     choose(monkeypatch, other)
-    go(hand, hand.dock.folder.open)
-    assert where(hand) == "1 of 3: a1.tif"
-    assert hand.dock.folder.left_out.isHidden()
-    hand.dock.controller.close()
+    go(driver, driver.dock.folder.open)
+    assert where(driver) == "1 of 3: a1.tif"
+    assert driver.dock.folder.skipped.isHidden()
+    driver.dock.controller.close()
     assert (other / "b1_labels.tif").read_bytes() == content
     assert tifffile.imread(folder / "a1_labels.tif")[40, 60] == 1
 
 
 def test_what_is_finished_is_the_image_that_is_shown(walk, folder, other, monkeypatch):
-    hand = walk()
-    go(hand, hand.dock.folder.next)
+    driver = walk()
+    go(driver, driver.dock.folder.next)
     (other / "b1.tif").write_bytes(b"no image at all")
     choose(monkeypatch, other)
-    go(hand, hand.dock.folder.open)
-    go(hand, hand.dock.folder.finished)
+    go(driver, driver.dock.folder.open)
+    go(driver, driver.dock.folder.finished)
     assert json.loads((folder / STATE_NAME).read_text())["finished"] == ["a2.tif"]
     assert not (other / STATE_NAME).exists()
 
 
 def test_closing_while_another_folder_is_opened(walk, folder, other, gate, monkeypatch):
-    hand = walk()
-    draw(hand)
-    hand.type(W)
+    driver = walk()
+    draw(driver)
+    driver.type(W)
     content = some_labels(other / "b1_labels.tif")
     gate.shut()
     choose(monkeypatch, other)
-    hand.dock.folder.open.click()
-    hand.wait(gate.waits.is_set)
+    driver.dock.folder.open.click()
+    driver.wait(gate.waits.is_set)
     gate.is_open.set()
-    hand.dock.controller.close()
+    driver.dock.controller.close()
     assert (other / "b1_labels.tif").read_bytes() == content
     assert tifffile.imread(folder / "a1_labels.tif")[40, 60] == 1
 
@@ -135,58 +135,58 @@ def test_what_was_read_ahead_is_not_for_another_folder_of_labels(
     mine = tmp_path / "mine"
     mine.mkdir()
     (mine / STATE_NAME).write_text(json.dumps({"finished": [], "last": "a2.tif"}))
-    hand = walk()
+    driver = walk()
     choose(monkeypatch, mine)
-    go(hand, hand.dock.folder.labels)
-    assert where(hand) == "2 of 3: a2.tif"
-    assert not labels(hand).any()
+    go(driver, driver.dock.folder.labels)
+    assert where(driver) == "2 of 3: a2.tif"
+    assert not labels(driver).any()
 
 
 @pytest.mark.parametrize("keys", [[W], []], ids=["written", "under way"])
 def test_what_is_drawn_while_the_next_image_is_read_is_kept(walk, folder, gate, keys):
-    hand = walk()
-    on_the_way(hand, gate)
-    draw(hand)
+    driver = walk()
+    on_the_way(driver, gate)
+    draw(driver)
     for key in keys:
-        hand.type(key)
+        driver.type(key)
     gate.is_open.set()
-    arrived(hand)
-    assert where(hand) == "3 of 3: a3.tif"
+    arrived(driver)
+    assert where(driver) == "3 of 3: a3.tif"
     assert tifffile.imread(folder / "a2_labels.tif")[40, 60] == 1
     assert json.loads((folder / STATE_NAME).read_text())["finished"] == ["a2.tif"]
-    assert not labels(hand).any()
+    assert not labels(driver).any()
 
 
 def test_what_is_drawn_while_another_folder_is_opened_is_kept(
     walk, folder, other, gate, monkeypatch
 ):
-    hand = walk()
+    driver = walk()
     gate.shut()
     choose(monkeypatch, other)
-    hand.dock.folder.open.click()
-    hand.wait(gate.waits.is_set)
-    draw(hand)
+    driver.dock.folder.open.click()
+    driver.wait(gate.waits.is_set)
+    draw(driver)
     gate.is_open.set()
-    arrived(hand)
-    assert where(hand) == "1 of 1: b1.tif"
+    arrived(driver)
+    assert where(driver) == "1 of 1: b1.tif"
     assert tifffile.imread(folder / "a1_labels.tif")[40, 60] == 1
     assert not list(other.glob("*_labels.tif"))
 
 
 def test_an_object_without_an_answer_holds_the_next_image_up(walk, folder, gate, disks):
-    hand = walk()
-    on_the_way(hand, gate)
+    driver = walk()
+    on_the_way(driver, gate)
     disks.may_step = threading.Semaphore(0)
-    hand.click(40, 60)
+    driver.click(40, 60)
     gate.is_open.set()
-    hand.wait(lambda: not hand.dock.controller.folder.is_going)
-    assert where(hand) == "2 of 3: a2.tif"
-    assert hand.dock.hint.text() == hand.dock.keys.in_words(folder_controller.UNDER_WAY)
+    driver.wait(lambda: not driver.dock.controller.folder.is_going)
+    assert where(driver) == "2 of 3: a2.tif"
+    assert driver.dock.hint.text() == driver.dock.keys.in_words(folder_controller.UNDER_WAY)
     disks.may_step.release(2)
-    hand.wait_for_answer()
+    driver.wait_for_answer()
     disks.may_step = None
-    go(hand, hand.dock.folder.next)
-    assert where(hand) == "3 of 3: a3.tif"
+    go(driver, driver.dock.folder.next)
+    assert where(driver) == "3 of 3: a3.tif"
     assert tifffile.imread(folder / "a2_labels.tif")[40, 60] == 1
 
 
@@ -204,12 +204,12 @@ def test_labels_that_do_not_fit_the_layer_are_never_written_over(
     (folder / "a2.tif").unlink()
     np.save(folder / "a2.npy", np.full(of_image, 7, np.uint8))
     content = some_labels(folder / "a2_labels.tif", of_labels)
-    hand = walk()
-    go(hand, hand.dock.folder.next)
-    assert where(hand) == "3 of 3: a3.tif"
+    driver = walk()
+    go(driver, driver.dock.folder.next)
+    assert where(driver) == "3 of 3: a3.tif"
     assert said()[-1] == "a2_labels.tif does not fit a2.npy; both are left out."
-    go(hand, hand.dock.folder.previous)
-    hand.dock.controller.close()
+    go(driver, driver.dock.folder.previous)
+    driver.dock.controller.close()
     assert (folder / "a2_labels.tif").read_bytes() == content
 
 
@@ -217,15 +217,15 @@ def test_labels_that_do_not_fit_the_layer_are_never_written_over(
 def test_axes_of_length_one_come_back(walk, folder, said, shape):
     (folder / "a1.tif").unlink()
     np.save(folder / "a1.npy", np.full(shape, 7, np.uint8))
-    hand = walk()
-    layer = hand.viewer.layers["objects"]
+    driver = walk()
+    layer = driver.viewer.layers["objects"]
     place = tuple(np.array([side // 2]) for side in layer.data.shape)
     layer.data_setitem(place, 9)
     before = layer.data.copy()
-    go(hand, hand.dock.folder.next)
-    go(hand, hand.dock.folder.previous)
-    assert where(hand) == "1 of 3: a1.npy"
-    assert np.array_equal(hand.viewer.layers["objects"].data, before)
+    go(driver, driver.dock.folder.next)
+    go(driver, driver.dock.folder.previous)
+    assert where(driver) == "1 of 3: a1.npy"
+    assert np.array_equal(driver.viewer.layers["objects"].data, before)
     assert not said()
 
 
@@ -233,31 +233,31 @@ def test_a_picture_that_was_open_before_lends_no_labels_and_hides_nothing(
     viewer, open_dock, disks, folder, monkeypatch
 ):
     viewer.add_image(pixels(9), name="before")
-    hand = open_dock(viewer)
-    draw(hand)
-    hand.type(W)
-    before, written = hand.dock.controller.workspace.labels, labels(hand).copy()
-    walked(hand, folder, monkeypatch)
+    driver = open_dock(viewer)
+    draw(driver)
+    driver.type(W)
+    before, written = driver.dock.controller.workspace.labels, labels(driver).copy()
+    walked(driver, folder, monkeypatch)
     for number in (1, 2):
-        assert hand.dock.hint.text() == "Click the object."
-        draw(hand)
-        hand.type(W)
-        go(hand, hand.dock.folder.next)
+        assert driver.dock.hint.text() == "Click the object."
+        draw(driver)
+        driver.type(W)
+        go(driver, driver.dock.folder.next)
         assert tifffile.imread(folder / f"a{number}_labels.tif")[40, 60] == 1
     assert np.array_equal(before.data, written)
 
 
 def test_images_that_were_left_are_let_go_of(walk, disks):
-    hand = walk()
-    draw(hand)
-    hand.type(W)
-    workspace = hand.dock.controller.workspace
+    driver = walk()
+    draw(driver)
+    driver.type(W)
+    workspace = driver.dock.controller.workspace
     image, objects = weakref.ref(workspace.image.data), weakref.ref(workspace.labels.data)
     for _ in range(2):
-        go(hand, hand.dock.folder.next)
-        assert not hand.session.can_undo
-        draw(hand)
-        hand.type(W)
+        go(driver, driver.dock.folder.next)
+        assert not driver.session.can_undo
+        draw(driver)
+        driver.type(W)
     disks.asked.clear()
     gc.collect()
     assert image() is None
@@ -268,28 +268,28 @@ def test_images_that_were_left_are_let_go_of(walk, disks):
 def test_an_object_under_way_at_closing_is_offered_and_goes_on_among_the_kept_ones(
     walk, viewer, open_dock, folder, monkeypatch, visits
 ):
-    hand = walk()
-    draw(hand, 30, 40)
-    hand.type(W)
+    driver = walk()
+    draw(driver, 30, 40)
+    driver.type(W)
     if visits == 2:
-        go(hand, hand.dock.folder.next)
-        go(hand, hand.dock.folder.previous)
-        draw(hand, 70, 40)
-        hand.type(W)
-    draw(hand, 60, 120)
-    viewer.window.remove_dock_widget(hand.dock)
+        go(driver, driver.dock.folder.next)
+        go(driver, driver.dock.folder.previous)
+        draw(driver, 70, 40)
+        driver.type(W)
+    draw(driver, 60, 120)
+    viewer.window.remove_dock_widget(driver.dock)
     viewer.layers.clear()
 
-    hand = walked(open_dock(viewer), folder, monkeypatch)
-    hand.wait(lambda: not hand.dock.offer.isHidden())
-    hand.dock.offer.restore.click()
-    hand.wait(lambda: len(hand.session.state.clicks) == 1)
-    hand.wait_for_answer()
+    driver = walked(open_dock(viewer), folder, monkeypatch)
+    driver.wait(lambda: not driver.dock.offer.isHidden())
+    driver.dock.offer.restore.click()
+    driver.wait(lambda: len(driver.session.state.clicks) == 1)
+    driver.wait_for_answer()
     assert [layer.name for layer in viewer.layers if layer.name.startswith("objects")] == [
         "objects"
     ]
-    hand.type(W)
-    go(hand, hand.dock.folder.next)
+    driver.type(W)
+    go(driver, driver.dock.folder.next)
     ids = tifffile.imread(folder / "a1_labels.tif")
     assert ids[30, 40] == 1
     assert ids[60, 120] == visits + 1

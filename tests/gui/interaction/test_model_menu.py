@@ -33,86 +33,86 @@ def site(monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def hand(viewer, open_dock, disks, site):
+def driver(viewer, open_dock, disks, site):
     viewer.add_image(np.zeros((120, 160), np.uint8), name="grey")
-    hand = open_dock(viewer)
-    hand.wait_for_answer()
-    return hand
+    driver = open_dock(viewer)
+    driver.wait_for_answer()
+    return driver
 
 
-def choose(hand, name):
-    menu = hand.dock.engine.model
+def choose(driver, name):
+    menu = driver.dock.engine.model
     menu.setCurrentIndex(menu.findData(name))
     menu.activated.emit(menu.currentIndex())
 
 
-def press(hand, button):
-    hand.wait(button.isVisible)
+def press(driver, button):
+    driver.wait(button.isVisible)
     QTest.mouseClick(button, LEFT)
 
 
-def test_a_model_that_is_not_here_is_offered_and_changes_nothing(hand):
-    engine = hand.dock.engine
+def test_a_model_that_is_not_here_is_offered_and_changes_nothing(driver):
+    engine = driver.dock.engine
     used = engine.preferences.model
-    choose(hand, NAME)
+    choose(driver, NAME)
     assert engine.fetch.text.text() == "Published is not on this machine (licence MIT)."
     assert engine.preferences.model == engine.model.currentData() == used
-    hand.click(40, 60)
-    hand.wait_for_answer()
-    assert hand.session.mask is not None
+    driver.click(40, 60)
+    driver.wait_for_answer()
+    assert driver.session.mask is not None
 
 
-def test_a_model_is_fetched_and_used(hand):
-    engine, chosen = hand.dock.engine, []
+def test_a_model_is_fetched_and_used(driver):
+    engine, chosen = driver.dock.engine, []
     engine.chosen.connect(chosen.append)
-    choose(hand, NAME)
-    press(hand, engine.fetch.start)
-    hand.wait(lambda: bool(chosen))
+    choose(driver, NAME)
+    press(driver, engine.fetch.start)
+    driver.wait(lambda: bool(chosen))
     assert Store().path_of(NAME).read_bytes() == HRNET.read_bytes()
     assert chosen[0].model == engine.model.currentData() == NAME
     assert engine.fetch.isHidden()
 
 
-def test_a_download_that_fails_is_one_sentence_and_can_be_tried_again(hand, site):
+def test_a_download_that_fails_is_one_sentence_and_can_be_tried_again(driver, site):
     site.files["/published_model.pth"].status = 404
-    engine = hand.dock.engine
-    choose(hand, NAME)
-    press(hand, engine.fetch.start)
-    hand.wait(lambda: not engine.fetch.is_running)
+    engine = driver.dock.engine
+    choose(driver, NAME)
+    press(driver, engine.fetch.start)
+    driver.wait(lambda: not engine.fetch.is_running)
     assert Store().path_of(NAME) is None
     site.files["/published_model.pth"].status = 200
-    press(hand, engine.fetch.start)
-    hand.wait(lambda: Store().path_of(NAME) is not None)
-    hand.wait(lambda: not engine.fetch.is_running)
+    press(driver, engine.fetch.start)
+    driver.wait(lambda: Store().path_of(NAME) is not None)
+    driver.wait(lambda: not engine.fetch.is_running)
 
 
-def test_a_download_is_among_naparis_activities_and_cancelled_there(hand, site):
+def test_a_download_is_among_naparis_activities_and_cancelled_there(driver, site):
     file = site.files["/published_model.pth"]
     file.content, file.pause_at = bytes(8 * 2**20), 4 * 2**20
-    engine, viewer, what = hand.dock.engine, hand.viewer, "Fetching Published"
-    choose(hand, NAME)
-    press(hand, engine.fetch.start)
-    hand.wait(lambda: what in bars(viewer) and bars(viewer)[what].qt_progress_bar.value() > 0)
+    engine, viewer, what = driver.dock.engine, driver.viewer, "Fetching Published"
+    choose(driver, NAME)
+    press(driver, engine.fetch.start)
+    driver.wait(lambda: what in bars(viewer) and bars(viewer)[what].qt_progress_bar.value() > 0)
     assert bars(viewer)[what].qt_progress_bar.maximum() == 8
     cancel(viewer, what)
     # The line is silent, and the screen has understood all the same.
     assert engine.fetch.text.text() == "Cancelling…"
-    hand.wait(lambda: not bars(viewer))
+    driver.wait(lambda: not bars(viewer))
     file.may_go_on.set()
-    hand.wait(lambda: not engine.fetch.is_running)
+    driver.wait(lambda: not engine.fetch.is_running)
     assert engine.fetch.text.text().startswith("Cancelled; what has come is kept")
     assert not bars(viewer)
     assert Store().path_of(NAME) is None
 
 
-def test_a_dock_closed_in_the_middle_of_a_download_takes_its_activity_along(hand, site):
+def test_a_dock_closed_in_the_middle_of_a_download_takes_its_activity_along(driver, site):
     file = site.files["/published_model.pth"]
     file.content, file.pause_at = bytes(8 * 2**20), 4 * 2**20
-    choose(hand, NAME)
-    press(hand, hand.dock.engine.fetch.start)
-    hand.wait(lambda: "Fetching Published" in bars(hand.viewer))
-    hand.viewer.window.remove_dock_widget(hand.dock)
-    assert not bars(hand.viewer)
+    choose(driver, NAME)
+    press(driver, driver.dock.engine.fetch.start)
+    driver.wait(lambda: "Fetching Published" in bars(driver.viewer))
+    driver.viewer.window.remove_dock_widget(driver.dock)
+    assert not bars(driver.viewer)
     file.may_go_on.set()
 
 
@@ -127,25 +127,25 @@ def test_a_model_that_takes_its_time_to_load_is_among_naparis_activities(
 
     monkeypatch.setattr(controller, "PredictorMaker", lambda: load)
     viewer.add_image(np.zeros((120, 160), np.uint8))
-    hand, what = open_dock(viewer), "Loading the model"
-    hand.wait(lambda: what in bars(viewer))
+    driver, what = open_dock(viewer), "Loading the model"
+    driver.wait(lambda: what in bars(viewer))
     # Nobody knows how far it is, and it cannot be cancelled.
     assert bars(viewer)[what].qt_progress_bar.maximum() == 0
     assert bars(viewer)[what].cancel_button.isHidden()
     loaded.set()
-    hand.wait(lambda: not bars(viewer))
+    driver.wait(lambda: not bars(viewer))
 
 
-def test_a_model_that_only_people_can_fetch_is_told_how(hand):
-    engine = hand.dock.engine
-    choose(hand, "simpleclick-vit-b-sbd")
+def test_a_model_that_only_people_can_fetch_is_told_how(driver):
+    engine = driver.dock.engine
+    choose(driver, "simpleclick-vit-b-sbd")
     assert "only be fetched by hand" in engine.fetch.text.text()
-    assert engine.fetch.minimumSizeHint().width() < hand.dock.minimumWidth()
+    assert engine.fetch.minimumSizeHint().width() < driver.dock.minimumWidth()
     assert engine.fetch.start.isHidden()
 
 
-def test_the_menu_begins_with_what_is_here(hand):
-    menu = hand.dock.engine.model
+def test_the_menu_begins_with_what_is_here(driver):
+    menu = driver.dock.engine.model
     here = [menu.itemData(i) for i in range(menu.findText("From a file…"))]
     assert here
     assert all(Store().path_of(name) is not None for name in here)
@@ -157,8 +157,8 @@ def fact_of(engine, name):
     return engine.model.itemData(index, Qt.ItemDataRole.ToolTipRole)
 
 
-def test_every_model_in_the_menu_tells_what_it_is_before_it_is_chosen(hand):
-    engine = hand.dock.engine
+def test_every_model_in_the_menu_tells_what_it_is_before_it_is_chosen(driver):
+    engine = driver.dock.engine
     assert fact_of(engine, NAME) == "Licence: MIT."
     assert fact_of(engine, "ritm-hrnet32-cocolvis") == (
         "Trained on COCO + LVIS. Licence: MIT. 119 MB."
@@ -166,12 +166,12 @@ def test_every_model_in_the_menu_tells_what_it_is_before_it_is_chosen(hand):
     assert fact_of(engine, engine.preferences.model) == engine.about.text()
 
 
-def test_the_dock_learns_how_quick_the_model_is_and_remembers(hand, viewer, open_dock):
-    engine = hand.dock.engine
+def test_the_dock_learns_how_quick_the_model_is_and_remembers(driver, viewer, open_dock):
+    engine = driver.dock.engine
     assert "ms a pass" not in engine.about.text()
     for number in range(FEWEST):
-        hand.click(20 + 15 * number, 60)
-        hand.wait_for_answer()
+        driver.click(20 + 15 * number, 60)
+        driver.wait_for_answer()
     speed = re.compile(r"About \d+ ms a pass on this machine\.")
     assert speed.search(engine.about.text())
     assert speed.search(fact_of(engine, engine.preferences.model))
@@ -197,12 +197,12 @@ def test_a_damaged_file_of_speeds_is_an_empty_one(tmp_path):
         assert Speeds(file).of("b", "cpu") is None
 
 
-def test_models_can_be_kept_in_another_folder(hand, tmp_path, monkeypatch, said):
+def test_models_can_be_kept_in_another_folder(driver, tmp_path, monkeypatch, said):
     monkeypatch.delenv("NAPARI_CFR_ICL_MODELS")
     monkeypatch.setattr(
         QFileDialog, "getExistingDirectory", lambda *args: str(tmp_path / "elsewhere")
     )
-    engine, used = hand.dock.engine, hand.dock.engine.preferences.model
+    engine, used = driver.dock.engine, driver.dock.engine.preferences.model
     engine.model.setCurrentText("Keep models in…")
     engine.model.activated.emit(engine.model.currentIndex())
     assert Store().folder == tmp_path / "elsewhere"
@@ -259,18 +259,18 @@ def bad_file(tmp_path, maker):
 def steady(viewer, open_dock, maker):
     """A dock whose first model works."""
     viewer.add_image(np.zeros((120, 160), np.uint8), name="grey")
-    hand = open_dock(viewer)
-    settle(hand)
-    return hand
+    driver = open_dock(viewer)
+    settle(driver)
+    return driver
 
 
-def settle(hand):
-    hand.wait(lambda: hand.dock.controller.is_prepared)
+def settle(driver):
+    driver.wait(lambda: driver.dock.controller.is_prepared)
 
 
-def choose_file(hand, monkeypatch, file):
+def choose_file(driver, monkeypatch, file):
     monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *args: (file, ""))
-    choose(hand, None)
+    choose(driver, None)
 
 
 def test_a_file_that_is_no_model_changes_nothing(steady, bad_file, monkeypatch, said):
@@ -338,23 +338,23 @@ def test_a_bad_model_from_the_day_before_gives_way_to_the_one_that_is_shipped(
 ):
     save_preferences(Preferences(model=bad_file, protect=False))
     viewer.add_image(np.zeros((120, 160), np.uint8), name="grey")
-    hand = open_dock(viewer)
-    settle(hand)
-    assert hand.dock.hint.text().endswith(SHIPPED)
+    driver = open_dock(viewer)
+    settle(driver)
+    assert driver.dock.hint.text().endswith(SHIPPED)
     assert len(said()) == 1
     assert load_preferences() == Preferences(protect=False)
-    assert hand.dock.engine.model.currentData() == Preferences().model
-    hand.click(40, 60)
-    hand.wait_for_answer()
-    assert hand.session.mask is not None
+    assert driver.dock.engine.model.currentData() == Preferences().model
+    driver.click(40, 60)
+    driver.wait_for_answer()
+    assert driver.session.mask is not None
 
 
 def test_a_device_that_is_gone_costs_nobody_the_model(viewer, open_dock, maker):
     maker.broken["cuda"] = DeviceError("There is no CUDA device.")
     save_preferences(Preferences(model="/somewhere/good.pth", device="cuda"))
-    hand = open_dock(viewer)
-    settle(hand)
-    assert hand.dock.hint.text() == f"There is no CUDA device. {ANY_DEVICE}"
+    driver = open_dock(viewer)
+    settle(driver)
+    assert driver.dock.hint.text() == f"There is no CUDA device. {ANY_DEVICE}"
     assert load_preferences() == Preferences(model="/somewhere/good.pth")
 
 
@@ -362,10 +362,10 @@ def test_where_nothing_works_it_is_tried_once_and_said(viewer, open_dock, maker,
     maker.broken[Preferences().model] = ModelFileError("The shipped model is damaged.")
     save_preferences(Preferences(model=bad_file))
     viewer.add_image(np.zeros((120, 160), np.uint8), name="grey")
-    hand = open_dock(viewer)
-    settle(hand)
+    driver = open_dock(viewer)
+    settle(driver)
     assert [choice.model for choice in maker.made] == [bad_file, Preferences().model]
-    assert said()[1:] == [hand.dock.hint.text()] == ["The shipped model is damaged."]
+    assert said()[1:] == [driver.dock.hint.text()] == ["The shipped model is damaged."]
     assert load_preferences().model == bad_file
 
 
@@ -384,8 +384,8 @@ def test_a_prediction_that_fails_changes_no_model(steady, maker, monkeypatch, sa
     assert load_preferences().model == maker.made[-1].model == "/somewhere/good.pth"
 
 
-def test_a_name_that_is_cut_off_can_be_read(hand):
-    menu = hand.dock.engine.model
+def test_a_name_that_is_cut_off_can_be_read(driver):
+    menu = driver.dock.engine.model
     assert menu.toolTip() == menu.currentText()
     menu.showPopup()
     assert menu.view().viewport().width() >= menu.view().sizeHintForColumn(0)

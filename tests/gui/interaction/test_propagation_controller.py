@@ -68,33 +68,33 @@ def work(viewer, open_dock, monkeypatch):
         predictor = Fading(may_step=gate, **options)
         monkeypatch.setattr(controller, "PredictorMaker", lambda: lambda choice: predictor)
         viewer.add_image(numbered(), name="stack", contrast_limits=(0, 255))
-        hand = open_dock(viewer)
+        driver = open_dock(viewer)
         viewer.dims.set_current_step(0, plane)
         if gate is not None:
             gate.release()
-        hand.click(ROW, COL)
-        hand.wait_for_answer()
-        return hand
+        driver.click(ROW, COL)
+        driver.wait_for_answer()
+        return driver
 
     return start
 
 
-def labels(hand):
-    return hand.dock.controller.workspace.labels.data
+def labels(driver):
+    return driver.dock.controller.workspace.labels.data
 
 
-def planes_with(hand, label=1):
-    return np.flatnonzero((labels(hand) == label).any(axis=(1, 2))).tolist()
+def planes_with(driver, label=1):
+    return np.flatnonzero((labels(driver) == label).any(axis=(1, 2))).tolist()
 
 
-def plane(hand):
-    return hand.viewer.dims.current_step[0]
+def plane(driver):
+    return driver.viewer.dims.current_step[0]
 
 
-def fill(hand, last):
-    hand.dock.stack.last.setValue(last)
-    hand.dock.stack.fill.click()
-    hand.wait(lambda: not hand.session.travel.is_under_way)
+def fill(driver, last):
+    driver.dock.stack.last.setValue(last)
+    driver.dock.stack.fill.click()
+    driver.wait(lambda: not driver.session.travel.is_under_way)
 
 
 def said():
@@ -103,213 +103,213 @@ def said():
 
 @pytest.mark.parametrize(("key", "there"), [(Qt.Key.Key_J, 2), (Qt.Key.Key_K, 4)])
 def test_the_object_goes_to_the_neighbouring_plane(work, key, there):
-    hand = work()
-    mask = hand.session.mask.full()
-    hand.type(key)
-    hand.wait_for_answer()
-    assert plane(hand) == there
-    assert planes_with(hand) == [3]
-    assert np.array_equal(labels(hand)[3] == 1, mask)
-    assert hand.session.state.label == 1
-    assert np.array_equal(hand.session.mask.full(), mask)
-    layer = hand.dock.controller.workspace.preview.layer
+    driver = work()
+    mask = driver.session.mask.full()
+    driver.type(key)
+    driver.wait_for_answer()
+    assert plane(driver) == there
+    assert planes_with(driver) == [3]
+    assert np.array_equal(labels(driver)[3] == 1, mask)
+    assert driver.session.state.label == 1
+    assert np.array_equal(driver.session.mask.full(), mask)
+    layer = driver.dock.controller.workspace.preview.layer
     assert layer.get_value((there, ROW, COL), world=True) == 1
 
 
 def test_clicks_correct_it_there_and_w_writes_it_with_its_id(work):
-    hand = work()
-    hand.type(Qt.Key.Key_K)
-    hand.wait_for_answer()
-    hand.click(ROW + 6, COL)
-    hand.wait_for_answer()
-    hand.type(Qt.Key.Key_W)
-    assert planes_with(hand, 1) == [3, 4]
-    assert labels(hand)[4, ROW + 8, COL] == 1
-    assert labels(hand).max() == 1
+    driver = work()
+    driver.type(Qt.Key.Key_K)
+    driver.wait_for_answer()
+    driver.click(ROW + 6, COL)
+    driver.wait_for_answer()
+    driver.type(Qt.Key.Key_W)
+    assert planes_with(driver, 1) == [3, 4]
+    assert labels(driver)[4, ROW + 8, COL] == 1
+    assert labels(driver).max() == 1
 
 
 def test_undo_brings_back_object_plane_and_labels(work):
-    hand = work()
-    clicks, mask = hand.session.state.clicks, hand.session.mask.full()
-    hand.type(Qt.Key.Key_K)
-    hand.wait_for_answer()
-    carried = hand.session.mask.full()
-    hand.type(Qt.Key.Key_U)
-    assert plane(hand) == 3
-    assert not labels(hand).any()
-    assert hand.session.state.clicks == clicks
-    assert np.array_equal(hand.session.mask.full(), mask)
-    hand.type(Qt.Key.Key_U, Qt.KeyboardModifier.ShiftModifier)
-    assert plane(hand) == 4
-    assert planes_with(hand) == [3]
-    assert np.array_equal(hand.session.mask.full(), carried)
+    driver = work()
+    clicks, mask = driver.session.state.clicks, driver.session.mask.full()
+    driver.type(Qt.Key.Key_K)
+    driver.wait_for_answer()
+    carried = driver.session.mask.full()
+    driver.type(Qt.Key.Key_U)
+    assert plane(driver) == 3
+    assert not labels(driver).any()
+    assert driver.session.state.clicks == clicks
+    assert np.array_equal(driver.session.mask.full(), mask)
+    driver.type(Qt.Key.Key_U, Qt.KeyboardModifier.ShiftModifier)
+    assert plane(driver) == 4
+    assert planes_with(driver) == [3]
+    assert np.array_equal(driver.session.mask.full(), carried)
 
 
 def test_several_presses_add_up(work):
-    hand = work()
+    driver = work()
     for _ in range(3):
-        hand.type(Qt.Key.Key_K)
-    hand.wait(lambda: plane(hand) == 6)
-    hand.wait_for_answer()
-    assert planes_with(hand) == [3, 4, 5]
+        driver.type(Qt.Key.Key_K)
+    driver.wait(lambda: plane(driver) == 6)
+    driver.wait_for_answer()
+    assert planes_with(driver) == [3, 4, 5]
 
 
 @pytest.fixture
 def waiting(work):
     """A new object whose click has no answer yet, with two steps wished for; and the gate."""
     gate = threading.Semaphore(0)
-    hand = work(gate=gate)
-    hand.type(Qt.Key.Key_Q)
-    hand.click(ROW, COL)
-    hand.type(Qt.Key.Key_K)
-    hand.type(Qt.Key.Key_K)
-    return hand, gate
+    driver = work(gate=gate)
+    driver.type(Qt.Key.Key_Q)
+    driver.click(ROW, COL)
+    driver.type(Qt.Key.Key_K)
+    driver.type(Qt.Key.Key_K)
+    return driver, gate
 
 
 def test_steps_wait_for_the_answer(waiting):
-    hand, gate = waiting
+    driver, gate = waiting
     gate.release(10)
-    hand.wait(lambda: plane(hand) == 5)
-    hand.wait_for_answer()
-    assert planes_with(hand) == [3, 4]
+    driver.wait(lambda: plane(driver) == 5)
+    driver.wait_for_answer()
+    assert planes_with(driver) == [3, 4]
 
 
 @pytest.mark.parametrize(
     "act",
     [
-        pytest.param(lambda hand: hand.type(Qt.Key.Key_Q), id="dropped"),
-        pytest.param(lambda hand: hand.type(Qt.Key.Key_U), id="undone"),
-        pytest.param(lambda hand: hand.click(ROW + 6, COL), id="corrected"),
+        pytest.param(lambda driver: driver.type(Qt.Key.Key_Q), id="dropped"),
+        pytest.param(lambda driver: driver.type(Qt.Key.Key_U), id="undone"),
+        pytest.param(lambda driver: driver.click(ROW + 6, COL), id="corrected"),
     ],
 )
 def test_steps_are_called_off_with_the_object(waiting, act):
-    hand, gate = waiting
-    labels(hand)[3, ROW - 2 : ROW + 3, COL - 2 : COL + 3] = 7
-    act(hand)
+    driver, gate = waiting
+    labels(driver)[3, ROW - 2 : ROW + 3, COL - 2 : COL + 3] = 7
+    act(driver)
     gate.release(10)
-    hand.wait_for_answer()
-    assert plane(hand) == 3
-    hand.type(Qt.Key.Key_Q)
-    hand.click(50, 70)
-    hand.wait_for_answer()
+    driver.wait_for_answer()
+    assert plane(driver) == 3
+    driver.type(Qt.Key.Key_Q)
+    driver.click(50, 70)
+    driver.wait_for_answer()
     let_happen(100)
-    assert not hand.session.is_busy
-    assert plane(hand) == 3
-    assert set(np.unique(labels(hand))) == {0, 7}
+    assert not driver.session.is_busy
+    assert plane(driver) == 3
+    assert set(np.unique(labels(driver))) == {0, 7}
 
 
 def test_a_journey_that_is_broken_off_takes_its_further_steps_along(work):
     gate = threading.Semaphore(0)
-    hand = work(gate=gate)
-    hand.type(Qt.Key.Key_K)
-    hand.type(Qt.Key.Key_K)
-    hand.type(Qt.Key.Key_Q)
-    assert not hand.session.travel.is_under_way
+    driver = work(gate=gate)
+    driver.type(Qt.Key.Key_K)
+    driver.type(Qt.Key.Key_K)
+    driver.type(Qt.Key.Key_Q)
+    assert not driver.session.travel.is_under_way
     gate.release(10)
-    hand.click(50, 70)
-    hand.wait_for_answer()
+    driver.click(50, 70)
+    driver.wait_for_answer()
     let_happen(100)
-    assert plane(hand) == 3
-    assert not labels(hand).any()
+    assert plane(driver) == 3
+    assert not labels(driver).any()
 
 
 def test_further_steps_go_through_planes_that_have_the_object(work):
     gate = threading.Semaphore(20)
-    hand = work(gate=gate)
-    fill(hand, 6)
-    grab(hand)
+    driver = work(gate=gate)
+    fill(driver, 6)
+    grab(driver)
     while gate.acquire(blocking=False):
         pass
-    hand.click(ROW + 2, COL)
-    hand.type(Qt.Key.Key_K)
-    hand.type(Qt.Key.Key_K)
+    driver.click(ROW + 2, COL)
+    driver.type(Qt.Key.Key_K)
+    driver.type(Qt.Key.Key_K)
     gate.release(10)
-    hand.wait_for_answer()
-    assert plane(hand) == 5
+    driver.wait_for_answer()
+    assert plane(driver) == 5
 
 
 def test_steps_are_called_off_where_the_prediction_fails(waiting, monkeypatch, said):
-    hand, gate = waiting
+    driver, gate = waiting
     monkeypatch.setattr(Fading, "fails", True)
     gate.release(10)
-    hand.wait_for_answer()
+    driver.wait_for_answer()
     assert said() == ["The device is gone."]
     monkeypatch.setattr(Fading, "fails", False)
-    hand.click(50, 70)
-    hand.wait_for_answer()
+    driver.click(50, 70)
+    driver.wait_for_answer()
     let_happen(100)
-    assert not hand.session.is_busy
-    assert plane(hand) == 3
-    assert not labels(hand).any()
+    assert not driver.session.is_busy
+    assert plane(driver) == 3
+    assert not labels(driver).any()
 
 
 def test_where_the_object_cannot_be_written_the_journey_ends(work, said):
     gate = threading.Semaphore(0)
-    hand = work(gate=gate)
+    driver = work(gate=gate)
     reports = []
-    hand.session.travel.ended.connect(reports.append)
-    hand.type(Qt.Key.Key_K)
-    hand.type(Qt.Key.Key_K)
-    hand.dock.controller.workspace.labels.editable = False
+    driver.session.travel.ended.connect(reports.append)
+    driver.type(Qt.Key.Key_K)
+    driver.type(Qt.Key.Key_K)
+    driver.dock.controller.workspace.labels.editable = False
     gate.release(10)
-    hand.wait_for_answer()
+    driver.wait_for_answer()
     assert [report.reason for report in reports] == ["failed"]
-    assert not hand.session.travel.is_under_way
-    assert plane(hand) == 3
+    assert not driver.session.travel.is_under_way
+    assert plane(driver) == 3
     assert said() == ["The labels layer 'objects' cannot be edited; choose another one."]
-    assert not hand.dock.hint.text().startswith("The object ends here")
+    assert not driver.dock.hint.text().startswith("The object ends here")
 
 
 def test_a_plane_that_has_the_object_already_is_taken_as_it_is(work):
-    hand = work()
-    hand.type(Qt.Key.Key_K)
-    hand.wait_for_answer()
-    hand.click(ROW + 6, COL)
-    hand.wait_for_answer()
-    corrected = hand.session.mask.full()
-    hand.type(Qt.Key.Key_J)
-    hand.wait_for_answer()
-    assert plane(hand) == 3
-    assert np.array_equal(hand.session.mask.full(), labels(hand)[3] == 1)
-    hand.type(Qt.Key.Key_K)
-    hand.wait_for_answer()
-    assert np.array_equal(hand.session.mask.full(), corrected)
+    driver = work()
+    driver.type(Qt.Key.Key_K)
+    driver.wait_for_answer()
+    driver.click(ROW + 6, COL)
+    driver.wait_for_answer()
+    corrected = driver.session.mask.full()
+    driver.type(Qt.Key.Key_J)
+    driver.wait_for_answer()
+    assert plane(driver) == 3
+    assert np.array_equal(driver.session.mask.full(), labels(driver)[3] == 1)
+    driver.type(Qt.Key.Key_K)
+    driver.wait_for_answer()
+    assert np.array_equal(driver.session.mask.full(), corrected)
 
 
 def test_where_it_ends_is_said_and_nothing_changes(work):
-    hand = work(ends_at=4)
-    hand.type(Qt.Key.Key_K)
-    hand.wait_for_answer()
-    assert hand.dock.hint.text().startswith("The object ends here")
-    assert plane(hand) == 3
-    assert not labels(hand).any()
-    assert len(hand.session.state.clicks) == 1
+    driver = work(ends_at=4)
+    driver.type(Qt.Key.Key_K)
+    driver.wait_for_answer()
+    assert driver.dock.hint.text().startswith("The object ends here")
+    assert plane(driver) == 3
+    assert not labels(driver).any()
+    assert len(driver.session.state.clicks) == 1
 
 
 def test_at_the_last_plane_it_is_said(work):
-    hand = work(plane=PLANES - 1)
-    hand.type(Qt.Key.Key_K)
-    assert hand.dock.hint.text() == "The stack ends here."
-    assert len(hand.session.state.clicks) == 1
+    driver = work(plane=PLANES - 1)
+    driver.type(Qt.Key.Key_K)
+    assert driver.dock.hint.text() == "The stack ends here."
+    assert len(driver.session.state.clicks) == 1
 
 
 @pytest.mark.parametrize(("last", "expected"), [(6, [3, 4, 5, 6]), (0, [0, 1, 2, 3]), (3, [3])])
 def test_filling_up_to_a_plane(work, last, expected):
-    hand = work()
-    mask = hand.session.mask.full()
-    fill(hand, last)
-    assert planes_with(hand) == expected
-    assert all(np.array_equal(labels(hand)[z] == 1, mask) for z in expected)
-    assert hand.dock.hint.text().endswith("the last plane was reached.")
-    assert hand.session.state.is_empty
+    driver = work()
+    mask = driver.session.mask.full()
+    fill(driver, last)
+    assert planes_with(driver) == expected
+    assert all(np.array_equal(labels(driver)[z] == 1, mask) for z in expected)
+    assert driver.dock.hint.text().endswith("the last plane was reached.")
+    assert driver.session.state.is_empty
 
 
 def test_an_object_on_a_plane_that_is_not_shown_is_spoken_of(work):
-    hand = work()
-    hand.viewer.dims.set_current_step(0, 5)
-    assert hand.dock.hint.text() == hand.dock.keys.in_words(AWAY)
-    hand.viewer.dims.set_current_step(0, 3)
-    assert hand.dock.hint.text() != hand.dock.keys.in_words(AWAY)
+    driver = work()
+    driver.viewer.dims.set_current_step(0, 5)
+    assert driver.dock.hint.text() == driver.dock.keys.in_words(AWAY)
+    driver.viewer.dims.set_current_step(0, 3)
+    assert driver.dock.hint.text() != driver.dock.keys.in_words(AWAY)
 
 
 @pytest.mark.parametrize(
@@ -324,111 +324,111 @@ def test_an_object_on_a_plane_that_is_not_shown_is_spoken_of(work):
     ],
 )
 def test_a_fill_stops_and_says_why(work, options, why):
-    hand = work(**options)
-    fill(hand, 7)
-    assert planes_with(hand) == [3, 4, 5]
-    assert hand.dock.hint.text() == why
+    driver = work(**options)
+    fill(driver, 7)
+    assert planes_with(driver) == [3, 4, 5]
+    assert driver.dock.hint.text() == why
 
 
 def test_the_limits_can_be_set(work):
-    hand = work(bursts_at=6)
-    hand.dock.stack.overlap.setValue(0)
-    hand.dock.stack.growth.setValue(100)
-    fill(hand, 7)
-    assert planes_with(hand) == [3, 4, 5, 6, 7]
+    driver = work(bursts_at=6)
+    driver.dock.stack.overlap.setValue(0)
+    driver.dock.stack.growth.setValue(100)
+    fill(driver, 7)
+    assert planes_with(driver) == [3, 4, 5, 6, 7]
 
 
 def test_a_fill_is_one_step_of_undo(work):
-    hand = work()
-    other = np.zeros_like(labels(hand))
+    driver = work()
+    other = np.zeros_like(labels(driver))
     other[5, ROW, COL : COL + 3] = 9
-    hand.dock.controller.workspace.labels.data = other.copy()
-    fill(hand, 7)
-    filled = labels(hand).copy()
+    driver.dock.controller.workspace.labels.data = other.copy()
+    fill(driver, 7)
+    filled = labels(driver).copy()
     assert (filled[5, ROW, COL : COL + 3] == 9).all()
-    assert len(planes_with(hand, 10)) == 5
-    hand.type(Qt.Key.Key_U)
-    assert np.array_equal(labels(hand), other)
-    assert len(hand.session.state.clicks) == 1
-    hand.type(Qt.Key.Key_U, Qt.KeyboardModifier.ShiftModifier)
-    assert np.array_equal(labels(hand), filled)
+    assert len(planes_with(driver, 10)) == 5
+    driver.type(Qt.Key.Key_U)
+    assert np.array_equal(labels(driver), other)
+    assert len(driver.session.state.clicks) == 1
+    driver.type(Qt.Key.Key_U, Qt.KeyboardModifier.ShiftModifier)
+    assert np.array_equal(labels(driver), filled)
 
 
 def test_a_fill_ends_before_a_plane_that_has_the_object(work):
-    hand = work()
-    hand.type(Qt.Key.Key_W)
-    label = int(labels(hand)[3, ROW, COL])
-    labels(hand)[6, ROW, COL] = label
-    grab(hand)
-    fill(hand, 7)
-    assert planes_with(hand, label) == [3, 4, 5, 6]
-    assert (labels(hand)[6] == label).sum() == 1
-    assert hand.dock.hint.text() == "Filled 2 planes: the next one has the object already."
+    driver = work()
+    driver.type(Qt.Key.Key_W)
+    label = int(labels(driver)[3, ROW, COL])
+    labels(driver)[6, ROW, COL] = label
+    grab(driver)
+    fill(driver, 7)
+    assert planes_with(driver, label) == [3, 4, 5, 6]
+    assert (labels(driver)[6] == label).sum() == 1
+    assert driver.dock.hint.text() == "Filled 2 planes: the next one has the object already."
 
 
-def grab(hand):
-    hand.hover(ROW, COL)
-    hand.type(Qt.Key.Key_G)
+def grab(driver):
+    driver.hover(ROW, COL)
+    driver.type(Qt.Key.Key_G)
 
 
 def test_cancel_keeps_what_is_done(work):
     gate = threading.Semaphore(0)
-    hand = work(gate=gate)
-    hand.dock.stack.last.setValue(7)
-    hand.dock.stack.fill.click()
+    driver = work(gate=gate)
+    driver.dock.stack.last.setValue(7)
+    driver.dock.stack.fill.click()
     gate.release(2)
-    hand.wait(lambda: planes_with(hand) == [3, 4, 5])
-    assert hand.dock.stack.progress.value() == 2
-    assert hand.dock.stack.cancel.isVisible()
-    hand.dock.stack.cancel.click()
-    assert hand.dock.hint.text() == "Filled 2 planes: cancelled."
-    assert not hand.dock.stack.cancel.isVisible()
+    driver.wait(lambda: planes_with(driver) == [3, 4, 5])
+    assert driver.dock.stack.progress.value() == 2
+    assert driver.dock.stack.cancel.isVisible()
+    driver.dock.stack.cancel.click()
+    assert driver.dock.hint.text() == "Filled 2 planes: cancelled."
+    assert not driver.dock.stack.cancel.isVisible()
     gate.release(10)
-    hand.wait_for_answer()
-    assert planes_with(hand) == [3, 4, 5]
-    hand.type(Qt.Key.Key_U)
-    assert not labels(hand).any()
+    driver.wait_for_answer()
+    assert planes_with(driver) == [3, 4, 5]
+    driver.type(Qt.Key.Key_U)
+    assert not labels(driver).any()
 
 
 def test_a_click_ends_a_fill_and_counts(work):
     gate = threading.Semaphore(0)
-    hand = work(gate=gate)
-    hand.dock.stack.fill.click()
+    driver = work(gate=gate)
+    driver.dock.stack.fill.click()
     gate.release()
-    hand.wait(lambda: planes_with(hand) == [3, 4])
-    hand.click(20, 30)
+    driver.wait(lambda: planes_with(driver) == [3, 4])
+    driver.click(20, 30)
     gate.release(10)
-    hand.wait_for_answer()
-    assert not hand.session.travel.is_under_way
-    assert hand.session.mask.at(20, 30)
-    assert planes_with(hand) == [3, 4]
+    driver.wait_for_answer()
+    assert not driver.session.travel.is_under_way
+    assert driver.session.mask.at(20, 30)
+    assert planes_with(driver) == [3, 4]
 
 
 @pytest.mark.parametrize("name", ["stack", "objects"])
 def test_a_layer_removed_in_the_middle_of_a_fill(work, name):
     gate = threading.Semaphore(0)
-    hand = work(gate=gate)
-    hand.dock.stack.fill.click()
+    driver = work(gate=gate)
+    driver.dock.stack.fill.click()
     gate.release()
-    hand.wait(lambda: planes_with(hand) == [3, 4])
-    data = labels(hand)
-    hand.viewer.layers.remove(name)
+    driver.wait(lambda: planes_with(driver) == [3, 4])
+    data = labels(driver)
+    driver.viewer.layers.remove(name)
     gate.release(10)
-    hand.wait_for_answer()
-    assert not hand.session.travel.is_under_way
+    driver.wait_for_answer()
+    assert not driver.session.travel.is_under_way
     assert np.flatnonzero(data.any(axis=(1, 2))).tolist() == [3, 4]
 
 
 def test_a_dock_closed_in_the_middle_of_a_fill(work):
     gate = threading.Semaphore(0)
-    hand = work(gate=gate)
-    hand.dock.stack.fill.click()
+    driver = work(gate=gate)
+    driver.dock.stack.fill.click()
     gate.release()
-    hand.wait(lambda: planes_with(hand) == [3, 4])
-    data = labels(hand)
+    driver.wait(lambda: planes_with(driver) == [3, 4])
+    data = labels(driver)
     gate.release(10)
-    hand.viewer.window.remove_dock_widget(hand.dock)
-    hand.wait(lambda: not any(t.name == "cfr-icl-network" for t in threading.enumerate()))
+    driver.viewer.window.remove_dock_widget(driver.dock)
+    driver.wait(lambda: not any(t.name == "cfr-icl-network" for t in threading.enumerate()))
     assert np.flatnonzero(data.any(axis=(1, 2))).tolist() == [3, 4]
 
 
@@ -436,61 +436,61 @@ def test_along_another_axis(viewer, open_dock, monkeypatch):
     predictor = Fading()
     monkeypatch.setattr(controller, "PredictorMaker", lambda: lambda choice: predictor)
     viewer.add_image(numbered(axis=1, shape=(60, 8, 80)), contrast_limits=(0, 255))
-    hand = open_dock(viewer)
+    driver = open_dock(viewer)
     viewer.dims.order = (1, 0, 2)
     viewer.dims.set_current_step(1, 3)
     viewer.reset_view()
-    hand.click(30, 40)
-    hand.wait_for_answer()
-    fill(hand, 6)
-    found = np.flatnonzero(hand.dock.controller.workspace.labels.data.any(axis=(0, 2)))
+    driver.click(30, 40)
+    driver.wait_for_answer()
+    fill(driver, 6)
+    found = np.flatnonzero(driver.dock.controller.workspace.labels.data.any(axis=(0, 2)))
     assert found.tolist() == [3, 4, 5, 6]
 
 
 def test_a_flat_image_offers_no_planes(viewer, open_dock, disks):
     viewer.add_image(np.zeros(SHAPE, np.uint8), contrast_limits=(0, 255))
-    hand = open_dock(viewer)
-    assert hand.dock.stack_section.isHidden()
-    hand.click(ROW, COL)
-    hand.wait_for_answer()
-    hand.type(Qt.Key.Key_K)
-    assert hand.dock.hint.text() == "This image has one plane only."
+    driver = open_dock(viewer)
+    assert driver.dock.stack_section.isHidden()
+    driver.click(ROW, COL)
+    driver.wait_for_answer()
+    driver.type(Qt.Key.Key_K)
+    assert driver.dock.hint.text() == "This image has one plane only."
 
 
 def test_without_an_object_nothing_is_taken_along(work):
-    hand = work()
-    hand.type(Qt.Key.Key_Q)
-    hand.type(Qt.Key.Key_K)
-    assert hand.dock.hint.text() == "There is no object to take along: click one first."
+    driver = work()
+    driver.type(Qt.Key.Key_Q)
+    driver.type(Qt.Key.Key_K)
+    assert driver.dock.hint.text() == "There is no object to take along: click one first."
 
 
 def test_a_fill_is_among_naparis_activities_and_cancelled_there(work):
     gate = threading.Semaphore(0)
-    hand = work(gate=gate)
-    hand.dock.stack.last.setValue(7)
-    hand.dock.stack.fill.click()
-    hand.wait(lambda: "Filling planes" in bars(hand.viewer))
-    (bar,) = bars(hand.viewer).values()
+    driver = work(gate=gate)
+    driver.dock.stack.last.setValue(7)
+    driver.dock.stack.fill.click()
+    driver.wait(lambda: "Filling planes" in bars(driver.viewer))
+    (bar,) = bars(driver.viewer).values()
     for done in (1, 2):
         gate.release()
-        hand.wait(lambda planes=done: bar.qt_progress_bar.value() == planes)
+        driver.wait(lambda planes=done: bar.qt_progress_bar.value() == planes)
     assert bar.qt_progress_bar.maximum() == 4
     assert re.search(r"2/4 \[\d+:\d\d<\d+:\d\d", bar.eta_label.text())
-    cancel(hand.viewer, "Filling planes")
-    assert hand.dock.hint.text() == "Filled 2 planes: cancelled."
-    hand.wait(lambda: not progress._all_instances)
+    cancel(driver.viewer, "Filling planes")
+    assert driver.dock.hint.text() == "Filled 2 planes: cancelled."
+    driver.wait(lambda: not progress._all_instances)
     gate.release(10)
-    hand.wait_for_answer()
-    assert planes_with(hand) == [3, 4, 5]
+    driver.wait_for_answer()
+    assert planes_with(driver) == [3, 4, 5]
 
 
 def test_a_dock_closed_in_the_middle_of_a_fill_takes_its_activity_along(work):
     gate = threading.Semaphore(0)
-    hand = work(gate=gate)
-    hand.dock.stack.fill.click()
-    hand.wait(lambda: bool(progress._all_instances))
-    hand.viewer.window.remove_dock_widget(hand.dock)
-    hand.wait(lambda: not progress._all_instances)
+    driver = work(gate=gate)
+    driver.dock.stack.fill.click()
+    driver.wait(lambda: bool(progress._all_instances))
+    driver.viewer.window.remove_dock_widget(driver.dock)
+    driver.wait(lambda: not progress._all_instances)
     gate.release(10)
 
 

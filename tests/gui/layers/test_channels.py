@@ -23,7 +23,7 @@ def quarters(*values, kind=np.uint16):
 
 
 @pytest.fixture
-def hand(viewer, open_dock, disks):
+def driver(viewer, open_dock, disks):
     """A dock on three channels, each with a contrast of its own."""
     channels = [quarters(0, 900, 0, 300), quarters(0, 0, 500, 500), quarters(100, 0, 0, 50)]
     viewer.add_image(
@@ -33,36 +33,36 @@ def hand(viewer, open_dock, disks):
         colormap=["red", "green", "blue"],
         contrast_limits=[(0, 1000), (0, 1000), (0, 100)],
     )
-    hand = open_dock(viewer)
-    hand.wait_for_answer()
-    return hand
+    driver = open_dock(viewer)
+    driver.wait_for_answer()
+    return driver
 
 
-def seen(hand, place):
+def seen(driver, place):
     """What the model is given at a place, 0 to 255."""
-    source = hand.session.state.scene.source
+    source = driver.session.state.scene.source
     return np.rint(255 * source.read(Window(*place, 1, 1))[0, 0])
 
 
-def drawn(hand, place):
+def drawn(driver, place):
     """What is on the screen there."""
-    where = canvas_position(hand.viewer, place)
-    return hand.viewer.screenshot(canvas_only=True, flash=False)[where.y(), where.x(), :3]
+    where = canvas_position(driver.viewer, place)
+    return driver.viewer.screenshot(canvas_only=True, flash=False)[where.y(), where.x(), :3]
 
 
-def click(hand):
-    hand.click(*PLACES[0])
-    hand.wait_for_answer()
+def click(driver):
+    driver.click(*PLACES[0])
+    driver.wait_for_answer()
 
 
-def test_the_model_is_given_what_is_on_the_screen(hand):
-    hand.click(60, 80)
-    pixels = [seen(hand, place) for place in PLACES]
-    hand.type(Qt.Key.Key_Q)
+def test_the_model_is_given_what_is_on_the_screen(driver):
+    driver.click(60, 80)
+    pixels = [seen(driver, place) for place in PLACES]
+    driver.type(Qt.Key.Key_Q)
     for place, pixel in zip(PLACES, pixels, strict=True):
-        assert drawn(hand, place) == pytest.approx(pixel, abs=3)
+        assert drawn(driver, place) == pytest.approx(pixel, abs=3)
     assert list(pixels[3]) == [76, 128, 128]
-    assert hand.dock.seen.text() == "The model sees blue, green and red."
+    assert driver.dock.seen.text() == "The model sees blue, green and red."
 
 
 @pytest.mark.parametrize(
@@ -77,60 +77,60 @@ def test_the_model_is_given_what_is_on_the_screen(hand):
         ),
     ],
 )
-def test_mixing_otherwise_predicts_anew(hand, disks, change, there):
-    click(hand)
+def test_mixing_otherwise_predicts_anew(driver, disks, change, there):
+    click(driver)
     asked = len(disks.asked)
-    change(hand.viewer.layers["red"])
-    hand.wait(lambda: len(disks.asked) > asked)
-    hand.wait_for_answer()
+    change(driver.viewer.layers["red"])
+    driver.wait(lambda: len(disks.asked) > asked)
+    driver.wait_for_answer()
     assert len(disks.asked) == asked + 1
-    assert list(seen(hand, PLACES[3])) == there
+    assert list(seen(driver, PLACES[3])) == there
 
 
-def test_the_chosen_image_is_left_out_where_it_is_hidden(hand):
-    assert hand.dock.image.currentText() == "blue"
+def test_the_chosen_image_is_left_out_where_it_is_hidden(driver):
+    assert driver.dock.image.currentText() == "blue"
     for name, text, there in (
         ("blue", "The model sees green and red.", [76, 128, 0]),
         ("green", "The model sees red.", [76, 76, 76]),
     ):
-        hand.viewer.layers[name].visible = False
-        hand.click(60, 80)
-        hand.wait_for_answer()
-        assert hand.dock.seen.text() == text
-        assert list(seen(hand, PLACES[3])) == there
-        hand.type(Qt.Key.Key_Q)
+        driver.viewer.layers[name].visible = False
+        driver.click(60, 80)
+        driver.wait_for_answer()
+        assert driver.dock.seen.text() == text
+        assert list(seen(driver, PLACES[3])) == there
+        driver.type(Qt.Key.Key_Q)
 
 
-def test_a_layer_that_covers_the_others_stands_alone_in_grey(hand, disks):
-    click(hand)
+def test_a_layer_that_covers_the_others_stands_alone_in_grey(driver, disks):
+    click(driver)
     asked = len(disks.asked)
-    hand.viewer.layers["blue"].blending = "translucent"
-    hand.wait(lambda: len(disks.asked) > asked)
-    hand.wait_for_answer()
-    assert list(seen(hand, PLACES[0])) == [255, 255, 255]
-    assert hand.dock.seen.isHidden()
+    driver.viewer.layers["blue"].blending = "translucent"
+    driver.wait(lambda: len(disks.asked) > asked)
+    driver.wait_for_answer()
+    assert list(seen(driver, PLACES[0])) == [255, 255, 255]
+    assert driver.dock.seen.isHidden()
 
 
-def test_a_layer_elsewhere_changes_nothing(hand, disks):
-    click(hand)
+def test_a_layer_elsewhere_changes_nothing(driver, disks):
+    click(driver)
     asked = len(disks.asked)
-    hand.viewer.add_image(quarters(9, 9, 9, 9), translate=(5, 0), blending="additive")
-    hand.viewer.layers[-1].visible = False
+    driver.viewer.add_image(quarters(9, 9, 9, 9), translate=(5, 0), blending="additive")
+    driver.viewer.layers[-1].visible = False
     # A picture that changed would be looked at anew after a pause.
     let_happen(2 * REDRAW_PAUSE)
-    hand.wait_for_answer()
-    assert hand.dock.seen.text() == "The model sees blue, green and red."
+    driver.wait_for_answer()
+    assert driver.dock.seen.text() == "The model sees blue, green and red."
     assert len(disks.asked) == asked
 
 
-def test_an_object_of_channels_is_written_and_undone(hand):
-    click(hand)
+def test_an_object_of_channels_is_written_and_undone(driver):
+    click(driver)
     said = len(notification_manager.records)
-    hand.type(Qt.Key.Key_W)
-    hand.dock.controller.work.recorder.settle()
-    labels = hand.dock.controller.workspace.labels
+    driver.type(Qt.Key.Key_W)
+    driver.dock.controller.work.recorder.settle()
+    labels = driver.dock.controller.workspace.labels
     assert labels.data[PLACES[0]] == 1
-    hand.type(Qt.Key.Key_U)
+    driver.type(Qt.Key.Key_U)
     assert not labels.data.any()
     assert len(notification_manager.records) == said
 
@@ -141,8 +141,8 @@ def test_pyramids_and_stacks_of_channels(viewer, open_dock, disks):
         levels = [fine, fine[:, ::2, ::2]]
         viewer.add_image(levels, multiscale=True, name=name, blending="additive", colormap="red")
         viewer.layers[name].contrast_limits = (0, 200)
-    hand = open_dock(viewer)
-    hand.wait_for_answer()
-    click(hand)
-    assert list(seen(hand, PLACES[0])) == [255, 0, 0]
-    assert list(seen(hand, PLACES[3])) == [128, 0, 0]
+    driver = open_dock(viewer)
+    driver.wait_for_answer()
+    click(driver)
+    assert list(seen(driver, PLACES[0])) == [255, 0, 0]
+    assert list(seen(driver, PLACES[3])) == [128, 0, 0]

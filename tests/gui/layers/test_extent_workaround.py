@@ -26,22 +26,22 @@ def measured(viewer, monkeypatch):
 @pytest.mark.usefixtures("disks")
 def test_a_click_and_its_mask_measure_nothing(viewer, open_dock, measured):
     viewer.add_image(np.zeros((90, 120), np.uint8))
-    hand = open_dock(viewer)
-    hand.wait_for_answer()
+    driver = open_dock(viewer)
+    driver.wait_for_answer()
     measured.clear()
-    hand.click(40, 60)
-    hand.wait_for_answer()
-    assert hand.dock.controller.workspace.preview.layer.data.any()
+    driver.click(40, 60)
+    driver.wait_for_answer()
+    assert driver.dock.controller.workspace.preview.layer.data.any()
     assert measured == []
 
 
 @pytest.mark.usefixtures("disks")
 def test_points_that_the_dock_has_left_are_measured_again(viewer, open_dock, measured):
     viewer.add_image(np.zeros((90, 120), np.uint8))
-    hand = open_dock(viewer)
-    points = hand.dock.controller.workspace.clicks.points
-    viewer.window.remove_dock_widget(hand.dock)
-    hand.wait(lambda: hand.dock.controller.workspace.clicks is None)
+    driver = open_dock(viewer)
+    points = driver.dock.controller.workspace.clicks.points
+    viewer.window.remove_dock_widget(driver.dock)
+    driver.wait(lambda: driver.dock.controller.workspace.clicks is None)
     measured.clear()
     points.add((500, 7))
     assert measured
@@ -54,6 +54,6 @@ def test_a_napari_without_that_name_does_as_it_likes(viewer):
 
     points = viewer.add_points(np.zeros((1, 2)))
     listeners = points.events.data.callbacks
-    extent_workaround.stop_measuring(OtherViewer(), points)
-    extent_workaround.measure_again(OtherViewer(), points)
+    extent_workaround.skip_extent(OtherViewer(), points)
+    extent_workaround.restore_extent(OtherViewer(), points)
     assert points.events.data.callbacks == listeners

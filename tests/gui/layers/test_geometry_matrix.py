@@ -66,7 +66,7 @@ def flipped(transform, axis):
 def test_click_preview_and_labels_share_their_pixels(viewer, open_dock, monkeypatch):
     predictor = DiskPredictor(passes=1)
     monkeypatch.setattr(controller, "PredictorMaker", lambda: lambda choice: predictor)
-    hand = open_dock(viewer)
+    driver = open_dock(viewer)
 
     @seed(0)
     @settings(
@@ -79,15 +79,15 @@ def test_click_preview_and_labels_share_their_pixels(viewer, open_dock, monkeypa
     )
     @given(cases())
     def one(case):
-        check(viewer, hand, case)
+        check(viewer, driver, case)
 
     one()
 
 
-def check(viewer, hand, case):
+def check(viewer, driver, case):
     ndim, order, place, transform, angle, shear = case
     viewer.layers.clear()
-    hand.wait(lambda: hand.dock.controller.workspace.image is None)
+    driver.wait(lambda: driver.dock.controller.workspace.image is None)
     rows, cols = sorted(order[-2:])
     options = {"affine": affine_of(ndim, rows, cols, angle, shear)}
     shape = (SIDE,) * ndim
@@ -95,10 +95,10 @@ def check(viewer, hand, case):
     labels = viewer.add_labels(
         np.zeros(shape, np.uint16), name="mine", **flipped(transform, rows), **options
     )
-    workspace = hand.dock.controller.workspace
-    hand.wait(lambda: workspace.image is image and workspace.clicks is not None)
-    hand.dock.labels.setCurrentText("mine")
-    hand.dock.labels.activated.emit(hand.dock.labels.currentIndex())
+    workspace = driver.dock.controller.workspace
+    driver.wait(lambda: workspace.image is image and workspace.clicks is not None)
+    driver.dock.labels.setCurrentText("mine")
+    driver.dock.labels.activated.emit(driver.dock.labels.currentIndex())
     viewer.dims.order = order
     world = image.data_to_world(place)
     for axis in order[:-2]:
@@ -106,21 +106,21 @@ def check(viewer, hand, case):
     # With the whole image in view, its smallest pixels may be finer than the steps of the mouse.
     narrowest = np.abs(transform["scale"])[[rows, cols]].min()
     look_at(viewer, world, side=150 * narrowest)
-    hand.click(place[rows], place[cols])
-    hand.wait_for_answer()
-    (click,) = hand.session.state.clicks
+    driver.click(place[rows], place[cols])
+    driver.wait_for_answer()
+    (click,) = driver.session.state.clicks
     assert (round(click.row), round(click.col)) == (place[rows], place[cols])
-    mask = hand.session.mask.full()
-    hand.type(Qt.Key.Key_W)
+    mask = driver.session.mask.full()
+    driver.type(Qt.Key.Key_W)
     written = np.flip(labels.data, rows)
     expected = np.zeros(shape, bool)
     expected[tuple(slice(None) if a in (rows, cols) else place[a] for a in range(ndim))] = mask
     assert np.array_equal(written == 1, expected)
     assert mask[place[rows], place[cols]]
-    hand.type(Qt.Key.Key_U)
+    driver.type(Qt.Key.Key_U)
     assert not labels.data.any()
     assert shown(workspace.preview.layer, image, place) == 1
-    hand.type(Qt.Key.Key_Q)
+    driver.type(Qt.Key.Key_Q)
 
 
 def shown(preview, image, place):

@@ -8,7 +8,7 @@ import pytest
 from napari.utils.events import EventedList
 from qtpy.QtWidgets import QApplication
 
-from napari_cfr_icl.gui.threads.gc_freeze import SetAside
+from napari_cfr_icl.gui.threads.gc_freeze import GcFreeze
 
 MANY = 100_000
 
@@ -28,7 +28,7 @@ def layers(qapp):
 
 @pytest.fixture
 def aside(layers):
-    aside = SetAside(layers)
+    aside = GcFreeze(layers)
     yield aside
     aside.close()
 
@@ -37,13 +37,13 @@ def test_what_is_there_once_the_model_is_loaded_is_set_aside_until_the_dock_goes
     viewer, open_dock, disks
 ):
     viewer.add_image(np.zeros((90, 120), np.uint8))
-    hand = open_dock(viewer)
-    hand.wait(lambda: hand.dock.controller.is_prepared)
+    driver = open_dock(viewer)
+    driver.wait(lambda: driver.dock.controller.is_prepared)
     count = gc.get_freeze_count()
     assert count > MANY
     assert len(gc.get_objects()) < count / 10
-    hand.viewer.window.remove_dock_widget(hand.dock)
-    hand.wait(lambda: gc.get_freeze_count() == 0)
+    driver.viewer.window.remove_dock_widget(driver.dock)
+    driver.wait(lambda: gc.get_freeze_count() == 0)
 
 
 def test_a_removed_layer_that_was_set_aside_is_freed_all_the_same(layers, aside):
@@ -80,7 +80,7 @@ def test_nothing_is_collected_while_a_model_loads_nor_when_it_is_loaded(aside):
 
 
 def test_collections_go_on_when_the_dock_is_closed_while_a_model_loads(layers):
-    aside = SetAside(layers)
+    aside = GcFreeze(layers)
     aside.pause()
     aside.close()
     assert gc.isenabled()
@@ -90,7 +90,7 @@ def test_waste_from_before_the_dock_is_not_kept(layers):
     waste = Thing()
     gone = weakref.ref(waste)
     del waste
-    aside = SetAside(layers)
+    aside = GcFreeze(layers)
     aside.begin()
     aside.close()
     assert gone() is None
@@ -112,7 +112,7 @@ def test_another_model_does_not_set_aside_a_layer_that_is_going(layers, aside):
 
 def test_a_layer_of_another_viewer_that_is_going_is_waited_for(layers, aside):
     other = EventedList([Thing()])
-    beside = SetAside(other)
+    beside = GcFreeze(other)
     try:
         beside.begin()
         kept = other.pop()

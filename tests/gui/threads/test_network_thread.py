@@ -13,7 +13,7 @@ from qtpy.QtCore import Qt
 from torch.overrides import TorchFunctionMode
 
 from napari_cfr_icl import samples
-from napari_cfr_icl.gui.threads.event_loop_monitor import Pulse
+from napari_cfr_icl.gui.threads.event_loop_monitor import EventLoopMonitor
 
 # The thread of the network is another one, so what is seen here ran in the thread of the screen.
 
@@ -35,46 +35,46 @@ class Watch(TorchFunctionMode):
 
 
 @pytest.fixture
-def hand(viewer, open_dock):
+def driver(viewer, open_dock):
     """A dock on the sample stack with the real default model, ready."""
     sample = samples.load("stack")
     viewer.add_image(sample.image, name="stack", contrast_limits=(140, 900))
-    hand = open_dock(viewer)
-    hand.wait(lambda: hand.dock.controller.is_prepared)
+    driver = open_dock(viewer)
+    driver.wait(lambda: driver.dock.controller.is_prepared)
     truth = sample.labels[8]
     label = int(np.bincount(truth[truth > 0]).argmax())
     viewer.dims.set_current_step(0, 8)
-    hand.middle = np.argwhere(truth == label).mean(axis=0)
-    return hand
+    driver.middle = np.argwhere(truth == label).mean(axis=0)
+    return driver
 
 
-def work(hand):
+def work(driver):
     """Everything that asks the network or shows its answers."""
-    row, col = hand.middle
-    hand.click(row, col)
-    hand.wait_for_answer()
-    hand.click(row + 20, col + 20, positive=False)
-    hand.wait_for_answer()
-    hand.dock.object.threshold.setValue(40)
-    hand.type(Qt.Key.Key_K)
-    hand.wait_for_answer()
-    hand.dock.stack.last.setValue(13)
-    hand.dock.stack.fill.click()
-    hand.wait_for_answer()
-    hand.type(Qt.Key.Key_U)
-    hand.type(Qt.Key.Key_W)
-    inference = hand.dock.engine.inference
+    row, col = driver.middle
+    driver.click(row, col)
+    driver.wait_for_answer()
+    driver.click(row + 20, col + 20, positive=False)
+    driver.wait_for_answer()
+    driver.dock.object.threshold.setValue(40)
+    driver.type(Qt.Key.Key_K)
+    driver.wait_for_answer()
+    driver.dock.stack.last.setValue(13)
+    driver.dock.stack.fill.click()
+    driver.wait_for_answer()
+    driver.type(Qt.Key.Key_U)
+    driver.type(Qt.Key.Key_W)
+    inference = driver.dock.engine.inference
     inference.setCurrentIndex(inference.findData("a-cfr-4"))
     inference.activated.emit(inference.currentIndex())
-    hand.wait_for_answer()
+    driver.wait_for_answer()
 
 
 @pytest.mark.slow
-def test_the_thread_of_the_screen_runs_no_torch(hand):
+def test_the_thread_of_the_screen_runs_no_torch(driver):
     with Watch() as watch:
-        work(hand)
+        work(driver)
     assert watch.seen == []
-    assert hand.dock.controller.workspace.labels.data.any()
+    assert driver.dock.controller.workspace.labels.data.any()
 
 
 def test_the_watch_sees_what_runs_in_its_thread():
@@ -85,12 +85,12 @@ def test_the_watch_sees_what_runs_in_its_thread():
 
 
 @pytest.mark.slow
-def test_the_screen_goes_on_answering_while_the_model_works(hand):
-    pulse, passes = Pulse(), []
-    hand.session.stepped.connect(passes.append)
-    hand.session.travel.filled.connect(passes.append)
+def test_the_screen_goes_on_answering_while_the_model_works(driver):
+    pulse, passes = EventLoopMonitor(), []
+    driver.session.stepped.connect(passes.append)
+    driver.session.travel.filled.connect(passes.append)
     pulse.start()
-    work(hand)
+    work(driver)
     pulse.stop()
     # Nothing about milliseconds, which depend on the machine. But a screen that waited for the
     # network would not beat at all during a pass, and a pass lasts for several beats.
@@ -109,12 +109,12 @@ def test_torch_is_imported_in_the_thread_of_the_network():
                     print(threading.current_thread().name)
 
         import napari
-        from napari_cfr_icl.gui.app.viewer_driver import Hand
+        from napari_cfr_icl.gui.app.viewer_driver import ViewerDriver
         viewer = napari.Viewer(show=False)
         sys.meta_path.insert(0, Witness())
         _, dock = viewer.window.add_plugin_dock_widget("napari-cfr-icl", "Segment with clicks")
         assert "torch" not in sys.modules
-        Hand(viewer, dock).wait(lambda: dock.controller.is_prepared)
+        ViewerDriver(viewer, dock).wait(lambda: dock.controller.is_prepared)
         viewer.close()
     """
     done = subprocess.run(

@@ -23,7 +23,7 @@ from napari_cfr_icl.gui.training.trainer import last_run
 from napari_cfr_icl.gui.training.training_dock import TRAINING
 from napari_cfr_icl.gui.widgets.themed_canvas import BLUE, ORANGE, Colours
 from napari_cfr_icl.training import recipes
-from napari_cfr_icl.zoo.store import Store
+from napari_cfr_icl.zoo.store import ModelStore
 from saved_preferences import choose_tiny_model
 from training_collections import SHAPE, disks_picture, write_collection
 from training_goldens import GOLDEN
@@ -136,7 +136,7 @@ def test_a_run_from_start_to_the_model_menu(viewer, dock, tmp_path):
     dock.progress.name.setText("cells-1")
     press(dock.progress.use)
     wait(lambda: not dock.importer.is_running)
-    assert Store().own_names() == ["cells-1"]
+    assert ModelStore().own_names() == ["cells-1"]
     press(dock.progress.start)
     wait(lambda: dock.trainer.watch.run != run)
     assert dock.trainer.watch.run.name == "first-2"

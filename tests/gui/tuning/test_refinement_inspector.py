@@ -23,37 +23,37 @@ from saved_preferences import choose_tiny_model
 
 
 @pytest.fixture
-def hand(viewer, open_dock):
+def driver(viewer, open_dock):
     """The dock on a picture of blobs."""
     choose_tiny_model()
     picture, _ = blobs(3)
     viewer.add_image(picture, name="blobs", rgb=True)
-    hand = open_dock(viewer)
-    hand.wait(lambda: hand.dock.controller.is_prepared)
-    return hand
+    driver = open_dock(viewer)
+    driver.wait(lambda: driver.dock.controller.is_prepared)
+    return driver
 
 
 @pytest.fixture
-def dock(hand):
+def dock(driver):
     """The tuning dock beside it."""
-    _, dock = hand.viewer.window.add_plugin_dock_widget("napari-cfr-icl", "Tune refinement")
+    _, dock = driver.viewer.window.add_plugin_dock_widget("napari-cfr-icl", "Tune refinement")
     yield dock
     dock.end()
 
 
 @pytest.fixture
-def looked(hand, dock):
+def looked(driver, dock):
     """All steps of one click have been seen."""
     _, labels = blobs(3)
-    hand.click(*np.argwhere(labels == 1).mean(axis=0))
-    hand.wait_for_answer()
-    hand.wait(lambda: dock.looker.look is not None and dock.looker.look.steps == STEPS_SHOWN)
+    driver.click(*np.argwhere(labels == 1).mean(axis=0))
+    driver.wait_for_answer()
+    driver.wait(lambda: dock.looker.look is not None and dock.looker.look.steps == STEPS_SHOWN)
     return dock
 
 
-def orange(hand):
+def orange(driver):
     """The mask of the step on the picture, as a full plane."""
-    layer, full = hand.viewer.layers[LAYER_NAME], np.zeros(blobs(3)[1].shape, bool)
+    layer, full = driver.viewer.layers[LAYER_NAME], np.zeros(blobs(3)[1].shape, bool)
     rows, cols = np.nonzero(layer.data)
     top, left = np.rint(layer.data_to_world((0, 0))).astype(int)
     full[rows + top, cols + left] = True
@@ -66,25 +66,25 @@ def on_canvas(plot, x, y):
     return QPoint(round(place[0]), round(plot.height() - place[1]))
 
 
-def ran(hand, policy):
+def ran(driver, policy):
     """What the program does with this click under a policy: passes and mask."""
-    session = hand.session
+    session = driver.session
     choice = EngineChoice.of(load_preferences())
     answers = []
     session.looked.connect(answers.append)
     assert session.look(replace(choice, refinement=policy))
-    hand.wait(lambda: None in answers)
+    driver.wait(lambda: None in answers)
     session.looked.disconnect(answers.append)
     return answers[-2].passes, answers[-2].mask().full()
 
 
-def test_scrubbing_shows_the_mask_of_each_step(hand, looked):
+def test_scrubbing_shows_the_mask_of_each_step(driver, looked):
     scrubber, look = looked.look.scrubber, looked.looker.look
     assert scrubber.maximum() == STEPS_SHOWN
     assert len(look.changes) == STEPS_SHOWN
     seen = []
     for step in range(STEPS_SHOWN + 1):
-        seen.append(orange(hand))
+        seen.append(orange(driver))
         assert np.array_equal(seen[-1], look.mask(step).full())
         assert f"{seen[-1].sum()} px" in looked.look.step_text.text()
         QTest.keyClick(scrubber, Qt.Key.Key_Right)
@@ -93,7 +93,7 @@ def test_scrubbing_shows_the_mask_of_each_step(hand, looked):
     assert max(changed) > 0
 
 
-def test_the_dock_says_where_the_program_really_stops(hand, looked):
+def test_the_dock_says_where_the_program_really_stops(driver, looked):
     look = looked.looker.look
     for policy in (
         {"steps": 2},
@@ -103,12 +103,12 @@ def test_the_dock_says_where_the_program_really_stops(hand, looked):
     ):
         wanted = replace(Refinement(threshold_pixels=0, rezoom=True), **policy)
         stopping = look.stop(wanted)
-        passes, mask = ran(hand, wanted)
+        passes, mask = ran(driver, wanted)
         assert stopping.steps + 1 == passes
         assert np.array_equal(look.mask(stopping.kept).full(), mask)
 
 
-def test_dragging_the_line_moves_the_stop_and_use_this_makes_it_so(hand, looked):
+def test_dragging_the_line_moves_the_stop_and_use_this_makes_it_so(driver, looked):
     panel, look = looked.look, looked.looker.look
     panel.steps.setValue(STEPS_SHOWN)
     panel.unit.setCurrentText(PIXELS)
@@ -129,10 +129,10 @@ def test_dragging_the_line_moves_the_stop_and_use_this_makes_it_so(hand, looked)
     QTest.mouseClick(panel.use.button, LEFT)
     assert load_presets()["mine"].refinement == panel.policy
     assert load_preferences().preset == "mine"
-    assert hand.dock.engine.preset.currentText() == "mine"
-    hand.wait_for_answer()
-    assert hand.session.state.answer.passes == 2
-    assert hand.session.state.answer.stopped == "converged"
+    assert driver.dock.engine.preset.currentText() == "mine"
+    driver.wait_for_answer()
+    assert driver.session.state.answer.passes == 2
+    assert driver.session.state.answer.stopped == "converged"
 
 
 def test_a_bar_shows_its_step_and_the_unit_can_be_changed(looked):
@@ -150,29 +150,29 @@ def test_a_bar_shows_its_step_and_the_unit_can_be_changed(looked):
     assert panel.threshold.value() == 9
 
 
-def test_looking_leaves_the_object_as_it_was_and_ends_with_it(hand, looked):
-    state = hand.session.state
+def test_looking_leaves_the_object_as_it_was_and_ends_with_it(driver, looked):
+    state = driver.session.state
     assert state.answer.passes < STEPS_SHOWN
-    hand.type(Qt.Key.Key_Q)
+    driver.type(Qt.Key.Key_Q)
     assert looked.looker.look is None
-    assert LAYER_NAME not in hand.viewer.layers
-    hand.type(Qt.Key.Key_U)
-    assert hand.session.state.answer is state.answer
+    assert LAYER_NAME not in driver.viewer.layers
+    driver.type(Qt.Key.Key_U)
+    assert driver.session.state.answer is state.answer
 
 
-def test_plots_follow_the_theme_and_closing_either_dock_is_clean(hand, looked):
+def test_plots_follow_the_theme_and_closing_either_dock_is_clean(driver, looked):
     def colours():
         return looked.look.plot.figure.get_facecolor(), looked.search.plot.figure.get_facecolor()
 
-    hand.viewer.theme = "dark"
+    driver.viewer.theme = "dark"
     dark = colours()
-    hand.viewer.theme = "light"
+    driver.viewer.theme = "light"
     light = colours()
     assert sum(light[0][:3]) > 2 > sum(dark[0][:3])
     assert light[0] == light[1]
-    hand.viewer.window.remove_dock_widget(hand.dock)
-    hand.wait(lambda: looked.looker.dock is None)
+    driver.viewer.window.remove_dock_widget(driver.dock)
+    driver.wait(lambda: looked.looker.dock is None)
     assert looked.looker.look is None
-    hand.viewer.window.remove_dock_widget(looked)
-    assert LAYER_NAME not in hand.viewer.layers
-    hand.viewer.theme = "light"
+    driver.viewer.window.remove_dock_widget(looked)
+    assert LAYER_NAME not in driver.viewer.layers
+    driver.viewer.theme = "light"

@@ -24,16 +24,16 @@ with_page = pytest.mark.skipif(
 
 
 @pytest.fixture
-def hand(viewer, open_dock, disks):
+def driver(viewer, open_dock, disks):
     """A dock on a grey image."""
     viewer.add_image(np.zeros(SHAPE, np.uint8), name="grey")
-    hand = open_dock(viewer)
-    hand.wait_for_answer()
-    return hand
+    driver = open_dock(viewer)
+    driver.wait_for_answer()
+    return driver
 
 
 @pytest.fixture
-def preferences(viewer, hand):
+def preferences(viewer, driver):
     """napari's own dialog, open."""
     dialog = viewer.window._open_preferences_dialog()
     yield dialog
@@ -101,32 +101,32 @@ def test_keys_may_change_places():
 
 
 @with_page
-def test_a_key_from_the_preferences_does_the_work_and_the_old_one_no_more(hand, preferences):
-    hand.click(40, 60)
-    hand.wait_for_answer()
+def test_a_key_from_the_preferences_does_the_work_and_the_old_one_no_more(driver, preferences):
+    driver.click(40, 60)
+    driver.wait_for_answer()
     write(preferences, "write", "Shift-M")
-    hand.wait(lambda: hand.dock.object.write.text() == "Write and next  (⇧M)")
-    assert hand.dock.hint.text() == "Correct it with more clicks, or press ⇧M to write it."
-    labels = hand.dock.controller.workspace.labels
-    hand.type(Qt.Key.Key_W)
+    driver.wait(lambda: driver.dock.object.write.text() == "Write and next  (⇧M)")
+    assert driver.dock.hint.text() == "Correct it with more clicks, or press ⇧M to write it."
+    labels = driver.dock.controller.workspace.labels
+    driver.type(Qt.Key.Key_W)
     assert not labels.data.any()
-    hand.type(Qt.Key.Key_M, SHIFT)
+    driver.type(Qt.Key.Key_M, SHIFT)
     assert labels.data[40, 60] == 1
 
 
 @with_page
-def test_the_key_is_there_in_the_next_dock_too(hand, preferences, open_dock):
+def test_the_key_is_there_in_the_next_dock_too(driver, preferences, open_dock):
     write(preferences, "hide", "X")
-    hand.wait(lambda: hand.dock.object.hide_mask.text() == "Hide  (X)")
-    hand.viewer.window.remove_dock_widget(hand.dock)
-    again = open_dock(hand.viewer)
-    assert again.dock is not hand.dock
+    driver.wait(lambda: driver.dock.object.hide_mask.text() == "Hide  (X)")
+    driver.viewer.window.remove_dock_widget(driver.dock)
+    again = open_dock(driver.viewer)
+    assert again.dock is not driver.dock
     assert again.dock.object.hide_mask.text() == "Hide  (X)"
 
 
 @with_page
-def test_a_key_that_is_taken_is_told_once_it_is_typed(hand, preferences, said):
+def test_a_key_that_is_taken_is_told_once_it_is_typed(driver, preferences, said):
     write(preferences, "drop", "W")
-    hand.wait(lambda: len(said()) > 0)
+    driver.wait(lambda: len(said()) > 0)
     assert said() == ["The key W is taken twice, by Write and next and Drop, so Drop has Q."]
-    assert hand.dock.object.drop.text() == "Drop  (Q)"
+    assert driver.dock.object.drop.text() == "Drop  (Q)"

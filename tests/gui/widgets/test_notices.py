@@ -18,12 +18,12 @@ SHAPE = (90, 120)
 
 
 @pytest.fixture
-def hand(viewer, open_dock, disks):
+def driver(viewer, open_dock, disks):
     """A dock on a grey image."""
     viewer.add_image(np.zeros(SHAPE, np.uint8), name="grey")
-    hand = open_dock(viewer)
-    hand.wait_for_answer()
-    return hand
+    driver = open_dock(viewer)
+    driver.wait_for_answer()
+    return driver
 
 
 def failing(error):
@@ -34,87 +34,87 @@ def failing(error):
     return steps
 
 
-def test_an_error_of_the_users_is_one_sentence_and_the_next_click_works(hand, disks, said):
+def test_an_error_of_the_users_is_one_sentence_and_the_next_click_works(driver, disks, said):
     works = disks.steps
     disks.steps = failing(DeviceError("The device 'cuda' is out of memory."))
-    hand.click(40, 60)
-    hand.wait_for_answer()
+    driver.click(40, 60)
+    driver.wait_for_answer()
     assert said() == ["The device 'cuda' is out of memory."]
     disks.steps = works
-    hand.click(60, 60)
-    hand.wait_for_answer()
+    driver.click(60, 60)
+    driver.wait_for_answer()
     assert len(said()) == 1
-    assert hand.session.state.answer is not None
-    assert len(hand.session.state.clicks) == 2
+    assert driver.session.state.answer is not None
+    assert len(driver.session.state.clicks) == 2
 
 
-def test_a_fault_of_the_program_is_said_too(hand, disks, said):
+def test_a_fault_of_the_program_is_said_too(driver, disks, said):
     disks.steps = failing(ZeroDivisionError("division by zero"))
-    hand.click(40, 60)
-    hand.wait_for_answer()
+    driver.click(40, 60)
+    driver.wait_for_answer()
     assert said() == [
         "Something in the segmentation failed (ZeroDivisionError: division by zero). "
         "Please report it with the details."
     ]
 
 
-def test_the_details_hold_the_place_of_the_fault(hand, disks):
+def test_the_details_hold_the_place_of_the_fault(driver, disks):
     disks.steps = failing(ZeroDivisionError("division by zero"))
-    hand.click(40, 60)
-    hand.wait_for_answer()
+    driver.click(40, 60)
+    driver.wait_for_answer()
     assert "raise error" in notification_manager.records[-1].as_text()
 
 
-def test_a_trouble_of_the_users_has_no_button_for_the_places_in_the_program(hand):
-    hand.dock.controller.workspace.labels.editable = False
-    hand.click(40, 60)
-    hand.wait_for_answer()
-    hand.type(Qt.Key.Key_W)
+def test_a_trouble_of_the_users_has_no_button_for_the_places_in_the_program(driver):
+    driver.dock.controller.workspace.labels.editable = False
+    driver.click(40, 60)
+    driver.wait_for_answer()
+    driver.type(Qt.Key.Key_W)
     kept = notification_manager.records[-1]
     assert kept.severity == NotificationSeverity.ERROR
     assert not isinstance(kept, ErrorNotification)
     assert str(kept) == kept.message
 
 
-def test_a_fault_of_the_program_names_the_plugin_as_its_source(hand, disks):
+def test_a_fault_of_the_program_names_the_plugin_as_its_source(driver, disks):
     disks.steps = failing(ZeroDivisionError("division by zero"))
-    hand.click(40, 60)
-    hand.wait_for_answer()
+    driver.click(40, 60)
+    driver.wait_for_answer()
     assert notification_manager.records[-1].source == "napari-cfr-icl"
 
 
-def test_a_labels_layer_that_cannot_be_written(hand, said):
-    hand.dock.controller.workspace.labels.editable = False
-    hand.click(40, 60)
-    hand.wait_for_answer()
-    hand.type(Qt.Key.Key_W)
+def test_a_labels_layer_that_cannot_be_written(driver, said):
+    driver.dock.controller.workspace.labels.editable = False
+    driver.click(40, 60)
+    driver.wait_for_answer()
+    driver.type(Qt.Key.Key_W)
     assert said() == ["The labels layer 'objects' cannot be edited; choose another one."]
-    assert len(hand.session.state.clicks) == 1
+    assert len(driver.session.state.clicks) == 1
 
 
-def test_a_mask_wholly_on_other_objects(hand, said):
-    hand.dock.controller.workspace.labels.data = np.full(SHAPE, 3, np.uint16)
-    hand.click(40, 60)
-    hand.wait_for_answer()
-    hand.type(Qt.Key.Key_W)
+def test_a_mask_wholly_on_other_objects(driver, said):
+    driver.dock.controller.workspace.labels.data = np.full(SHAPE, 3, np.uint16)
+    driver.click(40, 60)
+    driver.wait_for_answer()
+    driver.type(Qt.Key.Key_W)
     assert said() == ["There is nothing to write: the mask is empty or covered by other objects."]
 
 
-def test_what_a_notification_cuts_off_stands_in_the_dock_until_the_next_change(hand, said):
-    hand.dock.controller.workspace.labels.data = np.full(SHAPE, 3, np.uint16)
-    hand.click(40, 60)
-    hand.wait_for_answer()
-    hand.type(Qt.Key.Key_W)
-    assert [hand.dock.hint.text()] == said()
-    hand.click(60, 60)
-    assert hand.dock.hint.text().startswith("Correct it with more clicks")
+def test_what_a_notification_cuts_off_stands_in_the_dock_until_the_next_change(driver, said):
+    driver.dock.controller.workspace.labels.data = np.full(SHAPE, 3, np.uint16)
+    driver.click(40, 60)
+    driver.wait_for_answer()
+    driver.type(Qt.Key.Key_W)
+    assert [driver.dock.hint.text()] == said()
+    driver.click(60, 60)
+    assert driver.dock.hint.text().startswith("Correct it with more clicks")
 
 
-def test_a_prediction_that_failed_stands_in_the_dock(hand, disks, said):
+def test_a_prediction_that_failed_stands_in_the_dock(driver, disks, said):
     disks.steps = failing(DeviceError("The device 'cuda' is out of memory."))
-    hand.click(40, 60)
-    hand.wait_for_answer()
-    assert [hand.dock.hint.text()] == said()
+    driver.click(40, 60)
+    driver.wait_for_answer()
+    assert [driver.dock.hint.text()] == said()
 
 
 @pytest.mark.parametrize(

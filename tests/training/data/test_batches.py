@@ -10,10 +10,10 @@ from napari_cfr_icl._errors import InputError
 from napari_cfr_icl.engine.windows import Window
 from napari_cfr_icl.training.data.augment import augment
 from napari_cfr_icl.training.data.batches import Batches
-from napari_cfr_icl.training.data.check import survey
+from napari_cfr_icl.training.data.check import inspect_dataset
 from napari_cfr_icl.training.data.collection import open_collection
 from napari_cfr_icl.training.data.crops import REST, choose_window, cut_image, cut_masks
-from napari_cfr_icl.training.data.image_cache import Store
+from napari_cfr_icl.training.data.image_cache import ImageCache
 from napari_cfr_icl.training.data.splits import divide
 from napari_cfr_icl.training.options import (
     AugmentOptions,
@@ -36,11 +36,11 @@ PLAIN = AugmentOptions(0, False, 0, 0, 0, 0, 0, 0, 0, 0)
 @pytest.fixture(scope="module")
 def parts(tmp_path_factory):
     collection = open_collection(write_collection(tmp_path_factory.mktemp("cells") / "cells", 6))
-    return [divide(survey(collection), held_out=0.2, seed=0)]
+    return [divide(inspect_dataset(collection), held_out=0.2, seed=0)]
 
 
 def _batches(parts, options=OPTIONS, budget=1.0):
-    store = Store(budget)
+    store = ImageCache(budget)
     for page in parts[0].train:
         store.keep(page.example, page.example.image(), page.example.labels())
     return Batches(parts, store, options, torch.device("cpu"))
@@ -105,8 +105,8 @@ def test_pixels_of_unknown_truth_are_neither_object_nor_background(parts):
 
 def test_weights_decide_the_share_of_each_collection(parts, tmp_path):
     bright = open_collection(write_collection(tmp_path / "bright", 3, first=50))
-    store = Store(1.0)
-    second = divide(survey(bright), held_out=0, seed=0)
+    store = ImageCache(1.0)
+    second = divide(inspect_dataset(bright), held_out=0, seed=0)
     options = replace(OPTIONS, data=replace(OPTIONS.data, weights=(0.0, 1.0)))
     batches = Batches([*parts, second], store, options, torch.device("cpu"))
     alone = replace(OPTIONS, data=replace(OPTIONS.data, weights=(1.0,)))

@@ -8,7 +8,7 @@ import tifffile
 from PIL import Image
 
 from napari_cfr_icl._errors import InputError, MaskError
-from napari_cfr_icl.training.data.check import Objects, survey
+from napari_cfr_icl.training.data.check import Objects, inspect_dataset
 from napari_cfr_icl.training.data.collection import open_collection
 from napari_cfr_icl.training.data.export_layers import save_layers
 from napari_cfr_icl.training.data.splits import divide
@@ -97,7 +97,7 @@ def test_a_list_gives_pairs_groups_and_split(tmp_path):
 def test_folders_called_train_and_val_are_the_split(tmp_path):
     write_collection(tmp_path / "train", 2)
     write_collection(tmp_path / "val", 1, first=7)
-    found = survey(open_collection(tmp_path))
+    found = inspect_dataset(open_collection(tmp_path))
     parts = divide(found, held_out=0.5, seed=0)
     assert [page.example.key for page in parts.train] == ["train/0.tif", "train/1.tif"]
     assert [page.example.key for page in parts.held_out] == ["val/7.tif"]
@@ -155,7 +155,7 @@ def test_missing_partners_are_named_and_do_not_stop_the_rest(tmp_path):
     write_collection(tmp_path, 2)
     (tmp_path / "labels" / "0.tif").unlink()
     tifffile.imwrite(tmp_path / "labels" / "lonely.tif", np.zeros(SHAPE, np.uint8))
-    found = survey(open_collection(tmp_path))
+    found = inspect_dataset(open_collection(tmp_path))
     assert {("error", "files", "0.tif"), ("error", "files", "lonely.tif")} <= _kinds(found)
     assert [page.example.key for page in found.pages] == ["1.tif"]
 
@@ -177,7 +177,7 @@ def test_every_trouble_is_reported_with_its_file(tmp_path):
     write("labels", 4, pieces)
     write("images", 5, disks_picture(6)[0])
     write("labels", 7, labels + 1)
-    found = survey(open_collection(tmp_path), min_area=40)
+    found = inspect_dataset(open_collection(tmp_path), min_area=40)
     kinds = _kinds(found)
     assert "labels 10 x 12" in next(f.text for f in found.findings if f.key == "0.tif")
     assert {
@@ -205,7 +205,7 @@ def test_every_trouble_is_reported_with_its_file(tmp_path):
 def test_pixels_with_nothing_to_see_are_reported(tmp_path, pixels, kind):
     write_collection(tmp_path, 2)
     tifffile.imwrite(tmp_path / "images" / "0.tif", pixels)
-    assert _kinds(survey(open_collection(tmp_path), min_area=1)) >= {kind}
+    assert _kinds(inspect_dataset(open_collection(tmp_path), min_area=1)) >= {kind}
 
 
 def test_objects_of_enormous_ids_are_found(tmp_path):
@@ -231,17 +231,17 @@ def test_ids_too_large_for_training_are_numbered_anew(tmp_path):
 
 def test_the_fingerprint_notices_a_single_pixel(tmp_path):
     write_collection(tmp_path, 2)
-    before = survey(open_collection(tmp_path)).fingerprint
+    before = inspect_dataset(open_collection(tmp_path)).fingerprint
     picture, _ = disks_picture(1)
     picture[0, 0] += 1
     tifffile.imwrite(tmp_path / "images" / "1.tif", picture)
-    assert survey(open_collection(tmp_path)).fingerprint != before
+    assert inspect_dataset(open_collection(tmp_path)).fingerprint != before
 
 
 def test_groups_are_held_out_whole_and_the_same_every_time(tmp_path):
     write_collection(tmp_path, 10)
     _write_list(tmp_path, [(i, f"g{i % 5},") for i in range(10)])
-    found = survey(open_collection(tmp_path))
+    found = inspect_dataset(open_collection(tmp_path))
     parts = divide(found, held_out=0.4, seed=3)
     train, held_out = ({p.example.group for p in side} for side in (parts.train, parts.held_out))
     assert len(held_out) == 2
@@ -254,7 +254,7 @@ def test_copies_never_fall_on_both_sides(tmp_path):
     write_collection(tmp_path, 6)
     for i in (1, 2, 3):  # the same picture under four names
         tifffile.imwrite(tmp_path / "images" / f"{i}.tif", disks_picture(0)[0])
-    found = survey(open_collection(tmp_path))
+    found = inspect_dataset(open_collection(tmp_path))
     for seed in range(12):
         parts = divide(found, held_out=0.3, seed=seed)
         train, val = ({p.pixels_hash for p in side} for side in (parts.train, parts.held_out))
@@ -264,7 +264,7 @@ def test_copies_never_fall_on_both_sides(tmp_path):
 def test_a_copy_of_a_given_held_out_picture_is_left_out_of_training(tmp_path):
     write_collection(tmp_path / "train", 3)
     write_collection(tmp_path / "val", 2, first=2)  # number 2 is in both
-    parts = divide(survey(open_collection(tmp_path)), held_out=0.2, seed=0)
+    parts = divide(inspect_dataset(open_collection(tmp_path)), held_out=0.2, seed=0)
     assert [page.example.key for page in parts.train] == ["train/0.tif", "train/1.tif"]
     assert [(f.kind, f.key) for f in parts.findings] == [("leak", "train/2.tif")]
 
@@ -273,7 +273,7 @@ def test_a_group_on_both_sides_of_a_given_split_is_refused(tmp_path):
     write_collection(tmp_path, 2)
     _write_list(tmp_path, [(0, "a,train"), (1, "a,val")])
     with pytest.raises(InputError, match="'a' is in both"):
-        divide(survey(open_collection(tmp_path)), held_out=0.2, seed=0)
+        divide(inspect_dataset(open_collection(tmp_path)), held_out=0.2, seed=0)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_cfr_icl.training.data.sample_batch import Scenes
+from napari_cfr_icl.training.data.sample_batch import SampleBatch
 from napari_cfr_icl.training.data.suem import (
     SuemPlan,
     exclude,
@@ -33,7 +33,7 @@ def _scenes(recorded, which):
     image = torch.from_numpy(recorded[f"{which}_image"]).permute(2, 0, 1)[None]
     mask = torch.from_numpy(recorded[f"{which}_mask"] > 0)[None, None]
     empty = torch.zeros_like(mask)
-    return Scenes(image, torch.cat([mask, empty], dim=1), empty, empty)
+    return SampleBatch(image, torch.cat([mask, empty], dim=1), empty, empty)
 
 
 def _alpha(value):

@@ -9,19 +9,19 @@ import torch
 from napari_cfr_icl import zoo
 from napari_cfr_icl._errors import ModelFileError
 from napari_cfr_icl.engine.clicks import Click
-from napari_cfr_icl.engine.runtime.distributed import World
-from napari_cfr_icl.evaluation.protocol.simulate import Clicked
-from napari_cfr_icl.training.data.check import survey
+from napari_cfr_icl.engine.runtime.distributed import Distributed
+from napari_cfr_icl.evaluation.protocol.simulate import Simulation
+from napari_cfr_icl.training.data.check import inspect_dataset
 from napari_cfr_icl.training.data.collection import open_collection
 from napari_cfr_icl.training.data.splits import divide
 from napari_cfr_icl.training.options import ValidationOptions
 from napari_cfr_icl.training.runs import held_out
-from napari_cfr_icl.training.runs.gate import ALL, Trial, choose_objects, compare, decide
-from napari_cfr_icl.training.runs.publish import use_model
+from napari_cfr_icl.training.runs.gate import ALL, GateTrial, choose_objects, compare, decide
+from napari_cfr_icl.training.runs.publish import publish_model
 from training_collections import write_collection
 from training_goldens import GOLDEN
 
-WORLD = World(0, 1, torch.device("cpu"))
+WORLD = Distributed(0, 1, torch.device("cpu"))
 OPTIONS = ValidationOptions(
     max_clicks=3, preset=str(GOLDEN.parent / "training" / "small_window.json")
 )
@@ -31,7 +31,7 @@ OPTIONS = ValidationOptions(
 def parts(tmp_path_factory):
     root = tmp_path_factory.mktemp("data")
     found = [
-        survey(open_collection(write_collection(root / name, 4, first)))
+        inspect_dataset(open_collection(write_collection(root / name, 4, first)))
         for name, first in (("cells", 0), ("grains", 20))
     ]
     return [divide(each, held_out=0.5, seed=0) for each in found]
@@ -87,9 +87,9 @@ def _trial(objects, base, tuned):
 
     def clicked(count):
         ious = [0.5] * (count - 1) + [0.95]
-        return [Clicked(Click(0, 0), iou, 1, "limit", 0.0, 0.0) for iou in ious]
+        return [Simulation(Click(0, 0), iou, 1, "limit", 0.0, 0.0) for iou in ious]
 
-    return Trial(objects, [clicked(n) for n in base], [clicked(n) for n in tuned])
+    return GateTrial(objects, [clicked(n) for n in base], [clicked(n) for n in tuned])
 
 
 @pytest.fixture(scope="module")
@@ -134,26 +134,26 @@ def _finished(tmp_path, passed):
 @pytest.fixture
 def own_models(tmp_path, monkeypatch):
     monkeypatch.setenv("NAPARI_CFR_ICL_MODELS", str(tmp_path / "models"))
-    return zoo.Store()
+    return zoo.ModelStore()
 
 
 def test_a_model_that_passed_enters_the_menu(tmp_path, own_models):
-    assert use_model(_finished(tmp_path, passed=True), "cells") == "cells"
+    assert publish_model(_finished(tmp_path, passed=True), "cells") == "cells"
     assert "cells" in own_models.own_names()
 
 
 def test_a_model_that_failed_enters_only_when_told(tmp_path, own_models):
     run = _finished(tmp_path, passed=False)
     with pytest.raises(ModelFileError, match="Worse than the base"):
-        use_model(run, "cells")
+        publish_model(run, "cells")
     assert not own_models.own_names()
-    use_model(run, "cells", anyway=True)
+    publish_model(run, "cells", anyway=True)
     assert "cells" in own_models.own_names()
 
 
 def test_a_run_that_is_not_finished_has_no_model(tmp_path):
     with pytest.raises(ModelFileError, match="no finished run"):
-        use_model(tmp_path)
+        publish_model(tmp_path)
 
 
 def test_objects_that_chose_the_weights_are_kept_from_the_gate(objects):

@@ -14,7 +14,7 @@ import torch
 
 from napari_cfr_icl import zoo
 from napari_cfr_icl._errors import DeviceError, InputError, SettingsError
-from napari_cfr_icl.engine.runtime.distributed import World, threads
+from napari_cfr_icl.engine.runtime.distributed import Distributed, threads
 from napari_cfr_icl.training.options import (
     ClickOptions,
     DataOptions,
@@ -246,7 +246,7 @@ def test_changed_pictures_are_noticed_before_going_on(tmp_path):
 
 
 def test_a_batch_that_cannot_be_shared_is_refused():
-    world = World(0, 3, torch.device("cpu"))
+    world = Distributed(0, 3, torch.device("cpu"))
     assert list(world.share(6)) == [0, 1]
     with pytest.raises(SettingsError, match="cannot be divided among 3"):
         world.share(4)

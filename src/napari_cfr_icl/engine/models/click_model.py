@@ -59,7 +59,7 @@ class ClickModel(nn.Module):
     dead_keys: tuple[str, ...] = ()
     float32_parts: tuple[str, ...] = ()
     packable_parts: tuple[str, ...] = ()
-    looks_once: bool = False
+    caches_image_features: bool = False
     image_mean: Tensor
     image_std: Tensor
 

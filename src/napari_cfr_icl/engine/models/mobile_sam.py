@@ -74,7 +74,7 @@ class MobileSam(ClickModel):
     """
 
     fixed_square = False
-    looks_once = True
+    caches_image_features = True
     float32_parts = ("prompt_encoder.pe_layer",)
     # Three more masks for a click that is not clear, and boxes: what clicks alone do not need.
     dead_keys = (

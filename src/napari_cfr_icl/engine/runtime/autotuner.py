@@ -50,7 +50,7 @@ WARM_UP_RUNS = 2
 """Runs before: a traced network rewrites itself during the first two."""
 
 
-class Remembering:
+class EncoderCache:
     """Runs a network that looks once: what it saw in a picture serves until another one comes.
 
     Pictures are compared pixel by pixel, which takes a hundredth of a look: a window can stay the
@@ -81,7 +81,7 @@ class Remembering:
 
 def as_it_is(model: ClickModel) -> Run:
     """Run a network without any change."""
-    return Remembering(model.encode, model.decode) if model.looks_once else model
+    return EncoderCache(model.encode, model.decode) if model.caches_image_features else model
 
 
 class Accelerated(nn.Module):
@@ -110,7 +110,7 @@ class Accelerated(nn.Module):
         return values.to(self.dtype, memory_format=torch.channels_last)
 
 
-class AcceleratedLook(Accelerated):
+class AcceleratedEncoder(Accelerated):
     """The costly part of a network that looks once: float32 image to features."""
 
     def forward(self, image: Tensor) -> Features:  # type: ignore[override]
@@ -118,7 +118,7 @@ class AcceleratedLook(Accelerated):
         return self.model.encode(self.brought(image))
 
 
-class Race:
+class Autotuner:
     """Runs a network in several ways, and remembers the quickest whose masks agree.
 
     Parameters
@@ -176,7 +176,7 @@ def quickest(model: ClickModel, device: torch.device) -> tuple[str, Run]:
     run : callable
         See `Run`.
     """
-    race = Race(model, device)
+    race = Autotuner(model, device)
     for arithmetic in _arithmetics(model, device):
         race.enter(arithmetic)
     arithmetic = race.name
@@ -203,8 +203,8 @@ def accelerated(model: ClickModel, way: str) -> Run:
         for part in model.packable_parts:
             wrapped.model.set_submodule(part, packed(wrapped.model.get_submodule(part)))
     costly: Callable[..., Any] = _traced(wrapped) if layout == "traced" else wrapped
-    if model.looks_once:
-        return Remembering(costly, wrapped.model.decode)
+    if model.caches_image_features:
+        return EncoderCache(costly, wrapped.model.decode)
     return lambda image, previous, points: costly(image, model.draw_maps(previous, points))
 
 
@@ -223,14 +223,14 @@ def _converted(model: ClickModel, arithmetic: str) -> Accelerated:
         copy.image_mean, copy.image_std = model.image_mean, model.image_std
         for name, part in precise.items():
             copy.set_submodule(name, part.to(memory_format=torch.channels_last))
-    return (AcceleratedLook if model.looks_once else Accelerated)(copy, dtype).eval()
+    return (AcceleratedEncoder if model.caches_image_features else Accelerated)(copy, dtype).eval()
 
 
 def _traced(module: Accelerated) -> Callable[..., Any]:
     parameter = next(module.parameters())
     image = torch.zeros(1, 3, TRIAL_SIDE, TRIAL_SIDE, device=parameter.device)
     maps = image if module.model.with_previous else image[:, :2]
-    inputs = (image,) if module.model.looks_once else (image, maps)
+    inputs = (image,) if module.model.caches_image_features else (image, maps)
     with warnings.catch_warnings():
         # PyTorch means to replace tracing one day; what replaces it needs a C++ compiler.
         warnings.simplefilter("ignore")

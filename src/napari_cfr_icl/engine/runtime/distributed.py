@@ -21,7 +21,7 @@ Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class Distributed:
     """One process among its equals.
 
     Attributes
@@ -83,7 +83,7 @@ class World:
 
 
 @contextmanager
-def joined(device: str = "auto") -> Iterator[World]:
+def joined(device: str = "auto") -> Iterator[Distributed]:
     """Join the other processes, when there are any, and leave them at the end.
 
     Parameters
@@ -94,14 +94,14 @@ def joined(device: str = "auto") -> Iterator[World]:
     size, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
     chosen = pick_device(device)
     if size == 1:
-        yield World(0, 1, chosen)
+        yield Distributed(0, 1, chosen)
         return
     if chosen.type == "cuda":
         chosen = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
         torch.cuda.set_device(chosen)
     distributed.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
     try:
-        yield World(rank, size, chosen)
+        yield Distributed(rank, size, chosen)
     finally:
         distributed.destroy_process_group()
 

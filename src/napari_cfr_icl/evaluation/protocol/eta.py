@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 
-class Pace:
+class Eta:
     """Tells the time left from how long the part since the first report took."""
 
     def __init__(self) -> None:

@@ -35,7 +35,7 @@ class DatasetChoice:
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class SampleOptions:
     """Which of a data set's pictures and objects take part.
 
     Parameters
@@ -123,7 +123,7 @@ class EvaluateOptions:
         "paper", "public-code", "interactive", or the path of a settings file.
     protocol : Protocol
         How objects are clicked.
-    sample : Sample
+    sample : SampleOptions
         Which pictures and objects take part.
     reader : ReaderOptions
         How the data sets are read.
@@ -143,7 +143,7 @@ class EvaluateOptions:
     schemes: tuple[str, ...] = ("std", "cfr-1", "cfr-4", "a-cfr-4")
     presets: tuple[str, ...] = ("paper",)
     protocol: Protocol = field(default_factory=Protocol)
-    sample: Sample = field(default_factory=Sample)
+    sample: SampleOptions = field(default_factory=SampleOptions)
     reader: ReaderOptions = field(default_factory=ReaderOptions)
     device: str = "auto"
     precision: Precision | None = None

@@ -13,7 +13,7 @@ from napari_cfr_icl.engine.clicks import Click
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from napari_cfr_icl.evaluation.protocol.simulate import Clicked
+    from napari_cfr_icl.evaluation.protocol.simulate import Simulation
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,11 @@ class Record:
 
     @classmethod
     def of(
-        cls, method: Method, subject: Subject, done: Sequence[Clicked], arithmetic: str = "float32"
+        cls,
+        method: Method,
+        subject: Subject,
+        done: Sequence[Simulation],
+        arithmetic: str = "float32",
     ) -> Record:
         """The record of an object that was clicked through."""
         return cls(

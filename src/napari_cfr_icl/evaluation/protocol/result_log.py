@@ -28,7 +28,7 @@ class Keepable(Protocol):
         ...
 
 
-class Journal:
+class ResultLog:
     """Appends results to one process's file; use as a context manager.
 
     Parameters
@@ -75,7 +75,7 @@ class Journal:
             raise OutputError(f"{self._file.name} cannot be written: {error}") from error
 
 
-def read_journals(folder: Path, parse: Callable[[str], Kept]) -> Iterator[Kept]:
+def read_logs(folder: Path, parse: Callable[[str], Kept]) -> Iterator[Kept]:
     """All results of a run, file by file, a torn last line left out.
 
     Parameters

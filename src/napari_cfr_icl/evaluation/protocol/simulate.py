@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Clicked:
+class Simulation:
     """What one click led to.
 
     Parameters
@@ -50,13 +50,13 @@ class Clicked:
     user_seconds: float
 
 
-def click_through(
+def simulate(
     predictor: Predictor,
     image: ImageSource,
     truth: NDArray[np.int8],
     user: User,
     protocol: Protocol,
-) -> list[Clicked]:
+) -> list[Simulation]:
     """Click one object until the target or the last click is reached.
 
     Parameters
@@ -74,12 +74,12 @@ def click_through(
 
     Returns
     -------
-    list of Clicked
+    list of Simulation
         One for each click, in order.
     """
     clicks, previous = Clicks(), None
     mask = np.zeros(truth.shape, bool)
-    done: list[Clicked] = []
+    done: list[Simulation] = []
     for _ in range(protocol.max_clicks):
         begun = time.perf_counter()
         click = user.next_click(truth, mask, clicks)
@@ -90,7 +90,7 @@ def click_through(
         mask = previous.mask().full()
         quality = float(iou(truth, mask))
         done.append(
-            Clicked(
+            Simulation(
                 click,
                 quality,
                 previous.passes,

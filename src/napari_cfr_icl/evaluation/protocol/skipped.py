@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_cfr_icl.evaluation.protocol.records import Record
-    from napari_cfr_icl.evaluation.tuning.findings import Finding
+    from napari_cfr_icl.evaluation.tuning.findings import SearchFinding
 
 Result = TypeVar("Result")
-Kept = TypeVar("Kept", "Finding", "Record")
+Kept = TypeVar("Kept", "SearchFinding", "Record")
 
 
 @dataclass(frozen=True, slots=True)
-class LeftOut:
+class SkippedPicture:
     """A picture that could not be read.
 
     Parameters
@@ -50,12 +50,12 @@ class LeftOut:
         return json.dumps(asdict(self))
 
     @classmethod
-    def from_line(cls, line: str) -> LeftOut:
+    def from_line(cls, line: str) -> SkippedPicture:
         """What `to_line` wrote."""
         return cls(**json.loads(line))
 
 
-class LeftOutPictures:
+class SkippedPictures:
     """The pictures that this process could not read.
 
     Parameters
@@ -64,9 +64,9 @@ class LeftOutPictures:
         Hears of each picture once, as soon as it is known.
     """
 
-    def __init__(self, tell: Callable[[LeftOut], None] | None = None) -> None:
+    def __init__(self, tell: Callable[[SkippedPicture], None] | None = None) -> None:
         self._tell = tell
-        self._found: dict[tuple[str, str], LeftOut] = {}
+        self._found: dict[tuple[str, str], SkippedPicture] = {}
 
     def has(self, dataset: str, picture: str) -> bool:
         """Whether this picture is left out."""
@@ -78,19 +78,19 @@ class LeftOutPictures:
             return read()
         except (InputError, OSError) as error:
             # What a library said of a file may have several lines.
-            self._add(LeftOut(dataset, picture, " ".join(str(error).split())))
+            self._add(SkippedPicture(dataset, picture, " ".join(str(error).split())))
             return None
 
-    def gathered(self, share: Share) -> tuple[LeftOut, ...]:
+    def gathered(self, share: Share) -> tuple[SkippedPicture, ...]:
         """What any process left out, in process 0; what is left out here, in the others."""
         texts = gather_text(share, "".join(f"{item.to_line()}\n" for item in self._found.values()))
         for text in texts:
             for line in filter(None, text.splitlines()):
-                self._add(LeftOut.from_line(line))
+                self._add(SkippedPicture.from_line(line))
         # The order in which pictures were met depends on how many processes there were.
         return tuple(self._found[key] for key in sorted(self._found))
 
-    def _add(self, item: LeftOut) -> None:
+    def _add(self, item: SkippedPicture) -> None:
         key = item.dataset, item.picture
         if key in self._found:
             return
@@ -99,34 +99,34 @@ class LeftOutPictures:
             self._tell(item)
 
 
-def without(left_out: Sequence[LeftOut], results: Iterable[Kept]) -> list[Kept]:
+def without(skipped: Sequence[SkippedPicture], results: Iterable[Kept]) -> list[Kept]:
     """The results without those of pictures that are left out."""
-    gone = {(item.dataset, item.picture) for item in left_out}
+    gone = {(item.dataset, item.picture) for item in skipped}
     return [r for r in results if (r.subject.dataset, r.subject.picture) not in gone]
 
 
-def nothing_left(left_out: Sequence[LeftOut], otherwise: str) -> InputError:
+def nothing_left(skipped: Sequence[SkippedPicture], otherwise: str) -> InputError:
     """Why a run has no result at all."""
-    if not left_out:
+    if not skipped:
         return InputError(otherwise)
     return InputError(
-        f"No picture with objects could be read; {len(left_out)} were left out. The first: "
-        f"{left_out[0].picture} of {left_out[0].dataset}. {left_out[0].why}"
+        f"No picture with objects could be read; {len(skipped)} were left out. The first: "
+        f"{skipped[0].picture} of {skipped[0].dataset}. {skipped[0].why}"
     )
 
 
-def section(left_out: Sequence[LeftOut]) -> str:
+def section(skipped: Sequence[SkippedPicture]) -> str:
     """What a report says about them; empty where there are none."""
-    if not left_out:
+    if not skipped:
         return ""
     head = "\n## Left out\n\nThese could not be read, and are in none of the numbers.\n\n"
-    lines = [f"* {item.picture} of {item.dataset}: {item.why}\n" for item in left_out]
+    lines = [f"* {item.picture} of {item.dataset}: {item.why}\n" for item in skipped]
     return head + "".join(lines)
 
 
-def as_data(left_out: Sequence[LeftOut]) -> list[dict[str, Any]]:
+def as_data(skipped: Sequence[SkippedPicture]) -> list[dict[str, Any]]:
     """The same as plain data."""
-    return [asdict(item) for item in left_out]
+    return [asdict(item) for item in skipped]
 
 
 def told(count: int, report: Path) -> str:

@@ -12,7 +12,7 @@ from napari_cfr_icl._errors import MaskError, SettingsError
 from napari_cfr_icl.engine.source import ImageSource
 from napari_cfr_icl.evaluation.datasets import open_dataset
 from napari_cfr_icl.evaluation.protocol.records import Subject
-from napari_cfr_icl.evaluation.protocol.skipped import LeftOutPictures
+from napari_cfr_icl.evaluation.protocol.skipped import SkippedPictures
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from napari_cfr_icl.evaluation.datasets import ReaderOptions
     from napari_cfr_icl.evaluation.datasets.dataset import Dataset, Picture, TrueObject
-    from napari_cfr_icl.evaluation.protocol.options import DatasetChoice, Sample
+    from napari_cfr_icl.evaluation.protocol.options import DatasetChoice, SampleOptions
 
 STRIDE = 2**31 - 1
 """The numbers of objects begin anew at so much times the number of their picture.
@@ -33,7 +33,7 @@ that pictures with one object each are shared out evenly.
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Page:
+class WorkItem:
     """One picture with the objects that take part.
 
     Parameters
@@ -63,20 +63,20 @@ class Page:
         """What to call one of its objects in the results."""
         return Subject(self.dataset, self.picture.key, item.key, index, item.area, shape)
 
-    def image(self, left_out: LeftOutPictures) -> ImageSource | None:
+    def image(self, skipped: SkippedPictures) -> ImageSource | None:
         """The picture; None, and it is left out, where it cannot be read."""
-        return left_out.attempt(
+        return skipped.attempt(
             self.dataset, self.picture.key, lambda: ImageSource.of(self.picture.image())
         )
 
     def truth(
-        self, item: TrueObject, shape: tuple[int, int], left_out: LeftOutPictures
+        self, item: TrueObject, shape: tuple[int, int], skipped: SkippedPictures
     ) -> NDArray[np.int8] | None:
         """The truth of one of its objects, (rows, columns).
 
         None, and the picture is left out, where it does not fit the picture, of size `shape`.
         """
-        return left_out.attempt(
+        return skipped.attempt(
             self.dataset, self.picture.key, lambda: self._fitting_truth(item, shape)
         )
 
@@ -109,27 +109,27 @@ def open_datasets(choices: Sequence[DatasetChoice], options: ReaderOptions) -> l
 
 
 def pages(
-    datasets: Sequence[Dataset], sample: Sample, left_out: LeftOutPictures | None = None
-) -> Iterator[Page]:
+    datasets: Sequence[Dataset], sample: SampleOptions, skipped: SkippedPictures | None = None
+) -> Iterator[WorkItem]:
     """The pictures that take part, each read when its turn comes.
 
-    Those whose labels cannot be read are added to `left_out`; what is in there is passed over.
+    Those whose labels cannot be read are added to `skipped`; what is in there is passed over.
     """
-    left_out = left_out or LeftOutPictures()
+    skipped = skipped or SkippedPictures()
     chosen = [
         (dataset, dataset.pictures[number])
         for dataset in datasets
         for number in drawn(len(dataset.pictures), sample.pictures, f"{sample.seed}:{dataset.name}")
     ]
     for number, (dataset, picture) in enumerate(chosen):
-        if left_out.has(dataset.name, picture.key):
+        if skipped.has(dataset.name, picture.key):
             continue
-        objects = left_out.attempt(dataset.name, picture.key, picture.objects)
+        objects = skipped.attempt(dataset.name, picture.key, picture.objects)
         if objects is None:
             continue
         seed = f"{sample.seed}:{dataset.name}:{picture.key}"
         kept = [objects[i] for i in drawn(len(objects), sample.objects_per_picture, seed)]
-        yield Page(
+        yield WorkItem(
             dataset.name,
             picture,
             tuple(enumerate(kept, start=number * STRIDE)),

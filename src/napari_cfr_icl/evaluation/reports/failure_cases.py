@@ -9,7 +9,12 @@ from napari_cfr_icl._errors import InputError, OutputError
 from napari_cfr_icl.engine.source import ImageSource
 from napari_cfr_icl.evaluation.protocol.distributed import Share
 from napari_cfr_icl.evaluation.protocol.predictors import for_set, predictors_for
-from napari_cfr_icl.evaluation.reports.failure_page import Case, case_of, worst_of, write_page
+from napari_cfr_icl.evaluation.reports.failure_page import (
+    FailureCase,
+    case_of,
+    worst_of,
+    write_page,
+)
 from napari_cfr_icl.evaluation.reports.file_names import file_stem
 from napari_cfr_icl.evaluation.reports.tables import method_titles
 
@@ -65,7 +70,9 @@ def write_worst_cases(
                 raise OutputError(f"{path} cannot be written: {error}") from error
 
 
-def cases_of(records: Sequence[Record], dataset: Dataset, predictor: Predictor) -> list[Case]:
+def cases_of(
+    records: Sequence[Record], dataset: Dataset, predictor: Predictor
+) -> list[FailureCase]:
     """The cases of these records, in their order; of pictures that can still be read."""
     pictures = {picture.key: picture for picture in dataset.pictures}
     cases = []

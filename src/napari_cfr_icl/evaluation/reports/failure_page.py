@@ -31,7 +31,7 @@ _LONGEST_SIDE = 600
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Case:
+class FailureCase:
     """One object as it ended.
 
     Parameters
@@ -62,13 +62,13 @@ def worst_of(records: Sequence[Record], count: int) -> list[Record]:
 
 def case_of(
     record: Record, image: ImageSource, truth: NDArray[np.int8], predictor: Predictor
-) -> Case:
+) -> FailureCase:
     """What the record's last mask looked like, by making its clicks again."""
     *_, last = replay(predictor, image, record.clicks)
     mask = last.mask()
     window = _around(Patch.from_full((truth == 1) | mask.full()), image.shape)
     step = -(-max(window.shape) // _LONGEST_SIDE)
-    return Case(
+    return FailureCase(
         record,
         image.read(window)[::step, ::step],
         (truth == 1)[window.slices][::step, ::step],
@@ -77,7 +77,7 @@ def case_of(
     )
 
 
-def write_page(cases: Sequence[Case], title: str, path: Path) -> None:
+def write_page(cases: Sequence[FailureCase], title: str, path: Path) -> None:
     """Draw the cases: objects outlined green, masks orange, clicks as discs and crosses."""
     rows = -(-len(cases) // _COLUMNS)
     figure = Figure(figsize=(_COLUMNS * _CELL, rows * _CELL + 0.5), layout="constrained")
@@ -90,7 +90,7 @@ def write_page(cases: Sequence[Case], title: str, path: Path) -> None:
     figure.savefig(path, dpi=_DOTS_PER_INCH, metadata={"Software": None})
 
 
-def _draw(axes: Axes, case: Case) -> None:
+def _draw(axes: Axes, case: FailureCase) -> None:
     left, top = case.window.left - 0.5, case.window.top - 0.5
     extent = (left, left + case.window.width, top + case.window.height, top)
     axes.imshow(case.picture, extent=extent)

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from napari_cfr_icl.evaluation.protocol.metrics import Interval
     from napari_cfr_icl.evaluation.protocol.options import EvaluateOptions, Protocol
     from napari_cfr_icl.evaluation.protocol.records import Method, Record
-    from napari_cfr_icl.evaluation.protocol.skipped import LeftOut
+    from napari_cfr_icl.evaluation.protocol.skipped import SkippedPicture
 
 PAPER_THRESHOLDS_SHOWN = 2
 """The paper's tables show the two highest thresholds."""
@@ -56,11 +56,11 @@ def group(records: Sequence[Record]) -> dict[tuple[str, Method], list[Record]]:
 
 
 def write_report(
-    options: EvaluateOptions, records: Sequence[Record], left_out: Sequence[LeftOut] = ()
+    options: EvaluateOptions, records: Sequence[Record], skipped: Sequence[SkippedPicture] = ()
 ) -> list[Result]:
     """Write everything that follows from the records; returns the results.
 
-    `left_out` are the pictures that could not be read; none of the records is of them.
+    `skipped` are the pictures that could not be read; none of the records is of them.
 
     Raises
     ------
@@ -75,10 +75,10 @@ def write_report(
     paper = paper_table(results, shown)
     write_text(out / "table3.md", markdown(paper))
     write_text(out / "table3.csv", comma_separated(paper))
-    write_text(out / "report.md", _report(results, groups, protocol) + section(left_out))
+    write_text(out / "report.md", _report(results, groups, protocol) + section(skipped))
     write_text(out / "timings.md", markdown(timing_table(timings)))
     write_json(out / "timings.json", [_plain(asdict(timing)) for timing in timings])
-    summary = {**_summary(results, groups, protocol), "left_out": as_data(left_out)}
+    summary = {**_summary(results, groups, protocol), "skipped": as_data(skipped)}
     write_json(out / "summary.json", summary)
     rows = object_rows(records, protocol)
     table = [list(rows[0]), *(list(row.values()) for row in rows)] if rows else []

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_cfr_icl.evaluation.protocol.records import Subject
-from napari_cfr_icl.evaluation.tuning.replay import Replay, Trial
+from napari_cfr_icl.evaluation.tuning.replay import PolicyTrial, Replay
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class SearchFinding:
     """One object under all policies.
 
     Parameters
@@ -31,13 +31,13 @@ class Finding:
     replay: Replay
 
     @property
-    def trials(self) -> tuple[Trial, ...]:
+    def trials(self) -> tuple[PolicyTrial, ...]:
         """One trial for each policy, in their order."""
         return self.replay.trials
 
     def to_line(self) -> str:
         """The finding as one line of JSON; policies that went alike share an entry."""
-        alike: dict[Trial, list[int]] = {}
+        alike: dict[PolicyTrial, list[int]] = {}
         for policy, trial in enumerate(self.trials):
             alike.setdefault(trial, []).append(policy)
         content = {
@@ -57,7 +57,7 @@ class Finding:
         return json.dumps(content, separators=(",", ":"))
 
     @classmethod
-    def from_line(cls, line: str) -> Finding:
+    def from_line(cls, line: str) -> SearchFinding:
         """The finding that `to_line` wrote.
 
         Raises
@@ -68,9 +68,9 @@ class Finding:
         try:
             content = json.loads(line)
             subject = Subject.from_json(content["subject"])
-            by_policy: dict[int, Trial] = {}
+            by_policy: dict[int, PolicyTrial] = {}
             for entry in content["trials"]:
-                trial = Trial(tuple(entry["ious"]), tuple(entry["passes"]))
+                trial = PolicyTrial(tuple(entry["ious"]), tuple(entry["passes"]))
                 by_policy.update(dict.fromkeys(entry["policies"], trial))
             trials = tuple(by_policy[policy] for policy in range(len(by_policy)))
             counts = (int(content[name]) for name in ("passes", "loops", "partings"))
@@ -79,7 +79,7 @@ class Finding:
             raise ValueError(f"no finding: {error!r}") from error
 
 
-def in_order(findings: Iterable[Finding]) -> list[Finding]:
+def in_order(findings: Iterable[SearchFinding]) -> list[SearchFinding]:
     """Each finding once, by the number of its object."""
     unique = {finding.subject.index: finding for finding in findings}
     return [unique[index] for index in sorted(unique)]
@@ -107,7 +107,7 @@ class Savings:
     partings: int
 
     @classmethod
-    def of(cls, findings: Iterable[Finding]) -> Savings:
+    def of(cls, findings: Iterable[SearchFinding]) -> Savings:
         """The savings over these objects."""
         found = list(findings)
         clicks = sum(len(trial.passes) for finding in found for trial in finding.trials)

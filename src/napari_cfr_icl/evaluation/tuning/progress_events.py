@@ -12,9 +12,9 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from napari_cfr_icl.evaluation.protocol.options import OWN_SCHEME
-from napari_cfr_icl.evaluation.protocol.result_log import read_journals
+from napari_cfr_icl.evaluation.protocol.result_log import read_logs
 from napari_cfr_icl.evaluation.protocol.settings_file import settings_for
-from napari_cfr_icl.evaluation.tuning.findings import Finding, in_order
+from napari_cfr_icl.evaluation.tuning.findings import SearchFinding, in_order
 from napari_cfr_icl.evaluation.tuning.scores import Scores, balanced_means
 from napari_cfr_icl.evaluation.tuning.selection import front, halves, recommended
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_cfr_icl.evaluation.protocol.skipped import LeftOut
+    from napari_cfr_icl.evaluation.protocol.skipped import SkippedPicture
     from napari_cfr_icl.evaluation.tuning.search import SearchProgress
     from napari_cfr_icl.evaluation.tuning.tune import TuneOptions
 
@@ -31,7 +31,7 @@ _REST = 10
 """A line is worth a tenth of the time: after one, so many times its cost pass without another."""
 
 
-class LiveSearch:
+class SearchEvents:
     """Tells a search in lines of JSON.
 
     Parameters
@@ -48,7 +48,7 @@ class LiveSearch:
         self._plan = options.plan(today)
         self._options = options
         self._write = write
-        self._findings: list[Finding] = []
+        self._findings: list[SearchFinding] = []
         self._quiet_until = 0.0
         current = self._plan.policies.index(self._plan.current)
         self._tell(policies=[asdict(policy) for policy in self._plan.policies], current=current)
@@ -57,7 +57,7 @@ class LiveSearch:
         """Take what was found about one object; tell, unless that was done just now."""
         if not self._findings:
             # A search that goes on has some already, and this one.
-            self._findings = list(read_journals(self._options.out, Finding.from_line))
+            self._findings = list(read_logs(self._options.out, SearchFinding.from_line))
         else:
             self._findings.append(progress.finding)
         begun = time.monotonic()
@@ -69,9 +69,9 @@ class LiveSearch:
         now = time.monotonic()
         self._quiet_until = now + _REST * (now - begun)
 
-    def leave_out(self, picture: LeftOut) -> None:
+    def leave_out(self, picture: SkippedPicture) -> None:
         """Tell that a picture cannot be read."""
-        self._tell(left_out=asdict(picture))
+        self._tell(skipped=asdict(picture))
 
     def finish(self) -> None:
         """Tell where the result lies."""

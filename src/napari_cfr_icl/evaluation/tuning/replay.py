@@ -34,7 +34,7 @@ _MOST_STEPS = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class PolicyTrial:
     """How one object went under one policy; one value for each click.
 
     Parameters
@@ -55,7 +55,7 @@ class Replay:
 
     Parameters
     ----------
-    trials : tuple of Trial
+    trials : tuple of PolicyTrial
         One for each policy, in their order.
     passes : int
         Passes through the network that were really made.
@@ -65,7 +65,7 @@ class Replay:
         How often policies stopped at different masks, so that later clicks could not be shared.
     """
 
-    trials: tuple[Trial, ...]
+    trials: tuple[PolicyTrial, ...]
     passes: int
     loops: int
     partings: int
@@ -249,7 +249,7 @@ def replay_policies(
     explorer = _Explorer(predictor, image, truth, user, policies, protocol)
     explorer.explore(Clicks(), None, range(len(policies)))
     trials = tuple(
-        Trial(tuple(ious), tuple(passes))
+        PolicyTrial(tuple(ious), tuple(passes))
         for ious, passes in zip(explorer.ious, explorer.policy_passes, strict=True)
     )
     return Replay(trials, explorer.passes, explorer.loops, explorer.partings)

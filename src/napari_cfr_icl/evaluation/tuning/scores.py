@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_cfr_icl.evaluation.tuning.findings import Finding
+    from napari_cfr_icl.evaluation.tuning.findings import SearchFinding
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class Scores:
     pictures: tuple[str, ...]
 
     @classmethod
-    def of(cls, findings: Sequence[Finding], goal: Goal) -> Scores:
+    def of(cls, findings: Sequence[SearchFinding], goal: Goal) -> Scores:
         """The scores of these objects. `findings`: at least one."""
         trials = [finding.trials for finding in findings]
         limit = goal.max_clicks

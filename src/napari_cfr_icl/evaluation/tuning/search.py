@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from napari_cfr_icl.evaluation.protocol.distributed import Share
-from napari_cfr_icl.evaluation.protocol.eta import Pace
+from napari_cfr_icl.evaluation.protocol.eta import Eta
 from napari_cfr_icl.evaluation.protocol.simulated_users import user_for
-from napari_cfr_icl.evaluation.protocol.skipped import LeftOutPictures
+from napari_cfr_icl.evaluation.protocol.skipped import SkippedPictures
 from napari_cfr_icl.evaluation.protocol.work_list import pages
-from napari_cfr_icl.evaluation.tuning.findings import Finding
+from napari_cfr_icl.evaluation.tuning.findings import SearchFinding
 from napari_cfr_icl.evaluation.tuning.replay import replay_policies
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from napari_cfr_icl.engine.settings import Refinement
     from napari_cfr_icl.engine.source import ImageSource
     from napari_cfr_icl.evaluation.datasets.dataset import Dataset
-    from napari_cfr_icl.evaluation.protocol.options import Protocol, Sample
+    from napari_cfr_icl.evaluation.protocol.options import Protocol, SampleOptions
     from napari_cfr_icl.evaluation.protocol.records import Subject
 
 
@@ -37,7 +37,7 @@ class Plan:
         No refinement first, and each once; see `policies.policies_of`.
     current : Refinement
         Today's policy, one of them.
-    sample : Sample
+    sample : SampleOptions
         Which pictures and objects take part.
     protocol : Protocol
         How they are clicked.
@@ -45,7 +45,7 @@ class Plan:
 
     policies: tuple[Refinement, ...]
     current: Refinement
-    sample: Sample
+    sample: SampleOptions
     protocol: Protocol
 
 
@@ -59,13 +59,13 @@ class SearchProgress:
         Share of this process's work that is done, 0 to 1.
     seconds_left : float or None
         How long the rest will take at this pace; None before anything was timed.
-    finding : Finding
+    finding : SearchFinding
         What was just found.
     """
 
     fraction: float
     seconds_left: float | None
-    finding: Finding
+    finding: SearchFinding
 
 
 def search(
@@ -74,7 +74,7 @@ def search(
     plan: Plan,
     share: Share | None = None,
     finished: Collection[int] = (),
-    unreadable: LeftOutPictures | None = None,
+    unreadable: SkippedPictures | None = None,
 ) -> Iterator[SearchProgress]:
     """Try all policies on every object; stop iterating to cancel.
 
@@ -90,7 +90,7 @@ def search(
         The objects of this process; all by default.
     finished : collection of int
         Numbers of objects to pass over.
-    unreadable : LeftOutPictures, optional
+    unreadable : SkippedPictures, optional
         Takes the pictures that cannot be read.
 
     Yields
@@ -98,7 +98,7 @@ def search(
     SearchProgress
         One for each object.
     """
-    share, pace, unreadable = share or Share(), Pace(), unreadable or LeftOutPictures()
+    share, pace, unreadable = share or Share(), Eta(), unreadable or SkippedPictures()
     for page in pages(datasets, plan.sample, unreadable):
         missing = [
             (index, item)
@@ -124,7 +124,7 @@ def _finding(
     truth: NDArray[np.int8],
     subject: Subject,
     plan: Plan,
-) -> Finding:
+) -> SearchFinding:
     user = user_for(plan.protocol.user, plan.protocol.seed, subject.name)
     replay = replay_policies(predictor, image, truth, user, plan.policies, plan.protocol)
-    return Finding(subject, replay)
+    return SearchFinding(subject, replay)

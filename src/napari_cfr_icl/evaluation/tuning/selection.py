@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_cfr_icl.engine.settings import Refinement
-    from napari_cfr_icl.evaluation.tuning.findings import Finding
+    from napari_cfr_icl.evaluation.tuning.findings import SearchFinding
 
 NO_REFINEMENT = 0
 """Place of standard inference among the policies."""
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class PolicyComparison:
     """What a policy changes against another one on the same objects; negative is less.
 
     Parameters
@@ -61,7 +61,7 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class Selection:
     """What a search came to.
 
     Parameters
@@ -78,9 +78,9 @@ class Choice:
         Place of today's.
     clicks, passes : Interval
         Of the recommended one, over all objects.
-    held_out : tuple of Comparison
+    held_out : tuple of PolicyComparison
         Recommended against no refinement, on the other half.
-    held_out_current : tuple of Comparison
+    held_out_current : tuple of PolicyComparison
         Recommended against today's, on the other half.
     savings : Savings
         What replaying saved.
@@ -93,22 +93,22 @@ class Choice:
     current: int
     clicks: Interval
     passes: Interval
-    held_out: tuple[Comparison, ...]
-    held_out_current: tuple[Comparison, ...]
+    held_out: tuple[PolicyComparison, ...]
+    held_out_current: tuple[PolicyComparison, ...]
     savings: Savings
 
 
-def choose(
-    findings: Sequence[Finding],
+def select(
+    findings: Sequence[SearchFinding],
     policies: Sequence[Refinement],
     current: Refinement,
     goal: Goal,
-) -> Choice:
+) -> Selection:
     """Choose on one half of the objects, check on the other.
 
     Parameters
     ----------
-    findings : sequence of Finding
+    findings : sequence of SearchFinding
         At least one.
     policies : sequence of Refinement
         In the order of the trials.
@@ -122,7 +122,7 @@ def choose(
     best, today = recommended(chosen_by, goal), list(policies).index(current)
     clicks = balanced_means(scores.clicks, scores.datasets).tolist()
     passes = balanced_means(scores.passes, scores.datasets).tolist()
-    return Choice(
+    return Selection(
         goal,
         tuple(Standing(*row) for row in zip(policies, clicks, passes, strict=True)),
         tuple(front(scores)),
@@ -162,7 +162,7 @@ def recommended(scores: Scores, goal: Goal) -> int:
     return NO_REFINEMENT
 
 
-def compared(scores: Scores, policy: int, base: int, goal: Goal) -> list[Comparison]:
+def compared(scores: Scores, policy: int, base: int, goal: Goal) -> list[PolicyComparison]:
     """What `policy` changes against `base`, for each data set."""
     found = []
     for name in dict.fromkeys(scores.datasets):
@@ -171,7 +171,7 @@ def compared(scores: Scores, policy: int, base: int, goal: Goal) -> list[Compari
             paired_difference(values[base], values[policy], mine.pictures, seed=goal.seed)
             for values in (mine.clicks, mine.passes, mine.first_iou)
         )
-        found.append(Comparison(name, clicks, passes, first_iou))
+        found.append(PolicyComparison(name, clicks, passes, first_iou))
     return found
 
 

@@ -10,17 +10,22 @@ from napari_cfr_icl._errors import SettingsError
 from napari_cfr_icl.engine.predictor import Predictor
 from napari_cfr_icl.evaluation.datasets import ReaderOptions
 from napari_cfr_icl.evaluation.protocol.distributed import Share, gather_text, together
-from napari_cfr_icl.evaluation.protocol.options import OWN_SCHEME, DatasetChoice, Protocol, Sample
-from napari_cfr_icl.evaluation.protocol.result_log import Journal, read_journals
+from napari_cfr_icl.evaluation.protocol.options import (
+    OWN_SCHEME,
+    DatasetChoice,
+    Protocol,
+    SampleOptions,
+)
+from napari_cfr_icl.evaluation.protocol.result_log import ResultLog, read_logs
 from napari_cfr_icl.evaluation.protocol.run_identity import claim, datasets_identity, fingerprint
 from napari_cfr_icl.evaluation.protocol.settings_file import settings_for, settings_to_json
-from napari_cfr_icl.evaluation.protocol.skipped import LeftOutPictures, nothing_left, without
+from napari_cfr_icl.evaluation.protocol.skipped import SkippedPictures, nothing_left, without
 from napari_cfr_icl.evaluation.protocol.work_list import open_datasets
-from napari_cfr_icl.evaluation.tuning.findings import Finding, in_order
+from napari_cfr_icl.evaluation.tuning.findings import SearchFinding, in_order
 from napari_cfr_icl.evaluation.tuning.policies import Grid, canonical, policies_of
 from napari_cfr_icl.evaluation.tuning.scores import Goal
 from napari_cfr_icl.evaluation.tuning.search import Plan, SearchProgress, search
-from napari_cfr_icl.evaluation.tuning.selection import Choice, choose
+from napari_cfr_icl.evaluation.tuning.selection import Selection, select
 from napari_cfr_icl.evaluation.tuning.tune_report import write_choice
 
 if TYPE_CHECKING:
@@ -29,7 +34,7 @@ if TYPE_CHECKING:
 
     from napari_cfr_icl.engine.settings import Precision, Refinement
     from napari_cfr_icl.evaluation.datasets.dataset import Dataset
-    from napari_cfr_icl.evaluation.protocol.skipped import LeftOut
+    from napari_cfr_icl.evaluation.protocol.skipped import SkippedPicture
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +61,7 @@ class TuneOptions:
         Clicks after which an object is given up.
     user : str
         Who clicks: "robot" or "realistic".
-    sample : Sample
+    sample : SampleOptions
         Which pictures and objects take part; its seed is that of the whole search.
     reader : ReaderOptions
         How the data sets are read.
@@ -75,7 +80,7 @@ class TuneOptions:
     click_worth: float = 20.0
     max_clicks: int = 20
     user: str = "robot"
-    sample: Sample = field(default_factory=Sample)
+    sample: SampleOptions = field(default_factory=SampleOptions)
     reader: ReaderOptions = field(default_factory=ReaderOptions)
     device: str = "auto"
     precision: Precision | None = None
@@ -106,8 +111,8 @@ class TuneOptions:
 def tune(
     options: TuneOptions,
     on_progress: Callable[[SearchProgress], None] | None = None,
-    on_left_out: Callable[[LeftOut], None] | None = None,
-) -> Choice | None:
+    on_skipped: Callable[[SkippedPicture], None] | None = None,
+) -> Selection | None:
     """Search, or go on where a search with the same options was interrupted, and write the choice.
 
     Under torchrun every process takes a share of the objects, and the first one chooses.
@@ -119,12 +124,12 @@ def tune(
     on_progress : callable, optional
         Called after every object; an exception that it raises ends the search, which can be
         resumed.
-    on_left_out : callable, optional
+    on_skipped : callable, optional
         Called for every picture that cannot be read; in the first process for those of all.
 
     Returns
     -------
-    Choice or None
+    Selection or None
         None in all processes but the first.
 
     Raises
@@ -139,22 +144,22 @@ def tune(
     plan = options.plan(predictor.settings.refinement)
     with together(share):
         claim(options.out, _identity(options, datasets, predictor), share)
-        known = read_journals(options.out, Finding.from_line)
+        known = read_logs(options.out, SearchFinding.from_line)
         finished = {finding.subject.index for finding in known}
-        unreadable = LeftOutPictures(on_left_out)
-        with Journal(options.out, share.rank) as journal:
+        unreadable = SkippedPictures(on_skipped)
+        with ResultLog(options.out, share.rank) as journal:
             for progress in search(predictor, datasets, plan, share, finished, unreadable):
                 journal.append(progress.finding)
                 if on_progress is not None:
                     on_progress(progress)
-        left_out = unreadable.gathered(share)
-        findings = without(left_out, _gathered(options, share))
+        skipped = unreadable.gathered(share)
+        findings = without(skipped, _gathered(options, share))
     if share.rank != 0:
         return None
     if not findings:
-        raise nothing_left(left_out, "There is no object to search on in these data sets.")
-    choice = choose(findings, plan.policies, plan.current, options.what_counts)
-    write_choice(choice, predictor.settings, options.out, left_out)
+        raise nothing_left(skipped, "There is no object to search on in these data sets.")
+    choice = select(findings, plan.policies, plan.current, options.what_counts)
+    write_choice(choice, predictor.settings, options.out, skipped)
     return choice
 
 
@@ -179,8 +184,10 @@ def _identity(
     }
 
 
-def _gathered(options: TuneOptions, share: Share) -> list[Finding]:
-    known = read_journals(options.out, Finding.from_line)
+def _gathered(options: TuneOptions, share: Share) -> list[SearchFinding]:
+    known = read_logs(options.out, SearchFinding.from_line)
     own = [finding for finding in known if share.has(finding.subject.index)]
     texts = gather_text(share, "".join(finding.to_line() + "\n" for finding in own))
-    return in_order(Finding.from_line(line) for text in texts for line in text.splitlines() if line)
+    return in_order(
+        SearchFinding.from_line(line) for text in texts for line in text.splitlines() if line
+    )

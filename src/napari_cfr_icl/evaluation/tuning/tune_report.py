@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from napari_cfr_icl.engine.settings import Settings
-    from napari_cfr_icl.evaluation.protocol.skipped import LeftOut
-    from napari_cfr_icl.evaluation.tuning.selection import Choice, Comparison
+    from napari_cfr_icl.evaluation.protocol.skipped import SkippedPicture
+    from napari_cfr_icl.evaluation.tuning.selection import PolicyComparison, Selection
 
 RECOMMENDED_FILE = "recommended.json"
 """Settings that `evaluate --preset` takes."""
@@ -33,19 +33,19 @@ _SIZE = (7.0, 4.5)
 
 
 def write_choice(
-    choice: Choice, settings: Settings, folder: Path, left_out: Sequence[LeftOut] = ()
+    choice: Selection, settings: Settings, folder: Path, skipped: Sequence[SkippedPicture] = ()
 ) -> None:
     """Write everything about a choice.
 
     Parameters
     ----------
-    choice : Choice
+    choice : Selection
         What the search came to.
     settings : Settings
         Everything but the inner loop.
     folder : Path
         Where to write.
-    left_out : sequence of LeftOut, optional
+    left_out : sequence of SkippedPicture, optional
         Pictures that could not be read.
 
     Raises
@@ -56,9 +56,9 @@ def write_choice(
     best = choice.standings[choice.recommended].policy
     chosen = settings_to_json(replace(settings, refinement=best))
     write_json(folder / RECOMMENDED_FILE, chosen)
-    write_json(folder / "tune.json", {**_plain(choice), "left_out": as_data(left_out)})
+    write_json(folder / "tune.json", {**_plain(choice), "skipped": as_data(skipped)})
     write_text(folder / "policies.csv", comma_separated(policy_table(choice)))
-    write_text(folder / "tune.md", text_of(choice) + section(left_out))
+    write_text(folder / "tune.md", text_of(choice) + section(skipped))
     figure = Figure(figsize=_SIZE, layout="constrained")
     draw_front(figure.add_subplot(), choice)
     try:
@@ -67,7 +67,7 @@ def write_choice(
         raise OutputError(f"The plot in {folder} cannot be written: {error}") from error
 
 
-def policy_table(choice: Choice) -> list[Row]:
+def policy_table(choice: Selection) -> list[Row]:
     """A row for every policy, fewest passes first."""
     head = ["policy", f"NoC@{percent(choice.goal.threshold)}", "passes per object", "on the front"]
     order = sorted(
@@ -77,7 +77,7 @@ def policy_table(choice: Choice) -> list[Row]:
     return [head, *(_policy_row(choice, i) for i in order)]
 
 
-def text_of(choice: Choice) -> str:
+def text_of(choice: Selection) -> str:
     """The choice in words and tables."""
     name = describe(choice.standings[choice.recommended].policy)
     today = describe(choice.standings[choice.current].policy)
@@ -105,7 +105,7 @@ def text_of(choice: Choice) -> str:
     return "\n".join(parts)
 
 
-def draw_front(axes: Axes, choice: Choice) -> None:
+def draw_front(axes: Axes, choice: Selection) -> None:
     """Clicks against passes: every policy, the efficient front, today's and the recommended."""
     standings = choice.standings
     axes.scatter(
@@ -135,13 +135,13 @@ def draw_front(axes: Axes, choice: Choice) -> None:
     axes.legend(fontsize="small")
 
 
-def _policy_row(choice: Choice, place: int) -> Row:
+def _policy_row(choice: Selection, place: int) -> Row:
     item = choice.standings[place]
     on_front = "yes" if place in choice.front else "no"
     return [describe(item.policy), f"{item.clicks:.2f}", f"{item.passes:.2f}", on_front]
 
 
-def _comparison_table(noc: str, base: str, comparisons: Sequence[Comparison]) -> list[Row]:
+def _comparison_table(noc: str, base: str, comparisons: Sequence[PolicyComparison]) -> list[Row]:
     head = [f"against {base}", noc, "passes per object", "IoU@1"]
     return [
         head,
@@ -152,7 +152,7 @@ def _comparison_table(noc: str, base: str, comparisons: Sequence[Comparison]) ->
     ]
 
 
-def _plain(choice: Choice) -> dict[str, Any]:
+def _plain(choice: Selection) -> dict[str, Any]:
     content = asdict(choice)
     for entry, standing in zip(content["standings"], choice.standings, strict=True):
         entry["name"] = describe(standing.policy)

@@ -13,20 +13,20 @@ from typing import TYPE_CHECKING, Any
 import napari
 
 from napari_cfr_icl._errors import OutputError
-from napari_cfr_icl.gui.autosave.autosave_manager import WorkDesk
-from napari_cfr_icl.gui.folder.folder_controller import FolderWalk
+from napari_cfr_icl.gui.autosave.autosave_manager import AutosaveManager
+from napari_cfr_icl.gui.folder.folder_controller import FolderController
 from napari_cfr_icl.gui.interaction.bindings import Keys
-from napari_cfr_icl.gui.interaction.click_sync import ClickReader
+from napari_cfr_icl.gui.interaction.click_sync import ClickSync
 from napari_cfr_icl.gui.interaction.engine_switch import EngineSwitch
 from napari_cfr_icl.gui.interaction.layer_choice import LayerChoice
-from napari_cfr_icl.gui.interaction.pick_object import Grabber
+from napari_cfr_icl.gui.interaction.pick_object import ObjectPicker
 from napari_cfr_icl.gui.interaction.predictors import PredictorMaker, Tried, telling
-from napari_cfr_icl.gui.interaction.presenter import Screen, plane_of
-from napari_cfr_icl.gui.interaction.propagation_controller import StackWalk
+from napari_cfr_icl.gui.interaction.presenter import Presenter, plane_of
+from napari_cfr_icl.gui.interaction.propagation_controller import PropagationController
 from napari_cfr_icl.gui.interaction.workspace import Workspace
 from napari_cfr_icl.gui.layers.label_target import LabelStore
-from napari_cfr_icl.gui.threads.gc_freeze import SetAside
-from napari_cfr_icl.gui.threads.main_thread_bridge import Courier
+from napari_cfr_icl.gui.threads.gc_freeze import GcFreeze
+from napari_cfr_icl.gui.threads.main_thread_bridge import MainThreadBridge
 from napari_cfr_icl.gui.views import messages
 from napari_cfr_icl.gui.widgets.single_shot import single_shot
 from napari_cfr_icl.session.objects import ObjectState
@@ -64,25 +64,25 @@ class Controller:
         self._next_grabs = False
         self._has_asked = False
         self._closed = False
-        self._courier = Courier(self._on_message, dock)
+        self._courier = MainThreadBridge(self._on_message, dock)
         maker = PredictorMaker()
         deliver = self._courier.deliver
         self.session = Session(telling(maker, deliver), deliver, self._courier.wait_for_drawing)
         self.session.protect = preferences.protect
         self._keys = Keys(self._actions(), dock.keys.in_force)
         self.workspace = Workspace(viewer, self._keys, lambda: self._next_is_positive, self._catch)
-        self.screen = Screen(dock, self.session, self.workspace)
+        self.screen = Presenter(dock, self.session, self.workspace)
         self._switch = EngineSwitch(self.screen, preferences)
-        self._reader = ClickReader(self.screen, self.write)
-        self._set_aside = SetAside(viewer.layers)
+        self._reader = ClickSync(self.screen, self.write)
+        self._set_aside = GcFreeze(viewer.layers)
         self._layers = LayerChoice(self.screen, self._reader.read, self._show_state)
-        self._grabber = Grabber(viewer, self.screen, self.write)
-        self._walk = StackWalk(self.screen, self._home, self._layers.reveal)
+        self._grabber = ObjectPicker(viewer, self.screen, self.write)
+        self._walk = PropagationController(self.screen, self._home, self._layers.reveal)
         self._redraw = single_shot(dock, REDRAW_PAUSE, self._on_image_settled)
         self._prepare = single_shot(dock, PREPARE_PAUSE, self._on_prepare)
         self._connect()
-        self.work = WorkDesk(self.screen, maker)
-        self.folder = FolderWalk(self.screen, self.work.recorder, self.write)
+        self.work = AutosaveManager(self.screen, maker)
+        self.folder = FolderController(self.screen, self.work.recorder, self.write)
         dock.image.choose(dock.image.layer)
         self._layers.use_image(dock.image.layer)
         self._prepare.start()

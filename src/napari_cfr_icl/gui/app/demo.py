@@ -25,7 +25,7 @@ from napari_cfr_icl import samples
 from napari_cfr_icl._errors import CfrIclError, OutputError
 from napari_cfr_icl.evaluation.protocol.metrics import iou
 from napari_cfr_icl.evaluation.protocol.simulated_users import RobotUser
-from napari_cfr_icl.gui.app.viewer_driver import PLUGIN, Hand
+from napari_cfr_icl.gui.app.viewer_driver import PLUGIN, ViewerDriver
 from napari_cfr_icl.gui.layers.canvas import canvas_widget, look_at
 
 WIDGET = "Segment with clicks"
@@ -135,67 +135,67 @@ def drive_sample(task: Task, folder: Path) -> None:
     """Segment the objects of one sample in a viewer of its own, and print a line for each."""
     viewer = napari.Viewer()
     try:
-        hand = open_sample(viewer, task.key)
+        driver = open_sample(viewer, task.key)
         truth = samples.load(task.sample).labels
         for number in task.objects:
             if task.look_at:
                 centre = np.argwhere(truth == number).mean(axis=0)
                 look_at(viewer, centre, task.look_at)
-            done = segment(hand, truth == number)
+            done = segment(driver, truth == number)
             typer.echo(
                 f"{task.sample:<14}{number:>7}{done.clicks:>8}{done.overlap:>7.3f}"
                 f"{done.first:>9.0f} ms{done.last:>7.0f} ms"
             )
         viewer.reset_view()
         viewer.screenshot(str(folder / f"{task.key}.png"), canvas_only=False, flash=False)
-        tifffile.imwrite(folder / f"{task.key}.tif", labels_of(hand))
+        tifffile.imwrite(folder / f"{task.key}.tif", labels_of(driver))
     finally:
         viewer.close()
 
 
-def open_sample(viewer: napari.Viewer, key: str) -> Hand:
+def open_sample(viewer: napari.Viewer, key: str) -> ViewerDriver:
     """Open a sample with the dock, and wait until the model is ready."""
     viewer.window.resize(*WINDOW)
     viewer.open_sample(PLUGIN, key)
     _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, WIDGET)
-    hand = Hand(viewer, dock)
-    hand.wait(lambda: dock.controller.is_prepared)
-    return hand
+    driver = ViewerDriver(viewer, dock)
+    driver.wait(lambda: dock.controller.is_prepared)
+    return driver
 
 
-def segment(hand: Hand, truth: NDArray[np.bool_]) -> Segmented:
+def segment(driver: ViewerDriver, truth: NDArray[np.bool_]) -> Segmented:
     """Click until the mask is good enough, then write it with a key."""
     robot, wanted = RobotUser(), truth.astype(np.int8)
     first: list[float] = []
     last: list[float] = []
     mask = np.zeros_like(truth)
     while len(first) < MOST_CLICKS and iou(wanted, mask) < GOOD_ENOUGH:
-        click = robot.next_click(wanted, mask, hand.session.state.clicks)
+        click = robot.next_click(wanted, mask, driver.session.state.clicks)
         began = time.perf_counter()
-        hand.click(click.row, click.col, click.positive)
-        hand.wait(lambda: hand.session.state.answer is not None)
-        first.append(_milliseconds_until_drawn(hand, began))
-        hand.wait_for_answer()
-        last.append(_milliseconds_until_drawn(hand, began))
-        patch = hand.session.mask
+        driver.click(click.row, click.col, click.positive)
+        driver.wait(lambda: driver.session.state.answer is not None)
+        first.append(_milliseconds_until_drawn(driver, began))
+        driver.wait_for_answer()
+        last.append(_milliseconds_until_drawn(driver, began))
+        patch = driver.session.mask
         mask = np.zeros_like(truth) if patch is None else patch.full()
-    before = labels_of(hand).copy()
-    hand.type(Qt.Key.Key_W)
-    written = (labels_of(hand) != before).astype(bool)
+    before = labels_of(driver).copy()
+    driver.type(Qt.Key.Key_W)
+    written = (labels_of(driver) != before).astype(bool)
     return Segmented(
         len(first), float(iou(wanted, written)), statistics.median(first), statistics.median(last)
     )
 
 
-def labels_of(hand: Hand) -> NDArray[Any]:
+def labels_of(driver: ViewerDriver) -> NDArray[Any]:
     """The array of the labels layer that the dock writes into."""
-    labels = hand.dock.controller.workspace.labels
+    labels = driver.dock.controller.workspace.labels
     if labels is None:
         raise RuntimeError("the dock has no labels layer")
     return np.asarray(labels.data)
 
 
-def _milliseconds_until_drawn(hand: Hand, began: float) -> float:
+def _milliseconds_until_drawn(driver: ViewerDriver, began: float) -> float:
     """Draw the canvas now; tell how long ago `began` was."""
-    canvas_widget(hand.viewer).repaint()
+    canvas_widget(driver.viewer).repaint()
     return 1000 * (time.perf_counter() - began)

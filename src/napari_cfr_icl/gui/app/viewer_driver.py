@@ -39,7 +39,7 @@ LOOK = 2
 """Milliseconds between two looks at what is waited for."""
 
 
-class Hand:
+class ViewerDriver:
     """Clicks, drags and types on the canvas of a viewer with an open dock.
 
     Parameters

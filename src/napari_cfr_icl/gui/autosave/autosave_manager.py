@@ -9,33 +9,33 @@ from napari.layers import Labels
 from napari_cfr_icl._errors import OutputError
 from napari_cfr_icl.autosave.records import EngineRecord
 from napari_cfr_icl.gui.autosave.recorder import Recorder
-from napari_cfr_icl.gui.autosave.recovery import Offers
+from napari_cfr_icl.gui.autosave.recovery import Recovery
 from napari_cfr_icl.gui.autosave.saving import Saving
-from napari_cfr_icl.gui.interaction.presenter import Screen
+from napari_cfr_icl.gui.interaction.presenter import Presenter
 from napari_cfr_icl.gui.layers.click_layer import is_objects
-from napari_cfr_icl.gui.threads.io_worker import FileWork
+from napari_cfr_icl.gui.threads.io_worker import IoWorker
 
 
-class WorkDesk:
+class AutosaveManager:
     """Has the recorder of one dock hear all labels, and connects what the dock offers of it.
 
     Parameters
     ----------
-    screen : Screen
+    screen : Presenter
         What is shown, in which dock.
     maker : object
         Makes the predictors; its `record` tells what the newest is.
     """
 
-    def __init__(self, screen: Screen, maker: Any) -> None:
+    def __init__(self, screen: Presenter, maker: Any) -> None:
         self._screen = screen
         self._layers = screen.workspace.viewer.layers
         self._maker = maker
-        self.files = FileWork(screen.show_trouble, screen.dock)
+        self.files = IoWorker(screen.show_trouble, screen.dock)
         self.recorder = Recorder(
             screen, self.files.thread_pool, self._engine, self._on_keeping_failed
         )
-        self._offers = Offers(screen, self.files, self.recorder)
+        self._offers = Recovery(screen, self.files, self.recorder)
         self._saving = Saving(screen, self.files, self.recorder, self._offers.restore)
         for layer in self._layers:
             self._watch(layer)

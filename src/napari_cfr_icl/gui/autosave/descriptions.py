@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from napari_cfr_icl.autosave.event_log import Work
+from napari_cfr_icl.autosave.event_log import EventLog
 
 
 def when(began: str) -> str:
@@ -16,7 +16,7 @@ def when(began: str) -> str:
     return f"{time:%H:%M}" if time.date() == datetime.now().date() else f"{time:%d %b, %H:%M}"
 
 
-def contents(work: Work) -> str:
+def contents(work: EventLog) -> str:
     """What is in a work, counted."""
     count = counted(work.object_count)
     return count if work.current is None else f"{count} and one under way"

@@ -10,7 +10,7 @@ import numpy as np
 from napari.layers import Labels
 from qtpy.QtCore import QObject
 
-from napari_cfr_icl.autosave.label_diff import PixelChange
+from napari_cfr_icl.autosave.label_diff import LabelDiff
 from napari_cfr_icl.gui.layers.label_target import values_of
 from napari_cfr_icl.gui.widgets.single_shot import single_shot
 
@@ -26,7 +26,7 @@ class LabelsWatcher:
     layer : napari.layers.Labels
         The layer.
     changed : callable
-        Called with a `PixelChange`.
+        Called with a `LabelDiff`.
     replaced : callable
         Called when the layer has other data, and nobody knows what changed.
     parent : QObject
@@ -36,15 +36,15 @@ class LabelsWatcher:
     def __init__(
         self,
         layer: Labels,
-        changed: Callable[[PixelChange], None],
+        changed: Callable[[LabelDiff], None],
         replaced: Callable[[], None],
         parent: QObject,
     ) -> None:
         self.layer = layer
         self._changed = changed
         self._replaced = replaced
-        self._done: deque[list[PixelChange]] = deque(maxlen=NAPARIS_UNDO_STEPS)
-        self._undone: list[list[PixelChange]] = []
+        self._done: deque[list[LabelDiff]] = deque(maxlen=NAPARIS_UNDO_STEPS)
+        self._undone: list[list[LabelDiff]] = []
         self._settled = single_shot(parent, 0, self.look_for_undo)
         layer.events.paint.connect(self._on_paint)
         layer.events.set_data.connect(self._on_set_data)
@@ -91,15 +91,15 @@ class LabelsWatcher:
         self._replaced()
 
 
-def _change(atom: Any) -> PixelChange | None:
+def _change(atom: Any) -> LabelDiff | None:
     """The change in an entry of napari's history."""
     before, after = values_of(atom)
     if not hasattr(atom, "slice_key"):
         indices = atom[0]
         if not len(indices) or not np.size(indices[0]):
             return None
-        return PixelChange.at(np.broadcast_arrays(*indices), before, after)
+        return LabelDiff.at(np.broadcast_arrays(*indices), before, after)
     corner = tuple(0 if part.start is None else int(part.start) for part in atom.slice_key)
     shape = np.shape(atom.old_values) if atom.mask is None else np.shape(atom.mask)
     pixels = np.ones(shape, bool) if atom.mask is None else np.asarray(atom.mask, bool)
-    return PixelChange.of(corner, pixels, before, after)
+    return LabelDiff.of(corner, pixels, before, after)

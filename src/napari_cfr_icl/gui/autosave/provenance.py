@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_cfr_icl.autosave.label_diff import PixelChange
+from napari_cfr_icl.autosave.label_diff import LabelDiff
 from napari_cfr_icl.autosave.records import (
     BASE,
     NOTHING,
@@ -26,14 +26,14 @@ from napari_cfr_icl.session.objects import Answer, ObjectState, Scene
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Recipe:
+class Provenance:
     """What made one answer.
 
     Parameters
     ----------
     clicks : Clicks
         The clicks that it answers.
-    fed : Recipe or str
+    fed : Provenance or str
         What was fed back: the recipe of another answer, `BASE` or `NOTHING`.
     view : Window or None
         What the user was looking at.
@@ -44,14 +44,14 @@ class Recipe:
     """
 
     clicks: Clicks
-    fed: Recipe | str
+    fed: Provenance | str
     view: Window | None
     passes: int
     engine: EngineRecord
     picture: PictureRecord
 
 
-class RecipeBook:
+class ProvenanceTracker:
     """Knows the recipes of all answers that are still held as the network gave them.
 
     One that was made small for the history and comes back has none: it is rounded, and what goes on
@@ -60,7 +60,7 @@ class RecipeBook:
 
     def __init__(self) -> None:
         # By the array of probabilities: answers themselves cannot be referred to weakly.
-        self._recipes: dict[int, Recipe] = {}
+        self._recipes: dict[int, Provenance] = {}
 
     def note(
         self, state: ObjectState, answer: Answer, view: Window | None, engine: EngineRecord
@@ -68,7 +68,7 @@ class RecipeBook:
         """Remember what made the `answer` to a state; nothing where that cannot be told."""
         picture = picture_of(state.scene)
         previous = state.previous
-        fed: Recipe | str | None = NOTHING
+        fed: Provenance | str | None = NOTHING
         if isinstance(previous, Patch):
             # Only a mask of yes and no is written down.
             fed = BASE if _is_binary(previous) else None
@@ -79,9 +79,9 @@ class RecipeBook:
         values = answer.probabilities.values
         key = id(values)
         weakref.finalize(values, self._recipes.pop, key, None)
-        self._recipes[key] = Recipe(state.clicks, fed, view, answer.passes, engine, picture)
+        self._recipes[key] = Provenance(state.clicks, fed, view, answer.passes, engine, picture)
 
-    def of(self, answer: Answer) -> Recipe | None:
+    def of(self, answer: Answer) -> Provenance | None:
         """The recipe of an answer, if it is known."""
         return self._recipes.get(id(answer.probabilities.values))
 
@@ -101,10 +101,10 @@ class RecipeBook:
         """
         shown = state.shown
         recipe = None if shown is None or isinstance(shown, Patch) else self.of(shown)
-        chain: list[Recipe] = []
-        while isinstance(recipe, Recipe):
+        chain: list[Provenance] = []
+        while isinstance(recipe, Provenance):
             chain.insert(0, recipe)
-            if not isinstance(recipe.fed, Recipe):
+            if not isinstance(recipe.fed, Provenance):
                 break
             recipe = recipe.fed
         return tuple(
@@ -139,7 +139,7 @@ def picture_of(scene: Scene | None) -> PictureRecord | None:
     )
 
 
-def lies_where(mask: Patch, plane: LayerPlane, change: PixelChange, label: int) -> bool:
+def lies_where(mask: Patch, plane: LayerPlane, change: LabelDiff, label: int) -> bool:
     """Whether the change's pixels of `label` are pixels of the mask, at the same place."""
     others = [axis for axis in range(len(plane.index)) if axis not in plane.axes]
     if len(change.start) != len(plane.index) or any(

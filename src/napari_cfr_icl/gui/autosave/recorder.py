@@ -12,21 +12,21 @@ from qtpy.QtCore import QObject
 
 from napari_cfr_icl._errors import OutputError
 from napari_cfr_icl.autosave.event_log import (
+    EventLog,
     LabelsRecord,
     Operation,
     StartLabels,
-    Work,
     edit_event,
 )
-from napari_cfr_icl.autosave.fingerprint import ImageIdentity, identify
+from napari_cfr_icl.autosave.fingerprint import ImageFingerprint, fingerprint_image
 from napari_cfr_icl.autosave.journal import journals_folder
-from napari_cfr_icl.autosave.journal_writer import FileThread, Keeper
-from napari_cfr_icl.autosave.label_diff import PixelChange
+from napari_cfr_icl.autosave.journal_writer import FileThread, JournalWriter
+from napari_cfr_icl.autosave.label_diff import LabelDiff
 from napari_cfr_icl.autosave.records import AnswerRecord, EngineRecord, ObjectRecord
 from napari_cfr_icl.engine.clicks import Clicks
 from napari_cfr_icl.gui.autosave.label_watcher import LabelsWatcher
-from napari_cfr_icl.gui.autosave.provenance import RecipeBook, lies_where
-from napari_cfr_icl.gui.interaction.presenter import Screen
+from napari_cfr_icl.gui.autosave.provenance import ProvenanceTracker, lies_where
+from napari_cfr_icl.gui.interaction.presenter import Presenter
 from napari_cfr_icl.gui.layers.label_target import LabelStore
 from napari_cfr_icl.gui.layers.planes import LayerPlane, data_shape
 from napari_cfr_icl.gui.widgets.single_shot import single_shot
@@ -49,7 +49,7 @@ class Recorder:
 
     Parameters
     ----------
-    screen : Screen
+    screen : Presenter
         What is shown, and of which session.
     files : FileThread
         The thread for files.
@@ -61,7 +61,7 @@ class Recorder:
 
     def __init__(
         self,
-        screen: Screen,
+        screen: Presenter,
         files: FileThread,
         engine: Callable[[], EngineRecord],
         failed: Callable[[OutputError], None],
@@ -71,28 +71,28 @@ class Recorder:
         self._engine = engine
         self._failed = failed
         self._session, self._workspace = screen.session, screen.workspace
-        self._recipes = RecipeBook()
-        self._keepers: dict[str, Keeper] = {}
+        self._recipes = ProvenanceTracker()
+        self._keepers: dict[str, JournalWriter] = {}
         self._watchers: dict[str, LabelsWatcher] = {}
         self._starts: dict[str, StartLabels] = {}
         self._numbers: dict[tuple[str, str], int] = {}
         self._state = ObjectState()
         self._written = ObjectState()
         self._noted = _NOTHING_NOTED
-        self._changes: list[tuple[str, PixelChange]] = []
+        self._changes: list[tuple[str, LabelDiff]] = []
         self._taken_back: list[Operation] = []
         self._settled = single_shot(screen.dock, 0, self.settle)
         self._session.object_changed.connect(self._on_object_changed)
         self._session.stepped.connect(self._on_stepped)
         self._session.wrote.connect(self._on_wrote)
 
-    def keeper_of(self, image: Image) -> Keeper:
+    def keeper_of(self, image: Image) -> JournalWriter:
         """The keeper of the work on an image; a new one knows the image in a while."""
         if image.unique_id not in self._keepers:
             data = image.data[0] if image.multiscale else image.data
             path = path_of(image)
-            work = Work(ImageIdentity(image.name, path, tuple(data.shape), "", ""))
-            self._keepers[image.unique_id] = Keeper(work, self._files, self._failed)
+            work = EventLog(ImageFingerprint(image.name, path, tuple(data.shape), "", ""))
+            self._keepers[image.unique_id] = JournalWriter(work, self._files, self._failed)
             self._files.submit(_identify, work, data)
         return self._keepers[image.unique_id]
 
@@ -102,7 +102,7 @@ class Recorder:
             return
         key = layer.unique_id
 
-        def changed(change: PixelChange) -> None:
+        def changed(change: LabelDiff) -> None:
             self._on_labels_changed(key, change)
 
         def replaced() -> None:
@@ -118,14 +118,16 @@ class Recorder:
         if watcher is not None:
             watcher.close()
 
-    def adopt(self, image: Image, work: Work, layers: list[Labels], journal: Path | None) -> None:
+    def adopt(
+        self, image: Image, work: EventLog, layers: list[Labels], journal: Path | None
+    ) -> None:
         """Go on with work that was restored; what was drawn since is a part of it from now on.
 
         Parameters
         ----------
         image : napari.layers.Image
             Its image.
-        work : Work
+        work : EventLog
             The work.
         layers : list of napari.layers.Labels
             They hold its labels, in their order.
@@ -136,7 +138,7 @@ class Recorder:
         self._taken_back.clear()
         drawn = self._changed_on(image)
         before = self._keepers.pop(image.unique_id, None)
-        keeper = self._keepers[image.unique_id] = Keeper(work, self._files, self._failed)
+        keeper = self._keepers[image.unique_id] = JournalWriter(work, self._files, self._failed)
         self._numbers = {key: n for key, n in self._numbers.items() if key[0] != image.unique_id}
         for number, layer in enumerate(layers):
             self.watch(layer)
@@ -194,7 +196,7 @@ class Recorder:
                 self._leave_mark(image, keeper)
             keeper.close(keep=keep)
 
-    def _leave_mark(self, image: str, keeper: Keeper) -> None:
+    def _leave_mark(self, image: str, keeper: JournalWriter) -> None:
         """Let a dock that is opened again know that these layers need no restoring."""
         for owner, layer in self._numbers:
             journal = keeper.path
@@ -214,7 +216,7 @@ class Recorder:
         self._note_changes((self._written, label))
         self._note_object()
 
-    def _on_labels_changed(self, key: str, change: PixelChange) -> None:
+    def _on_labels_changed(self, key: str, change: LabelDiff) -> None:
         self._starts[key].wait(START_WAIT)
         # The session writes an object before it lets go of it.
         self._written = self._session.state
@@ -253,14 +255,14 @@ class Recorder:
             if owner == image.unique_id and number in changed
         }
 
-    def _origin(self, keeper: Keeper, image: Image, state: ObjectState) -> int | None:
+    def _origin(self, keeper: JournalWriter, image: Image, state: ObjectState) -> int | None:
         """Number of the labels that an object came from."""
         origin = state.origin
         if not isinstance(origin, LabelStore) or origin.layer.unique_id not in self._watchers:
             return None
         return self._number(keeper, image.unique_id, origin.layer.unique_id)
 
-    def _number(self, keeper: Keeper, image: str, layer: str) -> int:
+    def _number(self, keeper: JournalWriter, image: str, layer: str) -> int:
         if (image, layer) not in self._numbers:
             self._note_labels((image, layer), len(keeper.work.labels))
         return self._numbers[image, layer]
@@ -276,7 +278,7 @@ class Recorder:
             made = None if written is None else self._made(keeper, *written, change)
             self._note_change(keeper, Operation(number, change, made))
 
-    def _note_change(self, keeper: Keeper, operation: Operation) -> None:
+    def _note_change(self, keeper: JournalWriter, operation: Operation) -> None:
         operations = keeper.work.operations
         last = operations[-1] if operations else None
         again = self._taken_back[-1] if self._taken_back else None
@@ -310,7 +312,7 @@ class Recorder:
             self.keeper_of(image).note({"event": "object", "object": None})
 
     def _made(
-        self, keeper: Keeper, state: ObjectState, label: int, change: PixelChange
+        self, keeper: JournalWriter, state: ObjectState, label: int, change: LabelDiff
     ) -> ObjectRecord | None:
         if state.is_empty or state.scene is None:
             return None
@@ -357,8 +359,8 @@ def path_of(image: Image) -> str | None:
     return None if path is None else str(path)
 
 
-def _identify(work: Work, data: Any) -> None:
-    work.image = identify(data, work.image.name, work.image.path)
+def _identify(work: EventLog, data: Any) -> None:
+    work.image = fingerprint_image(data, work.image.name, work.image.path)
 
 
 def _plane(state: ObjectState) -> LayerPlane:

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 from napari.layers import Image
 
 from napari_cfr_icl._errors import InputError
-from napari_cfr_icl.autosave.event_log import Work
-from napari_cfr_icl.autosave.fingerprint import identify
+from napari_cfr_icl.autosave.event_log import EventLog
+from napari_cfr_icl.autosave.fingerprint import fingerprint_image
 from napari_cfr_icl.autosave.journal import discard, read_journal, unfinished
 from napari_cfr_icl.gui.autosave.descriptions import contents, when
 from napari_cfr_icl.gui.autosave.recorder import KEPT_IN, Recorder
 from napari_cfr_icl.gui.autosave.restorer import Found, Restorer, labels_of
-from napari_cfr_icl.gui.interaction.presenter import Screen
-from napari_cfr_icl.gui.threads.io_worker import FileWork
+from napari_cfr_icl.gui.interaction.presenter import Presenter
+from napari_cfr_icl.gui.threads.io_worker import IoWorker
 
 if TYPE_CHECKING:
     from napari_cfr_icl.gui.views.segment_dock import SegmentDock
@@ -27,12 +27,12 @@ MOST_LOOKED_AT = 10
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Offer:
+class RecoveryOffer:
     """Work that can be taken up again.
 
     Parameters
     ----------
-    work : Work
+    work : EventLog
         The work.
     journal : Path or None
         Where it was kept; None for a session file, which stays as it is.
@@ -40,25 +40,25 @@ class Offer:
         The layer that it belongs to; None where its image has to be opened.
     """
 
-    work: Work
+    work: EventLog
     journal: Path | None
     image: Image | None
 
 
-class Offers:
+class Recovery:
     """Connects the row of the dock that offers work with the journals.
 
     Parameters
     ----------
-    screen : Screen
+    screen : Presenter
         What is shown, in which dock.
-    files : FileWork
+    files : IoWorker
         Does what takes its time.
     recorder : Recorder
         Goes on with what was restored.
     """
 
-    def __init__(self, screen: Screen, files: FileWork, recorder: Recorder) -> None:
+    def __init__(self, screen: Presenter, files: IoWorker, recorder: Recorder) -> None:
         self._screen = screen
         self._dock: SegmentDock = screen.dock
         self._workspace = screen.workspace
@@ -66,7 +66,7 @@ class Offers:
         self._files = files
         self._recorder = recorder
         self._restorer = Restorer(screen)
-        self._offer: Offer | None = None
+        self._offer: RecoveryOffer | None = None
         self._dock.image.layer_chosen.connect(self._on_image_chosen)
         self._dock.offer.restore_requested.connect(self._on_restore)
         self._dock.offer.discard_requested.connect(self._on_discard)
@@ -77,14 +77,14 @@ class Offers:
         here = None if image is None else self._recorder.keeper_of(image).work
         kept = {layer.metadata.get(KEPT_IN) for layer in self._viewer.layers}
 
-        def found(offer: Offer | None) -> None:
+        def found(offer: RecoveryOffer | None) -> None:
             # Another image may have been chosen since; it is looked for anew then.
             if self._offer is None and image is self._workspace.image:
                 self._show(offer)
 
         self._files.do(lambda: _find_offer(image, here, kept), found)
 
-    def restore(self, offer: Offer) -> None:
+    def restore(self, offer: RecoveryOffer) -> None:
         """Put work back, in a while.
 
         Raises
@@ -107,7 +107,7 @@ class Offers:
         if image is not None:
             self.look()
 
-    def _show(self, offer: Offer | None) -> None:
+    def _show(self, offer: RecoveryOffer | None) -> None:
         self._offer = offer
         if offer is None:
             self._dock.offer.show_offer("")
@@ -129,7 +129,7 @@ class Offers:
         if offer is not None:
             self._screen.attempt(lambda: self.restore(offer))
 
-    def _put_back(self, offer: Offer, found: Found, image: Image) -> None:
+    def _put_back(self, offer: RecoveryOffer, found: Found, image: Image) -> None:
         self._check_is_shown(image)
         work, current = offer.work, offer.work.current
         layers = self._restorer.place_labels(work, found, image)
@@ -147,7 +147,7 @@ class Offers:
                 "choose that image, then restore."
             )
 
-    def _open_image(self, work: Work) -> Image:
+    def _open_image(self, work: EventLog) -> Image:
         """Open the image of a work from its file, and choose it.
 
         Raises
@@ -166,16 +166,16 @@ class Offers:
         if image is None:
             raise InputError(f"{path} is no image.")
         data = image.data[0] if image.multiscale else image.data
-        if not identify(data, image.name, path).is_same_image(work.image):
+        if not fingerprint_image(data, image.name, path).is_same_image(work.image):
             raise InputError(f"{path} has other pixels than when the work was begun.")
         self._dock.image.choose(image)
         self._dock.image.layer_chosen.emit(image)
         return image
 
 
-def _find_offer(image: Image | None, here: Work | None, kept: set[Any]) -> Offer | None:
+def _find_offer(image: Image | None, here: EventLog | None, kept: set[Any]) -> RecoveryOffer | None:
     """The newest unfinished work on this image, or on one that can be opened."""
-    elsewhere: Offer | None = None
+    elsewhere: RecoveryOffer | None = None
     for path in unfinished()[:MOST_LOOKED_AT]:
         if path.name in kept:
             continue
@@ -186,7 +186,7 @@ def _find_offer(image: Image | None, here: Work | None, kept: set[Any]) -> Offer
         if work.is_empty:
             continue
         if here is not None and here.image.is_same_image(work.image):
-            return Offer(work, path, image)
+            return RecoveryOffer(work, path, image)
         if elsewhere is None and work.image.path is not None and Path(work.image.path).exists():
-            elsewhere = Offer(work, path, None)
+            elsewhere = RecoveryOffer(work, path, None)
     return elsewhere

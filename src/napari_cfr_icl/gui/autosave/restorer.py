@@ -10,10 +10,10 @@ from napari.layers import Image, Labels
 from numpy.typing import NDArray
 
 from napari_cfr_icl._errors import InputError
-from napari_cfr_icl.autosave.event_log import LabelsRecord, Work
+from napari_cfr_icl.autosave.event_log import EventLog, LabelsRecord
 from napari_cfr_icl.autosave.records import ObjectRecord
 from napari_cfr_icl.engine.windows import Patch
-from napari_cfr_icl.gui.interaction.presenter import Screen
+from napari_cfr_icl.gui.interaction.presenter import Presenter
 from napari_cfr_icl.gui.layers.click_layer import TAG, transform_of
 from napari_cfr_icl.gui.layers.planes import LayerPlane, data_shape
 
@@ -45,14 +45,14 @@ class Found:
         return not layer.data.any() or any(np.array_equal(layer.data, array) for array in known)
 
 
-def labels_of(work: Work, layer: Labels | None) -> Found:
+def labels_of(work: EventLog, layer: Labels | None) -> Found:
     """Unpack the label images of a work, and look at the chosen layer. Takes its time."""
     starts = [labels.start.labels for labels in work.labels]
     found = Found(starts, [work.final_labels(number) for number in range(len(starts))], layer)
     return found if layer is not None and found.is_free(layer) else replace(found, free=None)
 
 
-def _main_labels(work: Work, chosen: Labels | None) -> int | None:
+def _main_labels(work: EventLog, chosen: Labels | None) -> int | None:
     """Number of the labels that new objects went into, as far as that can be told."""
     changed = sorted({operation.labels for operation in work.operations})
     every = [*changed, *range(len(work.labels))]
@@ -65,15 +65,15 @@ class Restorer:
 
     Parameters
     ----------
-    screen : Screen
+    screen : Presenter
         What is shown.
     """
 
-    def __init__(self, screen: Screen) -> None:
+    def __init__(self, screen: Presenter) -> None:
         self._screen = screen
         self._workspace = screen.workspace
 
-    def place_labels(self, work: Work, found: Found, image: Image) -> list[Labels]:
+    def place_labels(self, work: EventLog, found: Found, image: Image) -> list[Labels]:
         """Have a layer for each label image; the main one takes the place of a free one.
 
         The free one is left as it is where something has been drawn into it by now.

@@ -10,15 +10,15 @@ from napari.layers import Image, Labels
 from qtpy.QtWidgets import QFileDialog
 
 from napari_cfr_icl._errors import InputError, OutputError
-from napari_cfr_icl.autosave.event_log import identified, work_from
+from napari_cfr_icl.autosave.event_log import identified, log_from
 from napari_cfr_icl.autosave.session_file import SUFFIX, open_session, save_session
 from napari_cfr_icl.exports.writing import FORMATS
 from napari_cfr_icl.gui.autosave.descriptions import counted
 from napari_cfr_icl.gui.autosave.export import chosen_path, export_layer
 from napari_cfr_icl.gui.autosave.recorder import Recorder, path_of
-from napari_cfr_icl.gui.autosave.recovery import Offer
-from napari_cfr_icl.gui.interaction.presenter import Screen
-from napari_cfr_icl.gui.threads.io_worker import FileWork
+from napari_cfr_icl.gui.autosave.recovery import RecoveryOffer
+from napari_cfr_icl.gui.interaction.presenter import Presenter
+from napari_cfr_icl.gui.threads.io_worker import IoWorker
 
 if TYPE_CHECKING:
     from napari_cfr_icl.gui.views.segment_dock import SegmentDock
@@ -29,9 +29,9 @@ class Saving:
 
     Parameters
     ----------
-    screen : Screen
+    screen : Presenter
         What is shown, in which dock.
-    files : FileWork
+    files : IoWorker
         Does what takes its time.
     recorder : Recorder
         Has the work.
@@ -41,10 +41,10 @@ class Saving:
 
     def __init__(
         self,
-        screen: Screen,
-        files: FileWork,
+        screen: Presenter,
+        files: IoWorker,
         recorder: Recorder,
-        restore: Callable[[Offer], None],
+        restore: Callable[[RecoveryOffer], None],
     ) -> None:
         self._screen = screen
         self._dock: SegmentDock = screen.dock
@@ -112,7 +112,7 @@ class Saving:
         events, steps = list(work.events()), keeper.steps
 
         def save() -> None:
-            save_session(path, work_from(identified(events, work.image)))
+            save_session(path, log_from(identified(events, work.image)))
 
         def saved(_: None) -> None:
             keeper.mark_saved(steps)
@@ -129,10 +129,10 @@ class Saving:
         image = self._workspace.image
         here = None if image is None else self._recorder.keeper_of(image).work
 
-        def opened() -> Offer:
+        def opened() -> RecoveryOffer:
             work = open_session(Path(file))
             is_here = here is not None and here.image.is_same_image(work.image)
-            return Offer(work, None, image if is_here else None)
+            return RecoveryOffer(work, None, image if is_here else None)
 
         self._files.do(opened, lambda offer: self._screen.attempt(lambda: self._restore(offer)))
 

@@ -15,10 +15,10 @@ from qtpy.QtWidgets import QFileDialog
 
 from napari_cfr_icl._errors import ImageError, OutputError
 from napari_cfr_icl.gui.autosave.recorder import Recorder
-from napari_cfr_icl.gui.folder.folder_item import Shown, layers_of
+from napari_cfr_icl.gui.folder.folder_item import FolderItem, layers_of
 from napari_cfr_icl.gui.folder.read_ahead import Read, ReadAhead
-from napari_cfr_icl.gui.interaction.presenter import Screen
-from napari_cfr_icl.gui.threads.io_worker import FileWork
+from napari_cfr_icl.gui.interaction.presenter import Presenter
+from napari_cfr_icl.gui.threads.io_worker import IoWorker
 from napari_cfr_icl.session.folder import ImageFolder
 
 if TYPE_CHECKING:
@@ -32,12 +32,12 @@ UNDER_WAY = "Write this object ({write}) or drop it ({drop}) before you go on."
 NO_FURTHER = "No further image of the folder can be read; this one stays."
 
 
-class FolderWalk:
+class FolderController:
     """Goes through a folder, one image and one labels layer at a time.
 
     Parameters
     ----------
-    screen : Screen
+    screen : Presenter
         What is shown, in which dock.
     recorder : Recorder
         Lets go of the work on an image whose labels are kept.
@@ -45,7 +45,7 @@ class FolderWalk:
         Writes the object under way.
     """
 
-    def __init__(self, screen: Screen, recorder: Recorder, write: Callable[[], None]) -> None:
+    def __init__(self, screen: Presenter, recorder: Recorder, write: Callable[[], None]) -> None:
         self._screen = screen
         self._dock: SegmentDock = screen.dock
         self._viewer = screen.workspace.viewer
@@ -53,10 +53,10 @@ class FolderWalk:
         self._write = write
         # All of it changes at once, when another image is on the screen: until then every label
         # belongs to the image before, whatever is being opened.
-        self._shown: Shown | None = None
+        self._shown: FolderItem | None = None
         self._kept: NDArray[Any] | None = None
         self._going = False
-        self._files = FileWork(screen.show_trouble, screen.dock)
+        self._files = IoWorker(screen.show_trouble, screen.dock)
         self._ahead = ReadAhead()
         panel = self._dock.folder
         panel.open_requested.connect(self._on_open)
@@ -190,7 +190,7 @@ class FolderWalk:
 
         self._files.do(partial(self._ahead.take, folder, index), read, failed)
 
-    def _arrive(self, shown: Shown, step: int) -> None:
+    def _arrive(self, shown: FolderItem, step: int) -> None:
         """Show what was read, once all is kept that was drawn in the meantime."""
         self._end_going()
         if not self._is_written():
@@ -203,7 +203,7 @@ class FolderWalk:
             folder.finished.add(before.name)
         self._replace(before, shown)
         self._shown, self._kept = shown, None
-        folder.left_out.pop(shown.name, None)
+        folder.skipped.pop(shown.name, None)
         folder.last = shown.name
         self._show_left_out(folder)
         self._show_place(shown)
@@ -217,9 +217,9 @@ class FolderWalk:
         self._end_going()
         name, why = folder.images[index].name, str(error)
         # Once is enough, however often one passes it.
-        if folder.left_out.get(name) != why:
+        if folder.skipped.get(name) != why:
             self._screen.show_trouble(error)
-        folder.left_out[name] = why
+        folder.skipped[name] = why
         self._show_left_out(folder)
         beyond = folder.next_index(index, step)
         if beyond is not None:
@@ -231,7 +231,7 @@ class FolderWalk:
         self._going = False
         self._dock.show_busy(False)
 
-    def _replace(self, before: Shown | None, shown: Shown) -> None:
+    def _replace(self, before: FolderItem | None, shown: FolderItem) -> None:
         """Put the image and its labels in the place of those before."""
         layers = self._viewer.layers
         if before is not None:
@@ -250,9 +250,9 @@ class FolderWalk:
     def _show_left_out(self, folder: ImageFolder) -> None:
         """Show what is left out, unless it is of a folder that is not on the screen yet."""
         if self._shown is None or self._shown.folder is folder:
-            self._dock.folder.show_left_out(folder.left_out)
+            self._dock.folder.show_left_out(folder.skipped)
 
-    def _show_place(self, shown: Shown) -> None:
+    def _show_place(self, shown: FolderItem) -> None:
         panel, folder, index = self._dock.folder, shown.folder, shown.index
         count = len(folder.images)
         panel.show_place(shown.name, index + 1, count)

@@ -22,7 +22,7 @@ from napari_cfr_icl.session.folder import ImageFolder, fitted, squeezed
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Shown:
+class FolderItem:
     """An image of a folder and its labels, as layers.
 
     Labels are kept for the very image that they were made for, so all four belong together.
@@ -73,7 +73,7 @@ class Shown:
         return keep
 
 
-def layers_of(folder: ImageFolder, index: int, read: Read) -> Shown:
+def layers_of(folder: ImageFolder, index: int, read: Read) -> FolderItem:
     """Make the layers of an image that was read.
 
     Raises
@@ -91,4 +91,4 @@ def layers_of(folder: ImageFolder, index: int, read: Read) -> Shown:
         name = folder.labels_path(path).name
         raise ImageError(f"{name} does not fit {path.name}; both are left out.")
     layer = Labels(labels, name="objects", metadata={TAG: "objects"}, **transform_of(image))
-    return Shown(folder, index, image, layer)
+    return FolderItem(folder, index, image, layer)

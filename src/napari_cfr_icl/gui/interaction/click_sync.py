@@ -10,20 +10,20 @@ from psygnal import Signal
 
 from napari_cfr_icl.engine.clicks import Click, Clicks
 from napari_cfr_icl.engine.windows import Window
-from napari_cfr_icl.gui.interaction.presenter import Screen, plane_of
+from napari_cfr_icl.gui.interaction.presenter import Presenter, plane_of
 from napari_cfr_icl.gui.layers.click_layer import Places, clicks_on
 from napari_cfr_icl.gui.layers.planes import LayerPlane
 from napari_cfr_icl.gui.views import messages
 
 
-class ClickReader:
+class ClickSync:
     """Hands the points to the session as clicks, or puts them back and says why not.
 
     `taking` is emitted before clicks go to the session, `added` when they are more than before.
 
     Parameters
     ----------
-    screen : Screen
+    screen : Presenter
         Knows the layers and the session, and says what was refused.
     write : callable
         Writes the current object, because the user went on to another plane.
@@ -32,7 +32,7 @@ class ClickReader:
     taking = Signal()
     added = Signal()
 
-    def __init__(self, screen: Screen, write: Callable[[], None]) -> None:
+    def __init__(self, screen: Presenter, write: Callable[[], None]) -> None:
         self._screen = screen
         self._session = screen.session
         self._workspace = screen.workspace

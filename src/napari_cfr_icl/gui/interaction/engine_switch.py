@@ -11,7 +11,7 @@ from napari_cfr_icl.gui.widgets.notices import in_short, show_error
 from napari_cfr_icl.session.preferences import Preferences, save_preferences
 
 if TYPE_CHECKING:
-    from napari_cfr_icl.gui.interaction.presenter import Screen
+    from napari_cfr_icl.gui.interaction.presenter import Presenter
 
 STAYS = "What was in use stays in use."
 SHIPPED = "The model that comes with the plugin is used instead."
@@ -26,13 +26,13 @@ class EngineSwitch:
 
     Parameters
     ----------
-    screen : Screen
+    screen : Presenter
         The session, and the dock whose menus say what is chosen.
     preferences : Preferences
         What was chosen last time.
     """
 
-    def __init__(self, screen: Screen, preferences: Preferences) -> None:
+    def __init__(self, screen: Presenter, preferences: Preferences) -> None:
         self._screen = screen
         self._wanted = self._kept = preferences
         self._works: Preferences | None = None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image, Labels
 
-from napari_cfr_icl.gui.interaction.presenter import Screen
+from napari_cfr_icl.gui.interaction.presenter import Presenter
 from napari_cfr_icl.gui.layers.click_layer import TAG, is_preview
 from napari_cfr_icl.gui.layers.planes import data_shape
 from napari_cfr_icl.gui.views import messages
@@ -22,7 +22,7 @@ class LayerChoice:
 
     Parameters
     ----------
-    screen : Screen
+    screen : Presenter
         What is shown, in which dock.
     read : callable
         Takes up the clicks that are in the clicks layer.
@@ -30,7 +30,9 @@ class LayerChoice:
         Shows everything anew.
     """
 
-    def __init__(self, screen: Screen, read: Callable[[], None], show: Callable[[], None]) -> None:
+    def __init__(
+        self, screen: Presenter, read: Callable[[], None], show: Callable[[], None]
+    ) -> None:
         self._screen = screen
         self._dock: SegmentDock = screen.dock
         self._session = screen.session

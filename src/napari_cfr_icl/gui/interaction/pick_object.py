@@ -10,7 +10,7 @@ from napari.layers import Labels
 
 from napari_cfr_icl._errors import MaskError
 from napari_cfr_icl.engine.windows import Window
-from napari_cfr_icl.gui.interaction.presenter import Screen
+from napari_cfr_icl.gui.interaction.presenter import Presenter
 from napari_cfr_icl.gui.layers.click_layer import is_objects
 from napari_cfr_icl.gui.layers.label_target import LabelStore
 from napari_cfr_icl.gui.layers.planes import LayerPlane, shown_plane
@@ -21,20 +21,20 @@ FIRST_LOOK = 256
 """Side in pixels of what is read first around the mouse on a large plane."""
 
 
-class Grabber:
+class ObjectPicker:
     """Takes the object under the mouse out of a labels layer.
 
     Parameters
     ----------
     viewer : napari.Viewer
         Whose layers are looked through.
-    screen : Screen
+    screen : Presenter
         Knows the workspace and the session, and says what was refused.
     write : callable
         Writes the current object, because the user goes on to another.
     """
 
-    def __init__(self, viewer: napari.Viewer, screen: Screen, write: Callable[[], None]) -> None:
+    def __init__(self, viewer: napari.Viewer, screen: Presenter, write: Callable[[], None]) -> None:
         self._viewer = viewer
         self._screen = screen
         self._session = screen.session

@@ -13,7 +13,7 @@ from napari_cfr_icl.session.preferences import Preferences
 from napari_cfr_icl.session.presets import load_presets
 from napari_cfr_icl.session.runner import Message, PredictorLike
 from napari_cfr_icl.zoo.file_kinds import file_sha256
-from napari_cfr_icl.zoo.store import Store
+from napari_cfr_icl.zoo.store import ModelStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ class PredictorMaker:
 
         if self._made_of is None or self._made_of[0] != choice.model:
             self._made_of = self._model = self._predictor = None
-            path = locate(choice.model, Store())
+            path = locate(choice.model, ModelStore())
             self._model = load_file(path)
             self._checksum = file_sha256(path)
         settings = choice.settings_for(self._model)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from napari_cfr_icl._errors import CfrIclError
 from napari_cfr_icl.engine.clicks import Clicks
 from napari_cfr_icl.gui.interaction.workspace import Workspace
-from napari_cfr_icl.gui.layers.label_conversion import Mendable
+from napari_cfr_icl.gui.layers.label_conversion import RecoverableError
 from napari_cfr_icl.gui.layers.planes import LayerPlane
 from napari_cfr_icl.gui.threads.activity import Activity
 from napari_cfr_icl.gui.views import messages
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from napari_cfr_icl.gui.views.segment_dock import SegmentDock
 
 
-class Screen:
+class Presenter:
     """Draws the current object and tells what can be done now.
 
     Parameters
@@ -125,14 +125,14 @@ class Screen:
         self._insisted = None
         try:
             call()
-        except Mendable as error:
+        except RecoverableError as error:
             self._ask_to_mend(error, call)
         except CfrIclError as error:
             self._tell(error)
 
     def show_trouble(self, error: Exception) -> None:
         """Say what went wrong with something that nobody waits for any more."""
-        if isinstance(error, Mendable):
+        if isinstance(error, RecoverableError):
             self._ask_to_mend(error, self.show_hint)
         else:
             self._tell(error)
@@ -143,7 +143,7 @@ class Screen:
         self._insisted = None
         self.dock.show_hint(in_short(error))
 
-    def _ask_to_mend(self, trouble: Mendable, again: Callable[[], None]) -> None:
+    def _ask_to_mend(self, trouble: RecoverableError, again: Callable[[], None]) -> None:
         def then() -> None:
             self.attempt(trouble.mend)
             self.attempt(again)

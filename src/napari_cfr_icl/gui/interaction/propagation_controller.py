@@ -9,22 +9,22 @@ from napari.layers import Image, Labels
 
 from napari_cfr_icl._errors import CfrIclError
 from napari_cfr_icl.engine.clicks import Clicks
-from napari_cfr_icl.evaluation.protocol.eta import Pace
-from napari_cfr_icl.gui.interaction.presenter import Screen, plane_of
+from napari_cfr_icl.evaluation.protocol.eta import Eta
+from napari_cfr_icl.gui.interaction.presenter import Presenter, plane_of
 from napari_cfr_icl.gui.layers.label_target import LabelStore
 from napari_cfr_icl.gui.layers.planes import LayerPlane, data_shape, neighbour
 from napari_cfr_icl.gui.threads.activity import Activity
 from napari_cfr_icl.gui.views import messages
 from napari_cfr_icl.session.objects import ObjectState
-from napari_cfr_icl.session.propagation import Report, Station
+from napari_cfr_icl.session.propagation import PlaneTarget, Report
 
 
-class StackWalk:
+class PropagationController:
     """Turns the wish for another plane into a journey of the session, and shows how it goes.
 
     Parameters
     ----------
-    screen : Screen
+    screen : Presenter
         Knows the dock, the layers and the session.
     home : callable
         Tells where the current object is written.
@@ -33,7 +33,7 @@ class StackWalk:
     """
 
     def __init__(
-        self, screen: Screen, home: Callable[[], LabelStore], reveal: Callable[[], None]
+        self, screen: Presenter, home: Callable[[], LabelStore], reveal: Callable[[], None]
     ) -> None:
         self._screen = screen
         self._session = screen.session
@@ -44,7 +44,7 @@ class StackWalk:
         self._wanted = 0
         self._awaited: Clicks | None = None
         self._planes = 0
-        self._pace = Pace()
+        self._pace = Eta()
         self._activity = Activity(self._session.travel.cancel, self._panel)
         self._session.object_changed.connect(self._on_object_changed)
         self._session.busy_changed.connect(self._on_busy_changed)
@@ -118,7 +118,7 @@ class StackWalk:
         start, way = plane.index[axis], 1 if last >= plane.index[axis] else -1
         indices = range(start + way, last + way, way)
         home = self._home()
-        self._planes, self._pace = len(indices), Pace()
+        self._planes, self._pace = len(indices), Eta()
         self._show_filling(0)
         stations = self._stations(home.layer, image, plane, axis, indices)
         try:
@@ -129,7 +129,7 @@ class StackWalk:
             else:
                 self._show_end()
 
-    def _way(self, direction: int) -> tuple[LabelStore, Station] | None:
+    def _way(self, direction: int) -> tuple[LabelStore, PlaneTarget] | None:
         """Where the object is written, and the plane to go to; None, and a word why, without."""
         found = self._axis_of_object()
         if found is None:
@@ -158,12 +158,12 @@ class StackWalk:
 
     def _stations(
         self, layer: Labels, image: Image, plane: LayerPlane, axis: int, indices: Iterable[int]
-    ) -> Iterator[Station]:
+    ) -> Iterator[PlaneTarget]:
         for index in indices:
             there = neighbour(plane, image, axis, index)
             if there is None:
                 return
-            yield Station(self._workspace.scene(there), self._workspace.store(there, layer))
+            yield PlaneTarget(self._workspace.scene(there), self._workspace.store(there, layer))
 
     def _call_off(self) -> None:
         """Forget the steps that are still to be made."""

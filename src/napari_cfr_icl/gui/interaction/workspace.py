@@ -18,7 +18,7 @@ from napari_cfr_icl.gui.interaction.bindings import ClickMouse, Keys
 from napari_cfr_icl.gui.layers.canvas import RemovalGuard
 from napari_cfr_icl.gui.layers.channels import ChannelWatch, channels_of, cover_of
 from napari_cfr_icl.gui.layers.click_layer import TAG, ClickLayer, make_click_layer, transform_of
-from napari_cfr_icl.gui.layers.extent_workaround import measure_again, stop_measuring
+from napari_cfr_icl.gui.layers.extent_workaround import restore_extent, skip_extent
 from napari_cfr_icl.gui.layers.label_target import LabelStore, LabelTarget
 from napari_cfr_icl.gui.layers.planes import (
     LayerPlane,
@@ -284,7 +284,7 @@ class Workspace:
             for name, value in transform_of(image).items():
                 setattr(found, name, value)
             layers.move(layers.index(found), len(layers))
-        stop_measuring(self.viewer, found)
+        skip_extent(self.viewer, found)
         self._last_points = found
         self._clicks = ClickLayer(found)
         self._clicks.changed.connect(self._on_clicks_changed)
@@ -300,7 +300,7 @@ class Workspace:
             self._mouse.close()
             self._clicks.changed.disconnect(self._on_clicks_changed)
             self._clicks.close()
-            measure_again(self.viewer, self._clicks.points)
+            restore_extent(self.viewer, self._clicks.points)
         self._clicks = self._mouse = None
 
     def _bind_preview(self) -> None:

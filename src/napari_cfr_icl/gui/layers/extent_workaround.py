@@ -11,7 +11,7 @@ import napari
 from napari.layers import Layer
 
 
-def stop_measuring(viewer: napari.Viewer, layer: Layer) -> None:
+def skip_extent(viewer: napari.Viewer, layer: Layer) -> None:
     """Have the viewer look at what `layer` covers no more when its data change or are moved."""
     measure = _measure_of(viewer)
     if measure is not None:
@@ -19,8 +19,8 @@ def stop_measuring(viewer: napari.Viewer, layer: Layer) -> None:
         layer.events.affine.disconnect(measure)
 
 
-def measure_again(viewer: napari.Viewer, layer: Layer) -> None:
-    """Leave a layer of the viewer as it was before `stop_measuring`."""
+def restore_extent(viewer: napari.Viewer, layer: Layer) -> None:
+    """Leave a layer of the viewer as it was before `skip_extent`."""
     measure = _measure_of(viewer)
     if measure is not None and layer in viewer.layers:
         layer.events.data.connect(measure)

@@ -23,7 +23,7 @@ _WIDER = {
 }
 
 
-class Mendable(OutputError):
+class RecoverableError(OutputError):
     """A labels layer that cannot be written as it is, but once its data is replaced by a copy.
 
     Parameters
@@ -67,7 +67,7 @@ def check_writable(layer: Labels) -> None:
     Raises
     ------
     OutputError
-        When it does not; `Mendable` where a copy in memory would.
+        When it does not; `RecoverableError` where a copy in memory would.
     """
     if not layer.editable:
         raise OutputError(f"The labels layer {layer.name!r} cannot be edited; choose another one.")
@@ -77,7 +77,7 @@ def check_writable(layer: Labels) -> None:
     trouble = f"The labels layer {layer.name!r} cannot be written: {why}."
     if _bytes(layer.data) > MOST_BYTES:
         raise OutputError(f"{trouble} Choose another one.")
-    raise Mendable(trouble, "Take a copy into memory", layer, lambda: np.array(layer.data))
+    raise RecoverableError(trouble, "Take a copy into memory", layer, lambda: np.array(layer.data))
 
 
 def ids_taken(layer: Labels) -> OutputError:
@@ -88,7 +88,7 @@ def ids_taken(layer: Labels) -> OutputError:
     # An array that is not in memory belongs to a file, whose type stays what it is.
     if wider is None or not isinstance(layer.data, np.ndarray):
         return OutputError(f"{trouble} Choose another labels layer.")
-    return Mendable(
+    return RecoverableError(
         f"{trouble} A wider type has room for more.",
         f"Convert to {wider}",
         layer,

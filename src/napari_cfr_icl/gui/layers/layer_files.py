@@ -20,7 +20,7 @@ from napari_cfr_icl.gui.layers.scenes import scene_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class LayerPictures:
+class LayerFiles:
     """The planes of an image layer and their labels, as they were when this was made.
 
     Parameters
@@ -38,7 +38,7 @@ class LayerPictures:
     labels: Any
 
     @classmethod
-    def of(cls, image: Image, labels: Labels) -> LayerPictures:
+    def of(cls, image: Image, labels: Labels) -> LayerFiles:
         """What these two layers show.
 
         Raises

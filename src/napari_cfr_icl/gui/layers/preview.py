@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from napari_cfr_icl.engine.windows import Patch, Window
 from napari_cfr_icl.gui.layers.click_layer import TAG
-from napari_cfr_icl.gui.layers.extent_workaround import stop_measuring
+from napari_cfr_icl.gui.layers.extent_workaround import skip_extent
 from napari_cfr_icl.gui.layers.planes import LayerPlane
 
 NAME = "current object"
@@ -156,7 +156,7 @@ class Preview:
         # Below the clicks, which are on top, and above everything else.
         layers.insert(max(0, len(layers) - 1), layer)
         layers.selection = selected
-        stop_measuring(self._viewer, layer)
+        skip_extent(self._viewer, layer)
         return layer
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from qtpy.QtCore import QObject, Qt, Signal
 
 
-class Errand(QObject):
+class BackgroundTask(QObject):
     """Runs one function at a time in a thread of its own.
 
     `done` is emitted with what it returned, `failed` with the exception that ended it; neither

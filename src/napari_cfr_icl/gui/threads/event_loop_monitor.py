@@ -11,7 +11,7 @@ INTERVAL = 5
 """Milliseconds between two beats."""
 
 
-class Pulse(QObject):
+class EventLoopMonitor(QObject):
     """Beats all the time from `start` to `stop`, and keeps the time between every two beats.
 
     Attributes

@@ -14,7 +14,7 @@ _FULL = 2
 """The generation of a full collection."""
 
 
-class SetAside(QObject):
+class GcFreeze(QObject):
     """Has Python's garbage collector pass over what stays anyway.
 
     With napari, torch and a dock loaded half a million objects live, nearly all of them functions

@@ -13,7 +13,7 @@ from napari_cfr_icl.autosave.journal_writer import FileThread
 Result = TypeVar("Result")
 
 
-class FileWork(QObject):
+class IoWorker(QObject):
     """Does one thing after the other, and tells the screen's thread.
 
     Parameters

@@ -22,7 +22,7 @@ NICENESS = 5
 _PATIENCE = 5000
 
 
-class LineProcess(QObject):
+class JsonProcess(QObject):
     """Runs one command at a time.
 
     `said` is emitted with a dict for every line, `ended` with a sentence when the command came to

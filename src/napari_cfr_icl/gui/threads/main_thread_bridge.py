@@ -13,7 +13,7 @@ LONGEST_DRAWING = 0.1
 """Seconds that the network waits for the screen, at most."""
 
 
-class Courier(QObject):
+class MainThreadBridge(QObject):
     """Calls `receive` in the thread that made the courier, in the order of delivery.
 
     Parameters

@@ -74,13 +74,13 @@ class DataPanel(QWidget):
         self.bar.show_progress(read, count)
         self.summary.setText(f"{read} of {count} pictures read" if count else "Reading…")
 
-    def show_survey(self, survey: Mapping[str, Any]) -> None:
+    def show_survey(self, report: Mapping[str, Any]) -> None:
         """Show what a check found."""
-        found = survey["findings"]
-        left_out = len({f["key"] for f in found if f["severity"] == "error"})
-        text = f"{survey['pictures']} usable pictures with {survey['objects']} objects"
-        if left_out:
-            text += f", {left_out} file{'' if left_out == 1 else 's'} cannot be used"
+        found = report["findings"]
+        skipped = len({f["key"] for f in found if f["severity"] == "error"})
+        text = f"{report['pictures']} usable pictures with {report['objects']} objects"
+        if skipped:
+            text += f", {skipped} file{'' if skipped == 1 else 's'} cannot be used"
         self.show_idle(f"{text}.")
         self.findings.clear()
         for finding in found:

@@ -20,7 +20,7 @@ from napari_cfr_icl.gui.widgets.section import Section
 from napari_cfr_icl.training import recipes
 from napari_cfr_icl.training.options import TrainOptions
 from napari_cfr_icl.zoo.catalog import CATALOGUE
-from napari_cfr_icl.zoo.store import Store
+from napari_cfr_icl.zoo.store import ModelStore
 
 BASIC = {
     "base": "Begin with",
@@ -137,7 +137,7 @@ def _models() -> QComboBox:
     combo = QComboBox()
     combo.setEditable(True)
     combo.setMinimumContentsLength(12)
-    combo.addItems([*CATALOGUE, *(n for n in Store().own_names() if n not in CATALOGUE)])
+    combo.addItems([*CATALOGUE, *(n for n in ModelStore().own_names() if n not in CATALOGUE)])
     return combo
 
 

@@ -12,7 +12,7 @@ from qtpy.QtGui import QImage, QPainter, QPaintEvent, QResizeEvent, QShowEvent
 from qtpy.QtWidgets import QWidget
 from scipy import ndimage
 
-from napari_cfr_icl.gui.threads.background_task import Errand
+from napari_cfr_icl.gui.threads.background_task import BackgroundTask
 from napari_cfr_icl.gui.training.run_watch import Curves
 from napari_cfr_icl.gui.widgets.themed_canvas import BLUE, GREEN, ORANGE, Colours, add_legend, dress
 
@@ -43,7 +43,7 @@ class TrainingPlot(QWidget):
         self._shown = (-1, -1)
         self._figure: CurvesFigure | None = None
         self._is_drawing = self._is_stale = False
-        self._draughtsman = Errand(self)
+        self._draughtsman = BackgroundTask(self)
         self._draughtsman.done.connect(self._on_drawn)
         self._draughtsman.failed.connect(self._on_failed)
         viewer.events.theme.connect(self._on_theme_changed)

@@ -18,7 +18,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from napari_cfr_icl._errors import OutputError
 from napari_cfr_icl._paths import keep_text
 from napari_cfr_icl.gui.layers.layer_files import check_same_size, file_name
-from napari_cfr_icl.gui.threads.background_task import Errand
+from napari_cfr_icl.gui.threads.background_task import BackgroundTask
 from napari_cfr_icl.gui.training.process import start_run
 from napari_cfr_icl.gui.training.run_watch import RunView, RunWatch, holds_run
 from napari_cfr_icl.session.preferences import preferences_file
@@ -195,8 +195,8 @@ class Trainer(QObject):
         self._collector.forget()
         self.watch = None
 
-    def _errand(self, then: Callable[[Any], None]) -> Errand:
-        errand = Errand(self)
+    def _errand(self, then: Callable[[Any], None]) -> BackgroundTask:
+        errand = BackgroundTask(self)
         errand.done.connect(then)
         errand.failed.connect(self.failed)
         return errand

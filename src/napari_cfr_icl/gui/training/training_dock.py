@@ -14,7 +14,7 @@ from qtpy.QtWidgets import QScrollArea, QVBoxLayout, QWidget
 from napari_cfr_icl._errors import CfrIclError, InputError
 from napari_cfr_icl.gui.interaction.open_docks import choose_model
 from napari_cfr_icl.gui.threads.activity import Activity
-from napari_cfr_icl.gui.threads.json_process import LineProcess
+from napari_cfr_icl.gui.threads.json_process import JsonProcess
 from napari_cfr_icl.gui.training.data_panel import DataPanel
 from napari_cfr_icl.gui.training.run_panel import RunPanel
 from napari_cfr_icl.gui.training.run_watch import RunView, holds_run
@@ -27,7 +27,7 @@ from napari_cfr_icl.gui.training.trainer import (
     last_run,
     new_run_folder,
 )
-from napari_cfr_icl.gui.widgets.closable_dock import EndingDock
+from napari_cfr_icl.gui.widgets.closable_dock import ClosableDock
 from napari_cfr_icl.gui.widgets.notices import show_error
 from napari_cfr_icl.gui.widgets.section import Section
 
@@ -40,7 +40,7 @@ WIDTH = 370
 """Least width in pixels: nothing is cut off."""
 
 
-class TrainingDock(EndingDock):
+class TrainingDock(ClosableDock):
     """Tune a model on your own pictures. Training goes on when napari is closed.
 
     Parameters
@@ -59,7 +59,7 @@ class TrainingDock(EndingDock):
         self.progress = RunPanel(self._viewer)
         self.trainer = Trainer(self)
         self._activity = Activity(self.trainer.stop, self)
-        self.checker, self.suggester, self.importer = (LineProcess(self) for _ in range(3))
+        self.checker, self.suggester, self.importer = (JsonProcess(self) for _ in range(3))
         self._lay_out()
         self._connect()
         self._show_last_run()

@@ -36,7 +36,7 @@ class Stopping:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Look:
+class Inspection:
     """All steps of the inner loop of an object's newest click, further than a policy may need.
 
     Parameters
@@ -63,7 +63,7 @@ class Look:
         """Changed pixels of step 1, 2, ..."""
         return tuple(answer.trace[-1].changed_pixels or 0 for answer in self.answers[1:])
 
-    def with_answer(self, answer: Answer) -> Look:
+    def with_answer(self, answer: Answer) -> Inspection:
         """The same after one pass more."""
         return replace(self, answers=(*self.answers, answer))
 

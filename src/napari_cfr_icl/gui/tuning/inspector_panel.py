@@ -22,7 +22,7 @@ from superqt.utils import signals_blocked
 
 from napari_cfr_icl.engine.settings import Refinement
 from napari_cfr_icl.evaluation.tuning.policies import describe
-from napari_cfr_icl.gui.tuning.inspection import Look, in_words
+from napari_cfr_icl.gui.tuning.inspection import Inspection, in_words
 from napari_cfr_icl.gui.tuning.plots import LoopDrawing, LoopPlot
 from napari_cfr_icl.gui.widgets.use_row import UseRow
 
@@ -33,8 +33,8 @@ PIXELS, SHARE = "px", "% of it"
 NOTHING = "Click an object with “Segment with clicks”; its inner loop appears here."
 
 
-class LookPanel(QWidget):
-    """Shows a `Look` and lets the user try policies on it.
+class InspectorPanel(QWidget):
+    """Shows a `Inspection` and lets the user try policies on it.
 
     Emits `step_chosen` (int) when a mask should be shown, and `use_requested` (name, Refinement).
     """
@@ -44,7 +44,7 @@ class LookPanel(QWidget):
 
     def __init__(self, viewer: napari.Viewer) -> None:
         super().__init__()
-        self._look: Look | None = None
+        self._look: Inspection | None = None
         self._today = Refinement()
         self.plot = LoopPlot(viewer)
         self._build_scrubber()
@@ -86,7 +86,7 @@ class LookPanel(QWidget):
         self._set_threshold(100 * policy.threshold_fraction if in_share else pixels)
         self._show()
 
-    def show_look(self, look: Look | None) -> None:
+    def show_look(self, look: Inspection | None) -> None:
         """Show the steps so far of an inner loop, or none."""
         is_new = look is None or self._look is None or look.state is not self._look.state
         self._look = look

@@ -11,7 +11,7 @@ from qtpy.QtCore import QObject, Signal
 from napari_cfr_icl.engine.settings import Refinement
 from napari_cfr_icl.gui.interaction.predictors import EngineChoice
 from napari_cfr_icl.gui.layers.preview import Preview
-from napari_cfr_icl.gui.tuning.inspection import Look
+from napari_cfr_icl.gui.tuning.inspection import Inspection
 from napari_cfr_icl.gui.tuning.inspector_panel import STEPS_SHOWN
 from napari_cfr_icl.gui.views.segment_dock import SegmentDock
 from napari_cfr_icl.gui.widgets.single_shot import single_shot
@@ -24,11 +24,11 @@ PAUSE = 250
 LAYER_NAME = "refinement step"
 
 
-class Looker(QObject):
+class RefinementInspector(QObject):
     """Follows a dock "Segment with clicks".
 
-    `changed` is emitted with the `Look` whenever it grew or went, and `settings_changed` with the
-    `Refinement` of the settings that are chosen there.
+    `changed` is emitted with the `Inspection` whenever it grew or went, and `settings_changed`
+    with the `Refinement` of the settings that are chosen there.
 
     Parameters
     ----------
@@ -45,13 +45,13 @@ class Looker(QObject):
         super().__init__(parent)
         self._dock: SegmentDock | None = None
         self._preview = Preview(viewer, LAYER_NAME, ORANGE, contour=2)
-        self._look: Look | None = None
+        self._look: Inspection | None = None
         self._today: EngineChoice | None = None
         self._wanted = False
         self._timer = single_shot(self, PAUSE, self._on_pause)
 
     @property
-    def look(self) -> Look | None:
+    def look(self) -> Inspection | None:
         """What was seen of the newest click."""
         return self._look
 
@@ -137,7 +137,7 @@ class Looker(QObject):
             return
         settings = self._today.settings_for(None)
         whole = Refinement(steps=STEPS_SHOWN, rezoom=settings.refinement.rezoom)
-        self._look = Look(session.state, mask_threshold=settings.mask_threshold)
+        self._look = Inspection(session.state, mask_threshold=settings.mask_threshold)
         if not session.look(
             replace(self._today, refinement=whole, inference="", every_click=False)
         ):

@@ -14,9 +14,9 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_cfr_icl._errors import CfrIclError, InputError
 from napari_cfr_icl.gui.interaction.predictors import EngineChoice
-from napari_cfr_icl.gui.layers.layer_files import LayerPictures
-from napari_cfr_icl.gui.threads.background_task import Errand
-from napari_cfr_icl.gui.threads.json_process import NICENESS, LineProcess
+from napari_cfr_icl.gui.layers.layer_files import LayerFiles
+from napari_cfr_icl.gui.threads.background_task import BackgroundTask
+from napari_cfr_icl.gui.threads.json_process import NICENESS, JsonProcess
 from napari_cfr_icl.gui.tuning.search_request import SearchWish, Standings, result_of
 from napari_cfr_icl.session.preferences import preferences_file
 from napari_cfr_icl.session.presets import write_settings
@@ -30,14 +30,14 @@ class SearchJob:
     ----------
     wish : SearchWish
         What is asked for.
-    source : Path or LayerPictures
+    source : Path or LayerFiles
         The pictures.
     engine : EngineChoice
         Model, device and today's settings.
     """
 
     wish: SearchWish
-    source: Path | LayerPictures
+    source: Path | LayerFiles
     engine: EngineChoice
 
 
@@ -54,10 +54,10 @@ class Searcher(QObject):
 
     def __init__(self, parent: QObject) -> None:
         super().__init__(parent)
-        self._errand = Errand(self)
+        self._errand = BackgroundTask(self)
         self._errand.done.connect(self._on_written)
         self._errand.failed.connect(self._on_failed)
-        self._process = LineProcess(self, NICENESS)
+        self._process = JsonProcess(self, NICENESS)
         self._process.said.connect(self._on_said)
         self._process.ended.connect(self._on_ended)
         self._job: SearchJob | None = None
@@ -93,7 +93,7 @@ class Searcher(QObject):
         write_settings(self._folder / "today.json", job.engine.preset, refinement)
         self._job = job
         source = job.source
-        if isinstance(source, LayerPictures):
+        if isinstance(source, LayerFiles):
             place = self._folder / source.name
             self._errand.run(lambda: source.write(place))
         else:
@@ -142,7 +142,7 @@ class Searcher(QObject):
 
     def _leave(self) -> None:
         job, self._job = self._job, None
-        if job is not None and isinstance(job.source, LayerPictures):
+        if job is not None and isinstance(job.source, LayerFiles):
             # The copies were made for the process alone.
             with suppress(OSError):
                 shutil.rmtree(self._folder / job.source.name)

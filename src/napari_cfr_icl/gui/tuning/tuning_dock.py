@@ -14,15 +14,15 @@ from napari_cfr_icl.gui.interaction.open_docks import (
     segment_dock,
 )
 from napari_cfr_icl.gui.interaction.predictors import EngineChoice
-from napari_cfr_icl.gui.layers.layer_files import LayerPictures
+from napari_cfr_icl.gui.layers.layer_files import LayerFiles
 from napari_cfr_icl.gui.threads.activity import Activity
-from napari_cfr_icl.gui.tuning.inspection import Look
-from napari_cfr_icl.gui.tuning.inspector_panel import LookPanel
-from napari_cfr_icl.gui.tuning.refinement_inspector import Looker
+from napari_cfr_icl.gui.tuning.inspection import Inspection
+from napari_cfr_icl.gui.tuning.inspector_panel import InspectorPanel
+from napari_cfr_icl.gui.tuning.refinement_inspector import RefinementInspector
 from napari_cfr_icl.gui.tuning.search_panel import BAR_STEPS, SearchPanel
 from napari_cfr_icl.gui.tuning.search_request import Standings
 from napari_cfr_icl.gui.tuning.searcher import Searcher, SearchJob
-from napari_cfr_icl.gui.widgets.closable_dock import EndingDock
+from napari_cfr_icl.gui.widgets.closable_dock import ClosableDock
 from napari_cfr_icl.gui.widgets.notices import show_error
 from napari_cfr_icl.session.presets import NamedPreset, save_preset
 
@@ -35,7 +35,7 @@ FINDING_PAUSE = 500
 """Milliseconds between two glances for the dock "Segment with clicks": napari tells nobody."""
 
 
-class TuningDock(EndingDock):
+class TuningDock(ClosableDock):
     """Choose the steps and the threshold of the refinement by what they do on your images.
 
     Parameters
@@ -47,9 +47,9 @@ class TuningDock(EndingDock):
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         super().__init__()
         self._viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
-        self.look = LookPanel(self._viewer)
+        self.look = InspectorPanel(self._viewer)
         self.search = SearchPanel(self._viewer)
-        self.looker = Looker(self._viewer, self)
+        self.looker = RefinementInspector(self._viewer, self)
         self.searcher = Searcher(self)
         self._activity = Activity(self._on_cancel, self)
         self._glance = QTimer(self)
@@ -95,7 +95,7 @@ class TuningDock(EndingDock):
         self.looker.follow(segment_dock(self._viewer))
         self.looker.set_wanted(self.look.isVisible())
 
-    def _on_looked(self, look: Look | None) -> None:
+    def _on_looked(self, look: Inspection | None) -> None:
         self.look.show_look(look)
         if look is not None and len(look.answers) == 1:
             self.looker.show_step(self.look.scrubber.value())
@@ -114,7 +114,7 @@ class TuningDock(EndingDock):
         try:
             job = SearchJob(
                 self.search.wish(),
-                LayerPictures.of(*source.layers()) if source.is_layers else source.folder(),
+                LayerFiles.of(*source.layers()) if source.is_layers else source.folder(),
                 EngineChoice.of(current_preferences(self._viewer)),
             )
             self.searcher.start(job)

@@ -37,7 +37,7 @@ class FolderPanel(QWidget):
         self.unfinished = KeyButton("Next unfinished", "Skip what is finished.")
         self.finished = QCheckBox("This image is finished")
         self.where = NameLabel()
-        self.left_out = NameLabel()
+        self.skipped = NameLabel()
         self.progress = ProgressBar()
         self.progress.setFormat("%v of %m finished")
         self._lay_out()
@@ -60,7 +60,7 @@ class FolderPanel(QWidget):
         grid.addWidget(self.next, 3, 1)
         grid.addWidget(self.unfinished, 4, 0, 1, 2)
         grid.addWidget(self.finished, 5, 0, 1, 2)
-        grid.addWidget(self.left_out, 6, 0, 1, 2)
+        grid.addWidget(self.skipped, 6, 0, 1, 2)
 
     def show_nothing(self) -> None:
         """No folder is open."""
@@ -80,9 +80,9 @@ class FolderPanel(QWidget):
 
     def show_left_out(self, reasons: Mapping[str, str]) -> None:
         """Show which files of the folder are left out, and why: sentences by file name."""
-        self.left_out.setText(f"Left out: {', '.join(reasons)}")
-        self.left_out.setToolTip("\n".join(reasons.values()))
-        self.left_out.setVisible(bool(reasons))
+        self.skipped.setText(f"Left out: {', '.join(reasons)}")
+        self.skipped.setToolTip("\n".join(reasons.values()))
+        self.skipped.setVisible(bool(reasons))
 
     def show_way(self, *, back: bool, on: bool, unfinished: bool) -> None:
         """Enable the ways that there are."""

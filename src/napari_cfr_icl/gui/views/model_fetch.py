@@ -10,7 +10,7 @@ from qtpy.QtCore import QTimer, Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from napari_cfr_icl.gui.threads.activity import Activity
-from napari_cfr_icl.gui.threads.background_task import Errand
+from napari_cfr_icl.gui.threads.background_task import BackgroundTask
 from napari_cfr_icl.gui.widgets.durations import time_left
 from napari_cfr_icl.gui.widgets.key_button import KeyButton
 from napari_cfr_icl.gui.widgets.progress_bar import ProgressBar
@@ -47,7 +47,7 @@ class ModelFetch(QWidget):
         self._cancelled = threading.Event()
         self._came: tuple[str, int, int | None] = ("", 0, None)
         self._began: tuple[float, int] | None = None
-        self._errand = Errand(self)
+        self._errand = BackgroundTask(self)
         self._activity = Activity(self._on_cancel, self)
         self._look = QTimer(self)
         self._look.setInterval(LOOK_PAUSE)

@@ -14,8 +14,8 @@ from napari_cfr_icl.gui.views.folder_panel import FolderPanel
 from napari_cfr_icl.gui.views.panels import EnginePanel, LoopPanel, ObjectPanel
 from napari_cfr_icl.gui.views.stack_panel import StackPanel
 from napari_cfr_icl.gui.views.work_panel import OfferRow, WorkPanel
-from napari_cfr_icl.gui.widgets.busy_indicator import BusyStrip
-from napari_cfr_icl.gui.widgets.inline_prompt import QuestionRow
+from napari_cfr_icl.gui.widgets.busy_indicator import BusyIndicator
+from napari_cfr_icl.gui.widgets.inline_prompt import InlinePrompt
 from napari_cfr_icl.gui.widgets.key_button import KeyButton
 from napari_cfr_icl.gui.widgets.layer_combo import LayerCombo
 from napari_cfr_icl.gui.widgets.name_label import NameLabel
@@ -74,8 +74,8 @@ class SegmentDock(QWidget):
             "Back to clicking", "Choose the clicks layer again, and its tool for new points."
         )
         self.resume.hide()
-        self.busy = BusyStrip()
-        self.question = QuestionRow()
+        self.busy = BusyIndicator()
+        self.question = InlinePrompt()
 
     def _build_layers(self, viewer: napari.Viewer) -> None:
         self.image = LayerCombo(viewer.layers, _is_image)

@@ -9,7 +9,7 @@ HEIGHT = 4
 BRIGHT = QColor("#00b7ff")
 
 
-class BusyStrip(QWidget):
+class BusyIndicator(QWidget):
     """Bright or dim, never animated: an animation would take time that the network needs."""
 
     def __init__(self, parent: QWidget | None = None) -> None:

@@ -8,7 +8,7 @@ from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QWidget
 
 
-class EndingDock(QWidget):
+class ClosableDock(QWidget):
     """Calls `close_work` once: when napari takes the dock away, and when the whole window goes."""
 
     def __init__(self) -> None:

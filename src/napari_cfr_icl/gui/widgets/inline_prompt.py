@@ -10,7 +10,7 @@ from napari_cfr_icl.gui.widgets.key_button import KeyButton
 from napari_cfr_icl.gui.widgets.name_label import NameLabel
 
 
-class QuestionRow(QWidget):
+class InlinePrompt(QWidget):
     """Hidden while there is nothing to ask."""
 
     def __init__(self, parent: QWidget | None = None) -> None:

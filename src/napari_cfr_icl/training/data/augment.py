@@ -11,28 +11,28 @@ from torch import Tensor, nn
 from torchvision.transforms.v2 import functional  # type: ignore[import-untyped]
 
 if TYPE_CHECKING:
-    from napari_cfr_icl.training.data.sample_batch import Scenes
-    from napari_cfr_icl.training.data.sample_rng import Draws
+    from napari_cfr_icl.training.data.sample_batch import SampleBatch
+    from napari_cfr_icl.training.data.sample_rng import SampleRng
     from napari_cfr_icl.training.options import AugmentOptions
 
 
-def augment(scenes: Scenes, options: AugmentOptions, draws: Draws) -> Scenes:
+def augment(scenes: SampleBatch, options: AugmentOptions, draws: SampleRng) -> SampleBatch:
     """Turn, recolour and disturb each scene in its own way.
 
     Parameters
     ----------
-    scenes : Scenes
+    scenes : SampleBatch
         Square pictures.
     options : AugmentOptions
         How far.
-    draws : Draws
+    draws : SampleRng
         Chance, one stream per sample.
     """
     scenes = _turned(scenes, options, draws)
     return replace(scenes, images=_recoloured(scenes.images, options, draws))
 
 
-def _turned(scenes: Scenes, options: AugmentOptions, draws: Draws) -> Scenes:
+def _turned(scenes: SampleBatch, options: AugmentOptions, draws: SampleRng) -> SampleBatch:
     mirror = draws.chance(options.flip, 1, 1, 1)
     upside_down, on_side = draws.chance(0.5 * options.rotate, 2, 1, 1, 1).unbind(dim=1)
 
@@ -44,7 +44,7 @@ def _turned(scenes: Scenes, options: AugmentOptions, draws: Draws) -> Scenes:
     return scenes.apply(turn)
 
 
-def _recoloured(images: Tensor, options: AugmentOptions, draws: Draws) -> Tensor:
+def _recoloured(images: Tensor, options: AugmentOptions, draws: SampleRng) -> Tensor:
     """Images (B, 3, H, W) uint8 to the same, darker, softer, noisier or the like."""
     x = images.float() / 255
     grey, negative = draws.chance(options.grey, 1, 1, 1), draws.chance(options.invert, 1, 1, 1)

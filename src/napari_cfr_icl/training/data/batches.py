@@ -15,8 +15,8 @@ from napari_cfr_icl._errors import InputError
 from napari_cfr_icl.training.data.augment import augment
 from napari_cfr_icl.training.data.click_sampling import starting_clicks
 from napari_cfr_icl.training.data.crops import REST, choose_window, cut_image, cut_masks
-from napari_cfr_icl.training.data.sample_batch import Scenes
-from napari_cfr_icl.training.data.sample_rng import Draws
+from napari_cfr_icl.training.data.sample_batch import SampleBatch
+from napari_cfr_icl.training.data.sample_rng import SampleRng
 from napari_cfr_icl.training.data.suem import SuemPlan, suem
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_cfr_icl.engine.windows import Window
-    from napari_cfr_icl.training.data.check import Page
-    from napari_cfr_icl.training.data.image_cache import Store
+    from napari_cfr_icl.training.data.check import ImageRecord
+    from napari_cfr_icl.training.data.image_cache import ImageCache
     from napari_cfr_icl.training.data.splits import SplitPages
     from napari_cfr_icl.training.options import TrainOptions
 
@@ -55,7 +55,7 @@ class Inputs:
     points: Tensor
 
 
-_Raw = tuple[Scenes, Scenes, SuemPlan]
+_Raw = tuple[SampleBatch, SampleBatch, SuemPlan]
 
 
 class Batches:
@@ -65,7 +65,7 @@ class Batches:
     ----------
     collections : sequence of SplitPages
         Their training pictures are used.
-    store : Store
+    store : ImageCache
         Has the pictures.
     options : TrainOptions
         All of them.
@@ -81,7 +81,7 @@ class Batches:
     def __init__(
         self,
         collections: Sequence[SplitPages],
-        store: Store,
+        store: ImageCache,
         options: TrainOptions,
         device: torch.device,
     ) -> None:
@@ -142,7 +142,7 @@ class Batches:
         points = starting_clicks(scenes, self._options.clicks, draws)
         return Inputs(scenes.images.float() / 255, scenes.target, points)
 
-    def _scene(self, rng: np.random.Generator) -> Scenes:
+    def _scene(self, rng: np.random.Generator) -> SampleBatch:
         """One scene of chance: a picture, an object in it, a window around it. Batch of 1."""
         shelf = self._shelves[rng.choice(len(self._shelves), p=self._chances)]
         page = shelf.pages[rng.integers(len(shelf))]
@@ -155,9 +155,11 @@ class Batches:
             second = int(rng.choice(others))
         side, ids = self._options.data.side, (wanted, second, REST, self._ignored or _NOBODY)
         masks, picture = cut_masks(labels, window, side, ids), cut_image(image, window, side)
-        return Scenes(picture[None], masks[None, :2], masks[None, 2:3], masks[None, 3:])
+        return SampleBatch(picture[None], masks[None, :2], masks[None, 2:3], masks[None, 3:])
 
-    def _window(self, page: Page, number: int, labels: Tensor, rng: np.random.Generator) -> Window:
+    def _window(
+        self, page: ImageRecord, number: int, labels: Tensor, rng: np.random.Generator
+    ) -> Window:
         """A window in which enough of an object shows."""
         options, label = self._options.data, int(page.objects.ids[number])
         box = page.objects.boxes[number]
@@ -179,18 +181,18 @@ class Batches:
 
     def _draws(
         self, step: int, samples: Sequence[int], stream: int, device: str | None = None
-    ) -> Draws:
+    ) -> SampleRng:
         seed = (self._options.seed, stream)
-        return Draws.at(seed, step, samples, device or self._device)
+        return SampleRng.at(seed, step, samples, device or self._device)
 
-    def _stacked(self, scenes: Sequence[Scenes]) -> Scenes:
+    def _stacked(self, scenes: Sequence[SampleBatch]) -> SampleBatch:
         tensors = zip(*((s.images, s.parts, s.others, s.ignored) for s in scenes), strict=True)
-        return Scenes(*(torch.cat(t) for t in tensors)).apply(
+        return SampleBatch(*(torch.cat(t) for t in tensors)).apply(
             lambda x: x.to(self._device, non_blocking=True)
         )
 
 
-def _workers(wanted: int, store: Store, device: torch.device) -> int:
+def _workers(wanted: int, store: ImageCache, device: torch.device) -> int:
     """Threads that read: none where all is in memory, nor where they would slow the network."""
     if wanted >= 0:
         return wanted
@@ -202,7 +204,7 @@ def _holds(window: Window, box: NDArray[np.int64]) -> bool:
     return bool(np.all(within))
 
 
-def _ids_inside(page: Page, window: Window, wanted: int) -> NDArray[np.int64]:
+def _ids_inside(page: ImageRecord, window: Window, wanted: int) -> NDArray[np.int64]:
     """Ids of the objects, but the wanted one, whose middle lies in a window."""
     middles = (page.objects.boxes[:, :2] + page.objects.boxes[:, 2:]) // 2
     first, last = (window.top, window.left), (window.bottom, window.right)
@@ -213,7 +215,7 @@ def _ids_inside(page: Page, window: Window, wanted: int) -> NDArray[np.int64]:
 class _Shelf:
     """The training pictures of one collection that have objects large enough."""
 
-    def __init__(self, pages: Sequence[Page], min_area: int) -> None:
+    def __init__(self, pages: Sequence[ImageRecord], min_area: int) -> None:
         enough = [p.with_objects(p.objects.chosen(p.objects.areas >= min_area)) for p in pages]
         self.pages = [page for page in enough if len(page.objects)]
 
@@ -221,5 +223,5 @@ class _Shelf:
         return len(self.pages)
 
 
-def _blank_like(scene: Scenes) -> Scenes:
+def _blank_like(scene: SampleBatch) -> SampleBatch:
     return scene.apply(torch.zeros_like)

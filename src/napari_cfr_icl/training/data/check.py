@@ -22,7 +22,7 @@ _LARGE_SHARE = 0.8  # of the picture: more than that is hardly an object
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class DatasetIssue:
     """Something to know about one file.
 
     Attributes
@@ -78,7 +78,7 @@ class Objects:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Page:
+class ImageRecord:
     """One picture that was read and can be used.
 
     Attributes
@@ -99,27 +99,27 @@ class Page:
     pixels_hash: str
     labels_hash: str
 
-    def with_objects(self, objects: Objects) -> Page:
+    def with_objects(self, objects: Objects) -> ImageRecord:
         """The same page with other objects."""
         return replace(self, objects=objects)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Survey:
+class DatasetReport:
     """What a collection holds.
 
     Attributes
     ----------
     collection : Collection
-    pages : tuple of Page
+    pages : tuple of ImageRecord
         The usable pictures.
-    findings : tuple of Finding
+    findings : tuple of DatasetIssue
         Errors first.
     """
 
     collection: Collection
-    pages: tuple[Page, ...]
-    findings: tuple[Finding, ...]
+    pages: tuple[ImageRecord, ...]
+    findings: tuple[DatasetIssue, ...]
 
     @property
     def fingerprint(self) -> str:
@@ -131,7 +131,9 @@ class Survey:
 Read = Callable[[Example, NDArray[Any], NDArray[np.int32]], None]
 
 
-def survey(collection: Collection, min_area: int = 40, on_read: Read | None = None) -> Survey:
+def inspect_dataset(
+    collection: Collection, min_area: int = 40, on_read: Read | None = None
+) -> DatasetReport:
     """Read every picture of a collection once and report on each.
 
     Parameters
@@ -143,13 +145,13 @@ def survey(collection: Collection, min_area: int = 40, on_read: Read | None = No
     on_read : callable, optional
         Called with each example, its pixels and its labels: to show progress, to keep pictures.
     """
-    findings = [Finding(key, "error", "files", why) for key, why in collection.troubles]
+    findings = [DatasetIssue(key, "error", "files", why) for key, why in collection.troubles]
     pages = []
     for example in collection.examples:
         try:
             pixels, labels = example.image(), example.labels()
         except CfrIclError as error:
-            findings.append(Finding(example.key, "error", "unusable", str(error)))
+            findings.append(DatasetIssue(example.key, "error", "unusable", str(error)))
             continue
         if on_read is not None:
             on_read(example, pixels, labels)
@@ -160,48 +162,50 @@ def survey(collection: Collection, min_area: int = 40, on_read: Read | None = No
     findings += _repeated(pages)
     rank = {"error": 0, "warning": 1, "note": 2}
     findings.sort(key=lambda finding: rank[finding.severity])
-    return Survey(collection, tuple(pages), tuple(findings))
+    return DatasetReport(collection, tuple(pages), tuple(findings))
 
 
-def without_ignored(survey: Survey, ignored_id: int) -> Survey:
+def without_ignored(report: DatasetReport, ignored_id: int) -> DatasetReport:
     """The survey without the id that marks pixels of unknown truth, which is no object."""
-    pages = (p.with_objects(p.objects.chosen(p.objects.ids != ignored_id)) for p in survey.pages)
-    return replace(survey, pages=tuple(pages))
+    pages = (p.with_objects(p.objects.chosen(p.objects.ids != ignored_id)) for p in report.pages)
+    return replace(report, pages=tuple(pages))
 
 
-def _page(example: Example, pixels: NDArray[Any], labels: NDArray[np.int32]) -> Page:
+def _page(example: Example, pixels: NDArray[Any], labels: NDArray[np.int32]) -> ImageRecord:
     shape = (labels.shape[0], labels.shape[1])
     contents = (_hash(np.ascontiguousarray(array).data) for array in (pixels, labels))
-    return Page(example, shape, Objects.of(labels), *contents)
+    return ImageRecord(example, shape, Objects.of(labels), *contents)
 
 
 def _look_at(
     key: str, pixels: NDArray[Any], labels: NDArray[np.int32], min_area: int
-) -> Iterator[Finding]:
+) -> Iterator[DatasetIssue]:
     if pixels.shape[:2] != labels.shape:
         text = f"the image is {_size(pixels)} pixels, its labels are {_size(labels)}"
-        yield Finding(key, "error", "sizes", text)
+        yield DatasetIssue(key, "error", "sizes", text)
         return
     if pixels.dtype.kind not in "buif":
-        yield Finding(key, "error", "unusable", f"{pixels.dtype} are no numbers that can be drawn")
+        yield DatasetIssue(
+            key, "error", "unusable", f"{pixels.dtype} are no numbers that can be drawn"
+        )
         return
     objects = Objects.of(labels)
     if not len(objects):
-        yield Finding(key, "error", "empty", "nothing is labelled")
+        yield DatasetIssue(key, "error", "empty", "nothing is labelled")
         return
     if (value := _only_value(pixels)) is not None:
-        yield Finding(key, "warning", "constant", f"every pixel is {value}")
+        yield DatasetIssue(key, "warning", "constant", f"every pixel is {value}")
     if large := int((objects.areas > _LARGE_SHARE * labels.size).sum()):
         text = f"{_objects(large)} cover nearly the whole picture: is background labelled?"
-        yield Finding(key, "warning", "large", text)
+        yield DatasetIssue(key, "warning", "large", text)
     if split := _disconnected(labels, len(objects)):
         text = f"{_objects(split)} fall into several pieces: is one id used twice?"
-        yield Finding(key, "warning", "disconnected", text)
+        yield DatasetIssue(key, "warning", "disconnected", text)
     if tiny := int((objects.areas < min_area).sum()):
         text = f"{_objects(tiny)} of {len(objects)} below {min_area} pixels are not trained on"
-        yield Finding(key, "note", "tiny", text)
+        yield DatasetIssue(key, "note", "tiny", text)
     if touching := _touching(labels):
-        yield Finding(
+        yield DatasetIssue(
             key, "note", "touching", f"{_objects(touching)} of {len(objects)} touch another"
         )
 
@@ -214,14 +218,14 @@ def _only_value(pixels: NDArray[Any]) -> Any:
     return seen.min() if seen.min() == seen.max() else None
 
 
-def _repeated(pages: Sequence[Page]) -> Iterator[Finding]:
-    same: dict[str, list[Page]] = defaultdict(list)
+def _repeated(pages: Sequence[ImageRecord]) -> Iterator[DatasetIssue]:
+    same: dict[str, list[ImageRecord]] = defaultdict(list)
     for page in pages:
         same[page.pixels_hash].append(page)
     for first, *others in same.values():
         for other in others:
             text = f"the same picture as {first.example.key}"
-            yield Finding(other.example.key, "warning", "repeated", text)
+            yield DatasetIssue(other.example.key, "warning", "repeated", text)
 
 
 def _disconnected(labels: NDArray[np.int32], count: int) -> int:
@@ -268,7 +272,7 @@ def _objects(count: int) -> str:
     return f"{count} object" if count == 1 else f"{count} objects"
 
 
-def counted(findings: Iterable[Finding]) -> dict[tuple[Severity, str], int]:
+def counted(findings: Iterable[DatasetIssue]) -> dict[tuple[Severity, str], int]:
     """How many pictures have findings of each severity and kind."""
     counts: dict[tuple[Severity, str], int] = defaultdict(int)
     for finding in findings:

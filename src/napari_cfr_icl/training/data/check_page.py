@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_cfr_icl.training.data.check import Page, Survey
+    from napari_cfr_icl.training.data.check import DatasetReport, ImageRecord
 
 _SHOWN, _COLUMNS, _SIDE = 24, 6, 192
 _OUTLINE = (0, 220, 120)
 
 
-def write_check_page(survey: Survey, place: Path) -> Path:
+def write_check_page(report: DatasetReport, place: Path) -> Path:
     """Write `check.md` and `pictures.png`; returns the page.
 
     Parameters
     ----------
-    survey : Survey
+    report : DatasetReport
         What was found.
     place : Path
         The folder; made where it is missing.
@@ -43,45 +43,45 @@ def write_check_page(survey: Survey, place: Path) -> Path:
     path = place / "check.md"
     try:
         place.mkdir(parents=True, exist_ok=True)
-        if survey.pages:
-            Image.fromarray(_contact_sheet(_chosen(survey))).save(place / "pictures.png")
-        path.write_text("\n".join(_lines(survey)) + "\n", encoding="utf-8")
+        if report.pages:
+            Image.fromarray(_contact_sheet(_chosen(report))).save(place / "pictures.png")
+        path.write_text("\n".join(_lines(report)) + "\n", encoding="utf-8")
     except OSError as error:
         raise OutputError(explain_write_failure(error, place)) from error
     return path
 
 
-def _lines(survey: Survey) -> Iterator[str]:
-    sizes = np.array([area for page in survey.pages for area in page.objects.areas])
-    yield f"# {survey.collection.name}"
+def _lines(report: DatasetReport) -> Iterator[str]:
+    sizes = np.array([area for page in report.pages for area in page.objects.areas])
+    yield f"# {report.collection.name}"
     yield ""
-    yield f"{len(survey.pages)} usable pictures with {sizes.size} objects, {survey.collection.path}"
+    yield f"{len(report.pages)} usable pictures with {sizes.size} objects, {report.collection.path}"
     if sizes.size:
         low, middle, high = np.percentile(sizes, (5, 50, 95))
         yield f"Areas in pixels: 5 % below {low:.0f}, half below {middle:.0f}, 5 % above {high:.0f}"
     yield ""
-    if survey.pages:
+    if report.pages:
         yield "![pictures with their labels](pictures.png)"
         yield ""
     yield "| severity | what | pictures |"
     yield "|---|---|---|"
-    for (severity, kind), count in counted(survey.findings).items():
+    for (severity, kind), count in counted(report.findings).items():
         yield f"| {severity} | {kind} | {count} |"
     yield ""
-    for finding in survey.findings:
+    for finding in report.findings:
         yield f"* {finding.severity}: **{finding.key}**: {finding.text}"
 
 
-def _chosen(survey: Survey) -> Sequence[Page]:
+def _chosen(report: DatasetReport) -> Sequence[ImageRecord]:
     """Pictures to show: those with warnings first, then some of the rest."""
-    warned = {finding.key for finding in survey.findings if finding.severity == "warning"}
-    pages = sorted(survey.pages, key=lambda page: page.example.key not in warned)
+    warned = {finding.key for finding in report.findings if finding.severity == "warning"}
+    pages = sorted(report.pages, key=lambda page: page.example.key not in warned)
     rest = pages[len(warned) :]
     spread = rest[:: max(1, len(rest) // _SHOWN)]
     return [*pages[: len(warned)][: _SHOWN // 2], *spread][:_SHOWN]
 
 
-def _contact_sheet(pages: Sequence[Page]) -> NDArray[np.uint8]:
+def _contact_sheet(pages: Sequence[ImageRecord]) -> NDArray[np.uint8]:
     rows = -(-len(pages) // _COLUMNS)
     sheet = np.zeros((rows * _SIDE, _COLUMNS * _SIDE, 3), np.uint8)
     for number, page in enumerate(pages):
@@ -91,7 +91,7 @@ def _contact_sheet(pages: Sequence[Page]) -> NDArray[np.uint8]:
     return sheet
 
 
-def _tile(page: Page) -> NDArray[np.uint8]:
+def _tile(page: ImageRecord) -> NDArray[np.uint8]:
     """A small picture with all objects outlined."""
     labels = page.example.labels()
     shrink = max(labels.shape) / (_SIDE - 4)

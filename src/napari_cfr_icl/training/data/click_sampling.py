@@ -18,8 +18,8 @@ from napari_cfr_icl.training.data.distance import distance_inside
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from napari_cfr_icl.training.data.sample_batch import Scenes
-    from napari_cfr_icl.training.data.sample_rng import Draws
+    from napari_cfr_icl.training.data.sample_batch import SampleBatch
+    from napari_cfr_icl.training.data.sample_rng import SampleRng
     from napari_cfr_icl.training.options import ClickOptions
 
 ERROR_THRESHOLD = 0.49  # of probability: the public code's line between object and background
@@ -41,7 +41,7 @@ def click_count_law(most: int, gamma: float, least: int) -> NDArray[np.float64]:
     return np.asarray(law / law.sum())
 
 
-def starting_clicks(scenes: Scenes, options: ClickOptions, draws: Draws) -> Tensor:
+def starting_clicks(scenes: SampleBatch, options: ClickOptions, draws: SampleRng) -> Tensor:
     """Clicks to begin a sample with: random ones, or a single one near the object's centre.
 
     Random clicks follow RITM: a geometric number of positive ones anywhere on the object (mostly
@@ -145,7 +145,7 @@ def place_clicks(points: Tensor, place: Tensor, positive: Tensor, wanted: Tensor
     return torch.where((here & wanted[:, None])[..., None], click[:, None], points)
 
 
-def _positives(scenes: Scenes, options: ClickOptions, draws: Draws) -> Tensor:
+def _positives(scenes: SampleBatch, options: ClickOptions, draws: SampleRng) -> Tensor:
     target = scenes.parts.any(dim=1)
     eroded = erode(target, _ERODED_BY)
     use = draws.chance(options.erode, 1)[:, 0] & (eroded.sum((1, 2)) > _LEAST_ERODED_AREA)
@@ -161,7 +161,7 @@ def _positives(scenes: Scenes, options: ClickOptions, draws: Draws) -> Tensor:
     return _rows(places, found, count.clamp(max=options.max_clicks), first_order=0)
 
 
-def _negatives(scenes: Scenes, options: ClickOptions, draws: Draws) -> Tensor:
+def _negatives(scenes: SampleBatch, options: ClickOptions, draws: SampleRng) -> Tensor:
     target = scenes.parts.any(dim=1)
     background = ~target & ~scenes.ignored[:, 0]
     others = scenes.others[:, 0] & background
@@ -177,7 +177,7 @@ def _negatives(scenes: Scenes, options: ClickOptions, draws: Draws) -> Tensor:
     return _rows(places, found, count, first_order=options.max_clicks)
 
 
-def _count(options: ClickOptions, draws: Draws, least: int) -> Tensor:
+def _count(options: ClickOptions, draws: SampleRng, least: int) -> Tensor:
     law = torch.from_numpy(click_count_law(options.max_clicks, options.gamma, least).cumsum())
     chance = draws.uniform(1).double()
     index = torch.searchsorted(law.to(chance.device), chance, right=True)[:, 0]

@@ -1,6 +1,6 @@
 """Collections: the user's pictures with their labels, found in whatever order they lie.
 
-Nothing is read here but names and headers; `check.survey` reads everything once.
+Nothing is read here but names and headers; `check.inspect_dataset` reads everything once.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _GIB = 2**30
 
 
-class Store:
+class ImageCache:
     """Pictures and labels by example, in memory as far as the budget goes.
 
     Parameters

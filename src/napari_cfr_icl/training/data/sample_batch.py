@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Scenes:
+class SampleBatch:
     """Pictures and masks of one size, all on one device.
 
     Parameters
@@ -46,27 +46,29 @@ class Scenes:
         """1 on the object, 0 elsewhere, -1 where unknown: float32 of shape (B, 1, H, W)."""
         return torch.where(self.ignored & ~self.mask, -1.0, self.mask.float())
 
-    def apply(self, change: Callable[[Tensor], Tensor]) -> Scenes:
+    def apply(self, change: Callable[[Tensor], Tensor]) -> SampleBatch:
         """The same change to all four tensors: a move to a device, a slice, a flip."""
-        return Scenes(*(change(x) for x in (self.images, self.parts, self.others, self.ignored)))
+        return SampleBatch(
+            *(change(x) for x in (self.images, self.parts, self.others, self.ignored))
+        )
 
-    def rows(self, rows: Tensor) -> Scenes:
+    def rows(self, rows: Tensor) -> SampleBatch:
         """The samples at `rows` (int64, (K,))."""
         return self.apply(lambda x: x[rows])
 
-    def with_rows(self, rows: Tensor, values: Scenes) -> Scenes:
+    def with_rows(self, rows: Tensor, values: SampleBatch) -> SampleBatch:
         """These scenes, but those at `rows` replaced by `values`."""
-        return Scenes(
+        return SampleBatch(
             self.images.index_copy(0, rows, values.images),
             self.parts.index_copy(0, rows, values.parts),
             self.others.index_copy(0, rows, values.others),
             self.ignored.index_copy(0, rows, values.ignored),
         )
 
-    def where(self, keep: Tensor, other: Scenes) -> Scenes:
+    def where(self, keep: Tensor, other: SampleBatch) -> SampleBatch:
         """These samples where `keep` (bool, (B,)), those of `other` elsewhere."""
         chosen = keep[:, None, None, None]
-        return Scenes(
+        return SampleBatch(
             torch.where(chosen, self.images, other.images),
             torch.where(chosen, self.parts, other.parts),
             torch.where(chosen, self.others, other.others),

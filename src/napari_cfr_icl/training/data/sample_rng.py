@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-class Draws:
+class SampleRng:
     """Uniform random numbers for a batch, one row per sample.
 
     Parameters
@@ -41,7 +41,7 @@ class Draws:
         step: int,
         samples: Sequence[int],
         device: torch.device | str = "cpu",
-    ) -> Draws:
+    ) -> SampleRng:
         """The streams of `samples` (places in the whole batch) at one step of a run."""
         seeds = seed if isinstance(seed, tuple) else (seed,)
         generators = []

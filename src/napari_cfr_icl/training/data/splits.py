@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_cfr_icl._errors import InputError
-from napari_cfr_icl.training.data.check import Finding, Page, Survey
+from napari_cfr_icl.training.data.check import DatasetIssue, DatasetReport, ImageRecord
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,22 +23,22 @@ class SplitPages:
     name : str
         Of the collection.
     train, held_out : tuple of Page
-    findings : tuple of Finding
+    findings : tuple of DatasetIssue
         What had to be left out so that nothing leaks.
     """
 
     name: str
-    train: tuple[Page, ...]
-    held_out: tuple[Page, ...]
-    findings: tuple[Finding, ...]
+    train: tuple[ImageRecord, ...]
+    held_out: tuple[ImageRecord, ...]
+    findings: tuple[DatasetIssue, ...]
 
 
-def divide(survey: Survey, held_out: float, seed: int) -> SplitPages:
+def divide(report: DatasetReport, held_out: float, seed: int) -> SplitPages:
     """Divide as the collection says; where it does not, hold out whole groups by chance.
 
     Parameters
     ----------
-    survey : Survey
+    report : DatasetReport
         What was found.
     held_out : float
         Share of the pictures to hold out where no lists are given.
@@ -50,9 +50,9 @@ def divide(survey: Survey, held_out: float, seed: int) -> SplitPages:
     InputError
         When the given lists put one group on both sides.
     """
-    pages = survey.pages
+    pages = report.pages
     if any(page.example.split == "val" for page in pages):
-        _check_groups(survey)
+        _check_groups(report)
         train = [page for page in pages if page.example.split != "val"]
         val = [page for page in pages if page.example.split == "val"]
     else:
@@ -63,25 +63,27 @@ def divide(survey: Survey, held_out: float, seed: int) -> SplitPages:
     copies = {page.pixels_hash for page in val}
     leaked = [page for page in train if page.pixels_hash in copies]
     findings = tuple(
-        Finding(page.example.key, "warning", "leak", "left out of training: it is also held out")
+        DatasetIssue(
+            page.example.key, "warning", "leak", "left out of training: it is also held out"
+        )
         for page in leaked
     )
     kept = tuple(page for page in train if page.pixels_hash not in copies)
-    return SplitPages(survey.collection.name, kept, tuple(val), findings)
+    return SplitPages(report.collection.name, kept, tuple(val), findings)
 
 
-def _check_groups(survey: Survey) -> None:
+def _check_groups(report: DatasetReport) -> None:
     sides: dict[str, str | None] = {}
-    for page in survey.pages:
+    for page in report.pages:
         side = "val" if page.example.split == "val" else "train"
         if sides.setdefault(page.example.group, side) != side:
             raise InputError(
-                f"{survey.collection.path}: the group {page.example.group!r} is in both train "
+                f"{report.collection.path}: the group {page.example.group!r} is in both train "
                 "and val; put all its pictures on one side."
             )
 
 
-def _groups(pages: Sequence[Page]) -> list[str]:
+def _groups(pages: Sequence[ImageRecord]) -> list[str]:
     """The group of each page; groups that share a picture become one."""
     by_hash: dict[str, str] = {}
     merged: dict[str, str] = {}
@@ -98,7 +100,7 @@ def _groups(pages: Sequence[Page]) -> list[str]:
     return [root(page.example.group) for page in pages]
 
 
-def _held_out_groups(pages: Sequence[Page], share: float, seed: int) -> set[str]:
+def _held_out_groups(pages: Sequence[ImageRecord], share: float, seed: int) -> set[str]:
     names = list(dict.fromkeys(_groups(pages)))
     if share == 0 or len(names) < 2:
         return set()

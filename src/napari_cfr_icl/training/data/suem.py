@@ -15,10 +15,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from napari_cfr_icl.training.data.sample_batch import Scenes
+from napari_cfr_icl.training.data.sample_batch import SampleBatch
 
 if TYPE_CHECKING:
-    from napari_cfr_icl.training.data.sample_rng import Draws
+    from napari_cfr_icl.training.data.sample_rng import SampleRng
     from napari_cfr_icl.training.options import SuemOptions
 
 _PLACES_TRIED = 5
@@ -41,7 +41,7 @@ class SuemPlan:
     mix: Tensor
 
     @classmethod
-    def drawn(cls, options: SuemOptions, draws: Draws) -> SuemPlan:
+    def drawn(cls, options: SuemOptions, draws: SampleRng) -> SuemPlan:
         """A plan by chance; each of the three stages falls on its own."""
         kinds = 3 if options.object_mixing else 2
         kind = 1 + (draws.uniform(1)[:, 0] * kinds).to(torch.int64)
@@ -58,8 +58,8 @@ class SuemPlan:
 
 
 def suem(
-    source: Scenes, extra: Scenes, plan: SuemPlan, options: SuemOptions, draws: Draws
-) -> Scenes:
+    source: SampleBatch, extra: SampleBatch, plan: SuemPlan, options: SuemOptions, draws: SampleRng
+) -> SampleBatch:
     """Combine the scenes as planned.
 
     Parameters
@@ -70,12 +70,12 @@ def suem(
         What happens to whom.
     options : SuemOptions
         How it happens.
-    draws : Draws
+    draws : SampleRng
         Chance, one stream per sample, on the scenes' device.
 
     Returns
     -------
-    Scenes
+    SampleBatch
         Where no pasted object would leave enough of the wanted one, the sample stays as it was.
     """
     # All is drawn whether it is used or not: a choice in one stage changes none in another.
@@ -101,7 +101,7 @@ def suem(
     return now
 
 
-def paste_simple(source: Scenes, extra: Scenes, alpha: Tensor) -> Scenes:
+def paste_simple(source: SampleBatch, extra: SampleBatch, alpha: Tensor) -> SampleBatch:
     """The source object on the extra picture; the truth is the source object.
 
     Parameters
@@ -113,12 +113,12 @@ def paste_simple(source: Scenes, extra: Scenes, alpha: Tensor) -> Scenes:
     """
     images = torch.where(source.mask, blend(source.images, extra.images, alpha), extra.images)
     others = (extra.mask | extra.others) & ~source.mask
-    return Scenes(images, source.parts, others, extra.ignored & ~source.mask)
+    return SampleBatch(images, source.parts, others, extra.ignored & ~source.mask)
 
 
-def exclude(source: Scenes, extra: Scenes) -> Scenes:
+def exclude(source: SampleBatch, extra: SampleBatch) -> SampleBatch:
     """The extra object over the source picture; the truth is what is left of the source object."""
-    return Scenes(
+    return SampleBatch(
         torch.where(extra.mask, extra.images, source.images),
         source.parts & ~extra.mask,
         source.others | extra.mask,
@@ -126,13 +126,13 @@ def exclude(source: Scenes, extra: Scenes) -> Scenes:
     )
 
 
-def unite(source: Scenes, extra: Scenes) -> Scenes:
+def unite(source: SampleBatch, extra: SampleBatch) -> SampleBatch:
     """The extra object over the source picture; the truth is both objects."""
     parts = torch.cat([source.mask & ~extra.mask, extra.mask], dim=1)
     return replace(exclude(source, extra), parts=parts, others=source.others & ~extra.mask)
 
 
-def mix_object(source: Scenes, extra: Scenes, alpha: Tensor) -> Scenes:
+def mix_object(source: SampleBatch, extra: SampleBatch, alpha: Tensor) -> SampleBatch:
     """The extra object as a ghost, 1 - `alpha` strong, on the source picture; the truth stays.
 
     The public program's fourth mode; the paper has none such.
@@ -141,7 +141,7 @@ def mix_object(source: Scenes, extra: Scenes, alpha: Tensor) -> Scenes:
     return replace(source, images=images)
 
 
-def mix_images(source: Scenes, extra: Scenes, alpha: Tensor) -> Scenes:
+def mix_images(source: SampleBatch, extra: SampleBatch, alpha: Tensor) -> SampleBatch:
     """Both pictures blended, the source `alpha` strong; the truth is the source object."""
     return replace(source, images=blend(source.images, extra.images, alpha))
 
@@ -163,13 +163,13 @@ class _Moves:
         return _Moves(self.offsets[rows], self.scales[rows])
 
 
-def _rows(chosen: Tensor, scenes: Scenes) -> Tensor:
+def _rows(chosen: Tensor, scenes: SampleBatch) -> Tensor:
     return chosen.nonzero()[:, 0].to(scenes.images.device)
 
 
 def _jittered(
-    pasted: Scenes, onto: Scenes | None, moves: _Moves, options: SuemOptions
-) -> tuple[Scenes, Tensor]:
+    pasted: SampleBatch, onto: SampleBatch | None, moves: _Moves, options: SuemOptions
+) -> tuple[SampleBatch, Tensor]:
     """Move the scenes whose object is pasted to the first place that leaves enough to segment.
 
     What must remain is the object itself when `onto` is None, else the object of `onto` that stays
@@ -196,12 +196,12 @@ def _jittered(
     return pasted, remains(pasted.mask.float(), below) > options.min_visible
 
 
-def shifted(scenes: Scenes, offset: Tensor, scale: Tensor) -> Scenes:
+def shifted(scenes: SampleBatch, offset: Tensor, scale: Tensor) -> SampleBatch:
     """The scenes moved and resized about the middle; no object comes in from outside.
 
     Parameters
     ----------
-    scenes : Scenes
+    scenes : SampleBatch
         B scenes.
     offset : Tensor, shape (B, 2)
         (rows, columns), as a share of the sides.
@@ -212,7 +212,7 @@ def shifted(scenes: Scenes, offset: Tensor, scale: Tensor) -> Scenes:
     masks = torch.cat([scenes.parts, scenes.others, scenes.ignored], dim=1).float()
     masks = _warp(masks, grid, "nearest") > 0.5
     images = _warp(scenes.images.float(), grid).round_().to(torch.uint8)
-    return Scenes(images, masks[:, :2], masks[:, 2:3], masks[:, 3:])
+    return SampleBatch(images, masks[:, :2], masks[:, 2:3], masks[:, 3:])
 
 
 def _grid(like: Tensor, offset: Tensor, scale: Tensor) -> Tensor:

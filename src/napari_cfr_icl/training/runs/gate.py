@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from napari_cfr_icl.evaluation.protocol.simulate import Clicked
+    from napari_cfr_icl.evaluation.protocol.simulate import Simulation
     from napari_cfr_icl.training.options import ValidationOptions
     from napari_cfr_icl.training.runs.setup import Run
 
@@ -36,7 +36,7 @@ _FEW = 20  # objects: fewer unused ones than that are no basis, so the used ones
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class ModelComparison:
     """Clicks of both networks to one IoU, on the same objects.
 
     Attributes
@@ -72,23 +72,23 @@ class Verdict:
         For people.
     fresh : bool
         Whether the objects had no part in choosing the best weights of the run.
-    comparisons : tuple of Comparison
+    comparisons : tuple of ModelComparison
     """
 
     passed: bool
     better: bool
     sentence: str
     fresh: bool
-    comparisons: tuple[Comparison, ...]
+    comparisons: tuple[ModelComparison, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Trial:
+class GateTrial:
     """Both networks' clicks on the same objects."""
 
     objects: Sequence[HeldOut]
-    base: Sequence[Sequence[Clicked]]
-    tuned: Sequence[Sequence[Clicked]]
+    base: Sequence[Sequence[Simulation]]
+    tuned: Sequence[Sequence[Simulation]]
 
 
 def judge(
@@ -119,7 +119,7 @@ def judge(
         click_held_out(run.architecture, weights, objects, options, run.world, on_object)
         for weights in (base, tuned)
     ]
-    trial = Trial(objects, *clicked)
+    trial = GateTrial(objects, *clicked)
     verdict = decide(compare(trial, options.max_clicks), options.target, fresh)
     if run.world.leads:
         place = run.folder.path / "gate"
@@ -140,7 +140,7 @@ def choose_objects(
     return by_picture(chosen[: options.gate_objects]), fresh
 
 
-def compare(trial: Trial, max_clicks: int) -> tuple[Comparison, ...]:
+def compare(trial: GateTrial, max_clicks: int) -> tuple[ModelComparison, ...]:
     """Clicks to each IoU, over all objects and in each collection."""
     names = list(dict.fromkeys(item.collection for item in trial.objects))
     comparisons = []
@@ -152,16 +152,16 @@ def compare(trial: Trial, max_clicks: int) -> tuple[Comparison, ...]:
             base, tuned = (clicks_to(curve, threshold, max_clicks) for curve in curves)
             difference = paired_difference(base, tuned, pictures)
             means = float(base.mean()), float(tuned.mean())
-            comparisons.append(Comparison(name, threshold, *means, difference))
+            comparisons.append(ModelComparison(name, threshold, *means, difference))
     return tuple(comparisons)
 
 
-def decide(comparisons: Sequence[Comparison], target: float, fresh: bool) -> Verdict:
+def decide(comparisons: Sequence[ModelComparison], target: float, fresh: bool) -> Verdict:
     """Pass what is not worse.
 
     Parameters
     ----------
-    comparisons : sequence of Comparison
+    comparisons : sequence of ModelComparison
         From `compare`.
     target : float
         The deciding IoU; the nearest that was compared counts.

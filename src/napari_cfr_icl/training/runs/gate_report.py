@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_cfr_icl.engine.predictor import Predictor
-    from napari_cfr_icl.evaluation.protocol.simulate import Clicked
-    from napari_cfr_icl.training.runs.gate import Trial, Verdict
+    from napari_cfr_icl.evaluation.protocol.simulate import Simulation
+    from napari_cfr_icl.training.runs.gate import GateTrial, Verdict
     from napari_cfr_icl.training.runs.held_out import Curve, HeldOut
     from napari_cfr_icl.training.runs.setup import Run
 
@@ -35,7 +35,7 @@ _TILE = 256
 def write_report(
     place: Path,
     verdict: Verdict,
-    trial: Trial,
+    trial: GateTrial,
     run: Run,
     networks: Mapping[str, Mapping[str, Tensor]],
 ) -> Path:
@@ -46,7 +46,7 @@ def write_report(
     place : Path
         An existing folder.
     verdict : Verdict
-    trial : Trial
+    trial : GateTrial
     run : Run
     networks : mapping
         The weights called "base" and "tuned".
@@ -131,7 +131,9 @@ def _extremes(change: NDArray[np.float64]) -> Iterator[tuple[str, list[int]]]:
     yield "Largest losses", [row for row in order[::-1][:_EXTREMES] if change[row] > 0]
 
 
-def _side_by_side(trial: Trial, row: int, predictors: Mapping[str, Predictor]) -> NDArray[np.uint8]:
+def _side_by_side(
+    trial: GateTrial, row: int, predictors: Mapping[str, Predictor]
+) -> NDArray[np.uint8]:
     item = trial.objects[row]
     runs = {"base": trial.base[row], "tuned": trial.tuned[row]}
     count = min(len(clicked) for clicked in runs.values())
@@ -139,7 +141,7 @@ def _side_by_side(trial: Trial, row: int, predictors: Mapping[str, Predictor]) -
     return np.concatenate(tiles, axis=1)
 
 
-def _tile(item: HeldOut, clicked: Sequence[Clicked], predictor: Predictor) -> NDArray[np.uint8]:
+def _tile(item: HeldOut, clicked: Sequence[Simulation], predictor: Predictor) -> NDArray[np.uint8]:
     """The object's surroundings with the truth, the mask after the last click, and the clicks."""
     pixels, truth = item.page.example.image(), item.truth() == 1
     clicks = [each.click for each in clicked]

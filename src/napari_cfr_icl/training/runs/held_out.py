@@ -16,7 +16,7 @@ from napari_cfr_icl.evaluation.datasets.dataset import IGNORED
 from napari_cfr_icl.evaluation.protocol.metrics import iou_at, noc
 from napari_cfr_icl.evaluation.protocol.options import Protocol
 from napari_cfr_icl.evaluation.protocol.settings_file import settings_for
-from napari_cfr_icl.evaluation.protocol.simulate import Clicked, click_through
+from napari_cfr_icl.evaluation.protocol.simulate import Simulation, simulate
 from napari_cfr_icl.evaluation.protocol.simulated_users import RobotUser
 from napari_cfr_icl.training.steps.precision import for_measuring, precision_on
 
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from napari_cfr_icl.engine.runtime.distributed import World
-    from napari_cfr_icl.training.data.check import Page
+    from napari_cfr_icl.engine.runtime.distributed import Distributed
+    from napari_cfr_icl.training.data.check import ImageRecord
     from napari_cfr_icl.training.data.splits import SplitPages
     from napari_cfr_icl.training.options import ValidationOptions
 
@@ -43,7 +43,7 @@ class HeldOut:
     Attributes
     ----------
     collection : str
-    page : Page
+    page : ImageRecord
         Its picture.
     label : int
         Its id there.
@@ -52,7 +52,7 @@ class HeldOut:
     """
 
     collection: str
-    page: Page
+    page: ImageRecord
     label: int
     ignored_id: int = 0
 
@@ -115,9 +115,9 @@ def click_held_out(
     weights: Mapping[str, Tensor],
     objects: Sequence[HeldOut],
     options: ValidationOptions,
-    world: World,
+    world: Distributed,
     on_object: Callable[[int], None] | None = None,
-) -> list[list[Clicked]]:
+) -> list[list[Simulation]]:
     """Click through all objects; each process takes a share.
 
     Parameters
@@ -128,7 +128,7 @@ def click_held_out(
         Quickest when those of one picture follow one another.
     options : ValidationOptions
         How they are clicked.
-    world : World
+    world : Distributed
         The processes.
     on_object : callable, optional
         Hears how many this process has done.
@@ -141,12 +141,12 @@ def click_held_out(
     predictor = predictor_of(architecture, weights, options, world)
     protocol = Protocol(options.max_clicks, THRESHOLDS, max(options.target, *THRESHOLDS))
     mine = [(i, item) for i, item in enumerate(objects) if i % world.size == world.rank]
-    results: dict[int, list[Clicked]] = {}
+    results: dict[int, list[Simulation]] = {}
     for _, group in groupby(mine, key=lambda entry: entry[1].picture):
         entries = list(group)
         source = ImageSource(entries[0][1].page.example.image())
         for index, item in entries:
-            results[index] = click_through(predictor, source, item.truth(), RobotUser(), protocol)
+            results[index] = simulate(predictor, source, item.truth(), RobotUser(), protocol)
             if on_object is not None:
                 on_object(len(results))
     gathered = dict(world.gathered(list(results.items())))
@@ -157,7 +157,7 @@ def predictor_of(
     architecture: Mapping[str, Any],
     weights: Mapping[str, Tensor],
     options: ValidationOptions,
-    world: World,
+    world: Distributed,
 ) -> Predictor:
     """The network as it is measured, under the chosen settings."""
     model = build(architecture)
@@ -167,7 +167,7 @@ def predictor_of(
     return Predictor(model, settings, str(world.device))
 
 
-def curves_of(results: Sequence[Sequence[Clicked]]) -> list[Curve]:
+def curves_of(results: Sequence[Sequence[Simulation]]) -> list[Curve]:
     """The IoU after each click, of each object."""
     return [[click.iou for click in clicked] for clicked in results]
 

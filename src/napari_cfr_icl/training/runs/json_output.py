@@ -11,7 +11,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from napari_cfr_icl.training.data.check import Survey
+    from napari_cfr_icl.training.data.check import DatasetReport
     from napari_cfr_icl.training.data.collection import Collection
     from napari_cfr_icl.training.runs.suggest import Suggestion
 
@@ -39,20 +39,20 @@ class CheckTeller:
         self._read += 1
         self._write(_line(read=self._read, of=self._count))
 
-    def finish(self, survey: Survey) -> None:
+    def finish(self, report: DatasetReport) -> None:
         """Tell everything about a collection."""
-        self._write(_line(survey=plain_survey(survey)))
+        self._write(_line(report=plain_survey(report)))
 
 
-def plain_survey(survey: Survey) -> dict[str, Any]:
+def plain_survey(report: DatasetReport) -> dict[str, Any]:
     """What a form shows of a survey."""
-    areas = np.array([area for page in survey.pages for area in page.objects.areas])
+    areas = np.array([area for page in report.pages for area in page.objects.areas])
     return {
-        "name": survey.collection.name,
-        "pictures": len(survey.pages),
+        "name": report.collection.name,
+        "pictures": len(report.pages),
         "objects": int(areas.size),
         "median_area": float(np.median(areas)) if areas.size else 0.0,
-        "findings": [asdict(finding) for finding in survey.findings[:_MOST_FINDINGS]],
+        "findings": [asdict(finding) for finding in report.findings[:_MOST_FINDINGS]],
     }
 
 

@@ -28,7 +28,7 @@ from napari_cfr_icl.training.steps.optimizer import rate_at, seeded, set_rate
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from napari_cfr_icl.engine.runtime.distributed import World
+    from napari_cfr_icl.engine.runtime.distributed import Distributed
     from napari_cfr_icl.training.options import TrainOptions
     from napari_cfr_icl.training.runs.setup import Data
     from napari_cfr_icl.training.steps.step import StepResult
@@ -97,7 +97,7 @@ def main(
             return _fit_or_say_why(_resumed(options, folder, world))
 
 
-def _begun(options: TrainOptions, data: Data, folder: RunFolder, world: World) -> Run:
+def _begun(options: TrainOptions, data: Data, folder: RunFolder, world: Distributed) -> Run:
     """A new run, before its first step."""
     run = set_up(options, data, folder, world)
     if world.leads:
@@ -105,7 +105,7 @@ def _begun(options: TrainOptions, data: Data, folder: RunFolder, world: World) -
     return run
 
 
-def _resumed(options: TrainOptions, folder: RunFolder, world: World) -> Run:
+def _resumed(options: TrainOptions, folder: RunFolder, world: Distributed) -> Run:
     """The run in the folder, as its newest checkpoint has it."""
     known = folder.data()
     collections = [Path(part["path"]) for part in known["collections"]]
@@ -294,7 +294,7 @@ def _due(step: int, every: int, steps: int) -> bool:
     return every > 0 and (step % every == 0 or step == steps)
 
 
-def _teller(folder: RunFolder, world: World) -> Callable[[str], None]:
+def _teller(folder: RunFolder, world: Distributed) -> Callable[[str], None]:
     return folder.tell if world.leads else _say_nothing
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def use_model(run: Path, name: str | None = None, *, anyway: bool = False) -> str:
+def publish_model(run: Path, name: str | None = None, *, anyway: bool = False) -> str:
     """Put a run's model into the model menu.
 
     Parameters

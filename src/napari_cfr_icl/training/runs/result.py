@@ -10,7 +10,7 @@ from napari_cfr_icl.zoo.catalog import CATALOGUE
 from napari_cfr_icl.zoo.file_kinds import FileKind, kind_of
 from napari_cfr_icl.zoo.format import ModelInfo, read_info, save
 from napari_cfr_icl.zoo.loading import locate
-from napari_cfr_icl.zoo.store import Store
+from napari_cfr_icl.zoo.store import ModelStore
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,7 +63,7 @@ def base_info(name: str, architecture: dict[str, Any]) -> ModelInfo:
             attribution=entry.source,
             trained_on=entry.trained_on,
         )
-    path = locate(name, Store())
+    path = locate(name, ModelStore())
     if kind_of(path) is FileKind.SAFETENSORS:
         return replace(read_info(path), dtype="float32")
     return ModelInfo(name=path.stem, architecture=architecture)

@@ -21,9 +21,9 @@ from napari_cfr_icl.engine.models.hrnet import Bottleneck, Exchange
 from napari_cfr_icl.engine.models.plain_vit import Block
 from napari_cfr_icl.engine.models.tiny_vit import Inverted, WindowBlock
 from napari_cfr_icl.training.data.batches import Batches
-from napari_cfr_icl.training.data.check import Survey, survey, without_ignored
+from napari_cfr_icl.training.data.check import DatasetReport, inspect_dataset, without_ignored
 from napari_cfr_icl.training.data.collection import open_collection
-from napari_cfr_icl.training.data.image_cache import Store
+from napari_cfr_icl.training.data.image_cache import ImageCache
 from napari_cfr_icl.training.data.splits import SplitPages, divide
 from napari_cfr_icl.training.runs.held_out import HeldOut, rank_held_out
 from napari_cfr_icl.training.runs.state import State
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_cfr_icl.engine.models import ClickModel
-    from napari_cfr_icl.engine.runtime.distributed import World
+    from napari_cfr_icl.engine.runtime.distributed import Distributed
     from napari_cfr_icl.training.options import TrainOptions
     from napari_cfr_icl.training.runs.run_folder import RunFolder
 
@@ -52,13 +52,13 @@ class Data:
     Attributes
     ----------
     collections : tuple of SplitPages
-    store : Store
+    store : ImageCache
     description : dict
         Plain: names, paths, fingerprints, split and findings of the collections.
     """
 
     collections: tuple[SplitPages, ...]
-    store: Store
+    store: ImageCache
     description: dict[str, Any]
 
 
@@ -69,7 +69,7 @@ class Run:
     Attributes
     ----------
     options : TrainOptions
-    world : World
+    world : Distributed
     folder : RunFolder
     data : Data
     held_out : list of HeldOut
@@ -81,7 +81,7 @@ class Run:
     """
 
     options: TrainOptions
-    world: World
+    world: Distributed
     folder: RunFolder
     data: Data
     held_out: list[HeldOut]
@@ -117,12 +117,12 @@ def read_data(
     InputError
         When two collections have one name, or there is nothing to train on.
     """
-    store = Store(options.data.cache_gib, device)
+    store = ImageCache(options.data.cache_gib, device)
     surveys = []
     for path in paths:
         opened = open_collection(path, images)
         tell(f"Reading {opened.name}: {len(opened.examples)} pictures")
-        found = survey(opened, options.data.min_area, store.keep)
+        found = inspect_dataset(opened, options.data.min_area, store.keep)
         surveys.append(without_ignored(found, options.data.ignored_id))
     names = [found.collection.name for found in surveys]
     if len(set(names)) != len(names):
@@ -133,7 +133,7 @@ def read_data(
     return Data(parts, store, {"collections": described, "images": place})
 
 
-def _described(found: Survey, part: SplitPages, path: Path) -> dict[str, Any]:
+def _described(found: DatasetReport, part: SplitPages, path: Path) -> dict[str, Any]:
     return {
         "name": part.name,
         "path": str(path.absolute()),
@@ -144,7 +144,7 @@ def _described(found: Survey, part: SplitPages, path: Path) -> dict[str, Any]:
     }
 
 
-def set_up(options: TrainOptions, data: Data, folder: RunFolder, world: World) -> Run:
+def set_up(options: TrainOptions, data: Data, folder: RunFolder, world: Distributed) -> Run:
     """Network, optimizer and samples, all as they are before the first step."""
     model = prepared_model(options, world.device)
     optimizer = make_optimizer(model, options.optimizer)
@@ -188,7 +188,7 @@ def _recomputed(forward: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
-def _micro(options: TrainOptions, world: World) -> int:
+def _micro(options: TrainOptions, world: Distributed) -> int:
     mine = len(world.share(options.schedule.batch))
     wanted = options.schedule.micro_batch
     if wanted == 0:  # on a GPU all at once: when that is too much, it is halved
@@ -196,7 +196,7 @@ def _micro(options: TrainOptions, world: World) -> int:
     return min(wanted, mine)
 
 
-def _wrapped(model: nn.Module, world: World) -> nn.Module:
+def _wrapped(model: nn.Module, world: Distributed) -> nn.Module:
     if world.size == 1:
         return model
     devices = [world.device] if world.device.type == "cuda" else None
@@ -204,7 +204,7 @@ def _wrapped(model: nn.Module, world: World) -> nn.Module:
     return DistributedDataParallel(model, device_ids=devices, broadcast_buffers=False)
 
 
-def machine(world: World) -> dict[str, Any]:
+def machine(world: Distributed) -> dict[str, Any]:
     """Versions and hardware, for the record."""
     cuda = world.device.type == "cuda"
     return {

@@ -114,7 +114,7 @@ def _seconds_for(
 ) -> float:
     """Of learning from so many passes over one sample, which some networks look at only once."""
     one = _seconds(model, options, precision, learning=True)
-    if not model.looks_once:
+    if not model.caches_image_features:
         return passes * one
     return one + (passes - 1) * (_seconds(model, options, precision, True, passes=2) - one)
 

@@ -15,7 +15,7 @@ from torch.profiler import record_function
 
 from napari_cfr_icl.engine.models import ClickModel
 from napari_cfr_icl.training.data.click_sampling import next_clicks
-from napari_cfr_icl.training.data.sample_rng import Draws
+from napari_cfr_icl.training.data.sample_rng import SampleRng
 from napari_cfr_icl.training.steps.icl import Pass, icl_passes, pass_weights
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from napari_cfr_icl.engine.models.click_model import Features
-    from napari_cfr_icl.engine.runtime.distributed import World
+    from napari_cfr_icl.engine.runtime.distributed import Distributed
     from napari_cfr_icl.training.data.batches import Batches
     from napari_cfr_icl.training.options import TrainOptions
 
@@ -63,7 +63,7 @@ class Stepper:
         Makes the samples.
     options : TrainOptions
         All of them.
-    world : World
+    world : Distributed
         The processes.
     precision : torch.dtype
         float32 or bfloat16, of forward and backward.
@@ -72,7 +72,7 @@ class Stepper:
     model: nn.Module
     batches: Batches
     options: TrainOptions
-    world: World
+    world: Distributed
     precision: torch.dtype
 
     def gradients(self, step: int, micro_batch: int) -> StepResult:
@@ -107,7 +107,7 @@ class Stepper:
 
     def _look_at(self, images: Tensor) -> Look | None:
         # What shares gradients among processes has to be called as a whole.
-        if isinstance(self.model, ClickModel) and self.model.looks_once:
+        if isinstance(self.model, ClickModel) and self.model.caches_image_features:
             return Look(self.model, images.contiguous(memory_format=torch.channels_last))
         return None
 
@@ -141,7 +141,7 @@ class Stepper:
         return nullcontext()
 
     def _clicker(self, step: int, samples: range) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
-        draws = Draws.at((self.options.seed, _NEXT), step, samples, self.world.device)
+        draws = SampleRng.at((self.options.seed, _NEXT), step, samples, self.world.device)
         cascade = self.options.icl.cascade
 
         def click(probabilities: Tensor, target: Tensor, points: Tensor) -> Tensor:
