@@ -1,7 +1,7 @@
 import pytest
 
 from napari_cfr_icl import _paths
-from napari_cfr_icl.zoo import Store
+from napari_cfr_icl.zoo import ModelStore
 
 
 @pytest.fixture(autouse=True)
@@ -13,14 +13,14 @@ def own_machine(tmp_path, monkeypatch):
 def test_the_chosen_folder_of_models_is_kept_until_the_variable_says_otherwise(
     tmp_path, monkeypatch
 ):
-    default = Store().folder
+    default = ModelStore().folder
     _paths.choose_models_folder(tmp_path / "mine")
-    assert Store().folder == tmp_path / "mine"
+    assert ModelStore().folder == tmp_path / "mine"
     monkeypatch.setenv("NAPARI_CFR_ICL_MODELS", str(tmp_path / "shared"))
-    assert Store().folder == tmp_path / "shared"
+    assert ModelStore().folder == tmp_path / "shared"
     monkeypatch.delenv("NAPARI_CFR_ICL_MODELS")
     _paths.choose_models_folder(None)
-    assert Store().folder == default
+    assert ModelStore().folder == default
     assert not list((tmp_path / "config").iterdir())
 
 

@@ -8,7 +8,7 @@ from filelock import FileLock
 from file_server import serving
 from napari_cfr_icl import zoo
 from napari_cfr_icl._errors import DownloadError, ModelError, ModelFileError, UnknownModelError
-from napari_cfr_icl.zoo import CATALOGUE, Store, download
+from napari_cfr_icl.zoo import CATALOGUE, ModelStore, download
 from napari_cfr_icl.zoo.file_kinds import file_sha256
 from published_model import FILE, NAME, entry_of
 
@@ -31,7 +31,7 @@ def site(monkeypatch):
 
 @pytest.fixture
 def store(tmp_path):
-    return Store(tmp_path / "models")
+    return ModelStore(tmp_path / "models")
 
 
 @pytest.fixture
@@ -178,7 +178,7 @@ def test_a_folder_that_cannot_be_made_says_how_to_choose_another(tmp_path, publi
     (tmp_path / "file").write_text("in the way")
     publish("http://127.0.0.1:9/m")
     with pytest.raises(DownloadError, match="models folder"):
-        download(NAME, Store(tmp_path / "file" / "models"))
+        download(NAME, ModelStore(tmp_path / "file" / "models"))
 
 
 def test_what_can_only_be_fetched_by_hand_says_where(store):

@@ -6,12 +6,20 @@ import torch
 from checkpoints import HRNET, VIT, same_weights, tiny
 from golden_models import made_up_weights, public_shapes
 from napari_cfr_icl._errors import InputError, ModelFileError, OutputError
-from napari_cfr_icl.zoo import ModelInfo, Store, export, import_checkpoint, load, read_info, save
+from napari_cfr_icl.zoo import (
+    ModelInfo,
+    ModelStore,
+    export,
+    import_checkpoint,
+    load,
+    read_info,
+    save,
+)
 
 
 @pytest.fixture
 def store(tmp_path):
-    return Store(tmp_path / "models")
+    return ModelStore(tmp_path / "models")
 
 
 @pytest.mark.parametrize("source", [HRNET, VIT], ids=["hrnet", "vit"])

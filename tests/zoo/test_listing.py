@@ -1,13 +1,13 @@
 import pytest
 
 from checkpoints import HRNET, tiny
-from napari_cfr_icl.zoo import CATALOGUE, ModelInfo, Store, available, import_checkpoint, save
+from napari_cfr_icl.zoo import CATALOGUE, ModelInfo, ModelStore, available, import_checkpoint, save
 from napari_cfr_icl.zoo.listing import ModelState
 
 
 @pytest.fixture
 def store(tmp_path):
-    return Store(tmp_path / "models")
+    return ModelStore(tmp_path / "models")
 
 
 def by_name(store):

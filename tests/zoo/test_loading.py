@@ -7,7 +7,7 @@ from safetensors.torch import load_file, save_file
 
 from checkpoints import HRNET, TINY_VIT, same_weights, tiny, write
 from napari_cfr_icl._errors import ModelFileError, UnknownModelError
-from napari_cfr_icl.zoo import ModelInfo, Store, import_checkpoint, load, save
+from napari_cfr_icl.zoo import ModelInfo, ModelStore, import_checkpoint, load, save
 
 MODEL = tiny()
 
@@ -19,7 +19,7 @@ def path(tmp_path):
 
 @pytest.fixture
 def store(tmp_path):
-    return Store(tmp_path / "models")
+    return ModelStore(tmp_path / "models")
 
 
 def rewrite(path, change):

@@ -7,7 +7,7 @@ import pytest
 import torch
 from skimage.data import astronaut
 
-from napari_cfr_icl.zoo import CATALOGUE, Store, load, read_info
+from napari_cfr_icl.zoo import CATALOGUE, ModelStore, load, read_info
 from napari_cfr_icl.zoo.file_kinds import file_sha256
 
 MODEL = "hrnet18-cocolvis"
@@ -36,7 +36,7 @@ def test_it_is_the_file_that_was_converted():
 
 
 def test_it_says_where_it_comes_from_and_on_which_terms(tmp_path):
-    info = read_info(Store(tmp_path).path_of(MODEL))
+    info = read_info(ModelStore(tmp_path).path_of(MODEL))
     assert info.name == MODEL
     assert info.licence == "Apache-2.0"
     assert "EISeg" in info.attribution

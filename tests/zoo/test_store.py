@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from napari_cfr_icl._errors import InputError, ModelError, ModelFileError, UnknownModelError
-from napari_cfr_icl.zoo import CATALOGUE, DEFAULT_MODEL, Store
+from napari_cfr_icl.zoo import CATALOGUE, DEFAULT_MODEL, ModelStore
 from napari_cfr_icl.zoo.file_kinds import file_sha256
 
 RITM = "ritm-hrnet18s-cocolvis"
@@ -14,7 +14,7 @@ RITM_FILE = "coco_lvis_h18s_itermask.pth"
 
 @pytest.fixture
 def store(tmp_path):
-    return Store(tmp_path / "models")
+    return ModelStore(tmp_path / "models")
 
 
 def put(store, file_name, content=b"weights"):
@@ -27,14 +27,14 @@ def put(store, file_name, content=b"weights"):
 
 def test_the_folder_is_the_one_given_then_the_variable_then_the_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("NAPARI_CFR_ICL_MODELS", str(tmp_path / "by variable"))
-    assert Store(tmp_path / "given").folder == tmp_path / "given"
-    assert Store().folder == tmp_path / "by variable"
+    assert ModelStore(tmp_path / "given").folder == tmp_path / "given"
+    assert ModelStore().folder == tmp_path / "by variable"
     monkeypatch.delenv("NAPARI_CFR_ICL_MODELS")
-    assert Store().folder.parts[-2:] == ("napari-cfr-icl", "models")
+    assert ModelStore().folder.parts[-2:] == ("napari-cfr-icl", "models")
 
 
 def test_a_home_may_be_written_as_a_tilde():
-    assert Store("~/models").folder == Path.home() / "models"
+    assert ModelStore("~/models").folder == Path.home() / "models"
 
 
 def test_looking_makes_no_folder(store):

@@ -20,7 +20,7 @@ from napari_cfr_icl.gui.app.viewer_driver import LEFT
 from napari_cfr_icl.gui.interaction.engine_switch import ANY_DEVICE, SHIPPED, STAYS
 from napari_cfr_icl.session.preferences import Preferences, load_preferences, save_preferences
 from napari_cfr_icl.session.speeds import FEWEST, Speeds
-from napari_cfr_icl.zoo import Store
+from napari_cfr_icl.zoo import ModelStore
 from published_model import NAME, site_with_model
 
 
@@ -68,7 +68,7 @@ def test_a_model_is_fetched_and_used(driver):
     choose(driver, NAME)
     press(driver, engine.fetch.start)
     driver.wait(lambda: bool(chosen))
-    assert Store().path_of(NAME).read_bytes() == HRNET.read_bytes()
+    assert ModelStore().path_of(NAME).read_bytes() == HRNET.read_bytes()
     assert chosen[0].model == engine.model.currentData() == NAME
     assert engine.fetch.isHidden()
 
@@ -79,10 +79,10 @@ def test_a_download_that_fails_is_one_sentence_and_can_be_tried_again(driver, si
     choose(driver, NAME)
     press(driver, engine.fetch.start)
     driver.wait(lambda: not engine.fetch.is_running)
-    assert Store().path_of(NAME) is None
+    assert ModelStore().path_of(NAME) is None
     site.files["/published_model.pth"].status = 200
     press(driver, engine.fetch.start)
-    driver.wait(lambda: Store().path_of(NAME) is not None)
+    driver.wait(lambda: ModelStore().path_of(NAME) is not None)
     driver.wait(lambda: not engine.fetch.is_running)
 
 
@@ -102,7 +102,7 @@ def test_a_download_is_among_naparis_activities_and_cancelled_there(driver, site
     driver.wait(lambda: not engine.fetch.is_running)
     assert engine.fetch.text.text().startswith("Cancelled; what has come is kept")
     assert not bars(viewer)
-    assert Store().path_of(NAME) is None
+    assert ModelStore().path_of(NAME) is None
 
 
 def test_a_dock_closed_in_the_middle_of_a_download_takes_its_activity_along(driver, site):
@@ -148,7 +148,7 @@ def test_the_menu_begins_with_what_is_here(driver):
     menu = driver.dock.engine.model
     here = [menu.itemData(i) for i in range(menu.findText("From a file…"))]
     assert here
-    assert all(Store().path_of(name) is not None for name in here)
+    assert all(ModelStore().path_of(name) is not None for name in here)
     assert menu.itemData(menu.findText("Published", Qt.MatchFlag.MatchStartsWith)) == NAME
 
 
@@ -205,7 +205,7 @@ def test_models_can_be_kept_in_another_folder(driver, tmp_path, monkeypatch, sai
     engine, used = driver.dock.engine, driver.dock.engine.preferences.model
     engine.model.setCurrentText("Keep models in…")
     engine.model.activated.emit(engine.model.currentIndex())
-    assert Store().folder == tmp_path / "elsewhere"
+    assert ModelStore().folder == tmp_path / "elsewhere"
     assert not said()
 
     monkeypatch.setenv("NAPARI_CFR_ICL_MODELS", str(tmp_path / "shared"))
