@@ -166,7 +166,7 @@ def test_a_program_that_ends_with_an_open_dock_ends_cleanly_and_keeps_the_work()
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "support")},
     )
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr

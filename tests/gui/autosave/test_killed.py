@@ -21,7 +21,7 @@ MOMENTS = int(os.environ.get("NAPARI_CFR_ICL_KILLS", "3"))
 LONGEST = 4.0
 """Seconds of work before the latest kill."""
 
-SCRIPT = Path(__file__).parents[2] / "killed_dock.py"
+SCRIPT = Path(__file__).parents[2] / "support" / "killed_dock.py"
 
 
 def work_until_killed(image, moment):

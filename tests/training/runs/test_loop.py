@@ -268,8 +268,8 @@ def test_activations_computed_twice_change_nothing(cells, tmp_path, base):
 
 
 def _environment():
-    tests = str(Path(__file__).parents[2])
-    return {**os.environ, "PYTHONPATH": tests, "OMP_NUM_THREADS": "1"}
+    support = str(Path(__file__).parents[2] / "support")
+    return {**os.environ, "PYTHONPATH": support, "OMP_NUM_THREADS": "1"}
 
 
 def _in_other_process(cells, out, how):

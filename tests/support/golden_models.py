@@ -18,7 +18,7 @@ from napari_cfr_icl.engine.models import ClickModel, build, infer_architecture
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-GOLDEN = Path(__file__).parent / "data" / "golden"
+GOLDEN = Path(__file__).parents[1] / "data" / "golden"
 TOY_HEADS = 4
 """Attention heads of the recorded small plain ViTs."""
 

@@ -14,7 +14,7 @@ from napari_cfr_icl.engine.models import ClickModel, build
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-GOLDEN = Path(__file__).parent / "data" / "golden"
+GOLDEN = Path(__file__).parents[1] / "data" / "golden"
 HRNET = GOLDEN / "g_hrnet_w4s.pth"
 VIT = GOLDEN / "g_vit_d12_p16.pth"
 
