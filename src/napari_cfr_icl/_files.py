@@ -1,17 +1,28 @@
-"""How files get their names: complete or not at all."""
+"""Atomic files: complete under their names, or not there at all."""
 
 from __future__ import annotations
 
 import errno
+import json
 import os
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
+
+from napari_cfr_icl._errors import OutputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["explain_write_failure", "publish", "whole_or_nothing"]
+__all__ = [
+    "atomic_path",
+    "atomic_write_json",
+    "atomic_write_text",
+    "cut_torn_line",
+    "explain_write_failure",
+    "explained_write_failures",
+    "publish",
+]
 
 # Too large for the file system (FAT) or for a quota: the cure is the same as for a full disk.
 _DISK_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -25,15 +36,51 @@ def publish(part: Path, path: Path) -> None:
 
 
 @contextmanager
-def whole_or_nothing(path: Path) -> Iterator[Path]:
-    """Give a name to write to; it becomes `path` if all goes well, and is removed if not."""
-    part = path.with_name(path.name + ".part")
+def atomic_path(path: Path, part: Path | None = None) -> Iterator[Path]:
+    """A name to write to; it becomes `path` if all goes well, and is removed if not.
+
+    Parameters
+    ----------
+    path : Path
+        The final name.
+    part : Path, optional
+        The name until then; `path` and ".part" by default.
+    """
+    part = part or path.with_name(path.name + ".part")
     try:
         yield part
         publish(part, path)
     finally:
-        if part.exists():
+        if part.is_file():
             part.unlink()
+
+
+def atomic_write_text(path: Path, text: str) -> None:
+    """Replace a small text file; its folder is made where it is missing.
+
+    Raises
+    ------
+    OSError
+        When it cannot be written; what was there is still there then.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # With the number of the process: two programs may write the same file at once.
+    with atomic_path(path, path.with_name(f"{path.name}.{os.getpid()}.part")) as part:
+        part.write_text(text, encoding="utf-8")
+
+
+def atomic_write_json(path: Path, content: Any) -> None:
+    """Replace a small JSON file; see `atomic_write_text`."""
+    atomic_write_text(path, json.dumps(content, indent=2) + "\n")
+
+
+def cut_torn_line(path: Path) -> None:
+    """Cut off a last line that a crash left unfinished, so that the next one begins anew."""
+    if not path.exists():
+        return
+    with path.open("rb+") as file:
+        content = file.read()
+        file.truncate(content.rfind(b"\n") + 1)
 
 
 def explain_write_failure(error: OSError, folder: Path) -> str:
@@ -43,3 +90,12 @@ def explain_write_failure(error: OSError, folder: Path) -> str:
     return (
         f"Nothing can be written into {folder} ({error.strerror or error}): choose another folder."
     )
+
+
+@contextmanager
+def explained_write_failures(folder: Path) -> Iterator[None]:
+    """Turn an OSError inside the block into an OutputError with its explanation."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(explain_write_failure(error, folder)) from error

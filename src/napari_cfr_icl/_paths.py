@@ -1,12 +1,13 @@
-"""Where the package keeps things on this machine, and how it keeps small ones."""
+"""Folders of this package on this machine."""
 
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from pathlib import Path
 
 from platformdirs import user_cache_path, user_config_path, user_data_path
+
+from napari_cfr_icl._files import atomic_write_text
 
 CONFIG_VARIABLE = "NAPARI_CFR_ICL_CONFIG"
 DATA_VARIABLE = "NAPARI_CFR_ICL_DATA"
@@ -36,7 +37,7 @@ def models_folder() -> Path:
 
 
 def variable_names_models_folder() -> bool:
-    """Whether NAPARI_CFR_ICL_MODELS is set: then a choice has no effect until it is not."""
+    """True while NAPARI_CFR_ICL_MODELS is set: a choice has no effect until then."""
     return _chosen(MODELS_VARIABLE) is not None
 
 
@@ -54,27 +55,7 @@ def choose_models_folder(folder: Path | None) -> None:
     if folder is None:
         file.unlink(missing_ok=True)
         return
-    keep_text(file, f"{folder.expanduser().absolute()}\n")
-
-
-def keep_text(file: Path, text: str) -> None:
-    """Replace a small file in one go, so that it is never half written; its folder is made.
-
-    Raises
-    ------
-    OSError
-        When it cannot be written; what was there is still there then.
-    """
-    # With the number of the process: two programs may keep the same file at once.
-    partial = file.with_name(f"{file.name}.{os.getpid()}.partial")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(file)
-    except OSError:
-        with suppress(OSError):
-            partial.unlink()
-        raise
+    atomic_write_text(file, f"{folder.expanduser().absolute()}\n")
 
 
 def _chosen(variable: str) -> Path | None:

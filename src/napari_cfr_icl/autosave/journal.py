@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 from filelock import FileLock, Timeout
 
 from napari_cfr_icl._errors import InputError, OutputError
-from napari_cfr_icl._files import explain_write_failure, whole_or_nothing
+from napari_cfr_icl._files import atomic_path, explain_write_failure
 from napari_cfr_icl._paths import data_folder
 from napari_cfr_icl.autosave.event_log import EventLog, decoded, encoded, log_from
 
@@ -118,7 +118,7 @@ class Journal:
             # Closed first: Windows replaces no file that is open.
             self._file.close()
             try:
-                with whole_or_nothing(self.path) as part, part.open("wb") as file:
+                with atomic_path(self.path) as part, part.open("wb") as file:
                     file.writelines(_line(event) for event in events)
             finally:
                 self._file = self.path.open("ab")

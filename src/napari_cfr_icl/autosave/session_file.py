@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_cfr_icl import __version__
 from napari_cfr_icl._errors import InputError, OutputError
-from napari_cfr_icl._files import explain_write_failure, whole_or_nothing
+from napari_cfr_icl._files import atomic_path, explain_write_failure
 from napari_cfr_icl.autosave.event_log import EventLog, decoded, encoded, log_from
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def save_session(path: Path, work: EventLog) -> None:
     lines = ",\n".join(json.dumps(encoded(event)) for event in work.events())
     head = f'{{"kind": "{KIND}", "program": "{__version__}", "events": [\n'
     try:
-        with whole_or_nothing(path) as part:
+        with atomic_path(path) as part:
             part.write_text(f"{head}{lines}\n]}}\n", encoding="utf-8")
     except OSError as error:
         raise OutputError(explain_write_failure(error, path.parent)) from error

@@ -10,7 +10,7 @@ import numpy as np
 import tifffile
 
 from napari_cfr_icl._errors import OutputError
-from napari_cfr_icl._files import explain_write_failure, whole_or_nothing
+from napari_cfr_icl._files import atomic_path, explain_write_failure
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,11 +40,11 @@ def write_results(out: Path, mask: Patch, trace_path: Path | None, trace: dict[s
     folder = out.parent
     try:
         with ExitStack() as stack:
-            mask_part = stack.enter_context(whole_or_nothing(out))
+            mask_part = stack.enter_context(atomic_path(out))
             _write_mask(mask_part, mask)
             if trace_path is not None:
                 folder = trace_path.parent
-                trace_part = stack.enter_context(whole_or_nothing(trace_path))
+                trace_part = stack.enter_context(atomic_path(trace_path))
                 trace_part.write_text(json.dumps(trace, indent=2) + "\n", encoding="utf-8")
     except OSError as error:
         raise OutputError(explain_write_failure(error, folder)) from error

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import imageio.v3 as iio
 import numpy as np
 
-from napari_cfr_icl._errors import ImageError, InputError, OutputError
-from napari_cfr_icl._files import explain_write_failure, whole_or_nothing
+from napari_cfr_icl._errors import ImageError, InputError
+from napari_cfr_icl._files import atomic_write_json, explained_write_failures
 from napari_cfr_icl.images.decode_errors import DAMAGE
 
 if TYPE_CHECKING:
@@ -100,12 +100,8 @@ class ImageFolder:
             When it cannot be written.
         """
         state = {"finished": sorted(self.finished), "last": self.last}
-        try:
-            self.labels_folder.mkdir(parents=True, exist_ok=True)
-            with whole_or_nothing(self.labels_folder / STATE_NAME) as part:
-                part.write_text(json.dumps(state, indent=1) + "\n", encoding="utf-8")
-        except OSError as error:
-            raise OutputError(explain_write_failure(error, self.labels_folder)) from error
+        with explained_write_failures(self.labels_folder):
+            atomic_write_json(self.labels_folder / STATE_NAME, state)
 
     def _read_state(self) -> None:
         try:

@@ -7,7 +7,8 @@ import logging
 from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from napari_cfr_icl._paths import config_folder, keep_text
+from napari_cfr_icl._files import atomic_write_json
+from napari_cfr_icl._paths import config_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,6 +70,6 @@ def save_preferences(preferences: Preferences, file: Path | None = None) -> None
     """Keep the choices; where that fails, the log says so."""
     file = file or preferences_file()
     try:
-        keep_text(file, json.dumps(asdict(preferences), indent=2) + "\n")
+        atomic_write_json(file, asdict(preferences))
     except OSError as error:
         _log.warning("The choices could not be saved to %s: %s", file, error)

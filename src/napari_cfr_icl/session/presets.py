@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from napari_cfr_icl._errors import CfrIclError, OutputError, SettingsError
-from napari_cfr_icl._paths import keep_text
+from napari_cfr_icl._files import atomic_write_json
 from napari_cfr_icl.engine.settings import PRESETS, Refinement, Settings
 from napari_cfr_icl.session.preferences import preferences_file
 
@@ -100,7 +100,7 @@ def write_settings(path: Path, base: str, refinement: Refinement) -> None:
     """
     content = {"base": base, "refinement": asdict(refinement)}
     try:
-        keep_text(path, json.dumps(content, indent=2) + "\n")
+        atomic_write_json(path, content)
     except OSError as error:
         raise OutputError(f"The preset cannot be saved to {path}: {error.strerror}.") from error
 

@@ -8,7 +8,7 @@ from collections import deque
 from statistics import median
 from typing import TYPE_CHECKING
 
-from napari_cfr_icl._paths import keep_text
+from napari_cfr_icl._files import atomic_write_json
 from napari_cfr_icl.session.preferences import preferences_file
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Speeds:
 
     def _save(self) -> None:
         try:
-            keep_text(self._file, json.dumps(self._known, indent=1) + "\n")
+            atomic_write_json(self._file, self._known)
         except OSError as error:
             _log.warning("The speeds could not be saved to %s: %s", self._file, error)
 

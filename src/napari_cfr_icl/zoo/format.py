@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from safetensors import SafetensorError, safe_open
 
 from napari_cfr_icl._errors import ModelFileError, OutputError
-from napari_cfr_icl._files import explain_write_failure, whole_or_nothing
+from napari_cfr_icl._files import atomic_path, explain_write_failure
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -99,7 +99,7 @@ def save(model: ClickModel, path: Path, info: ModelInfo) -> None:
     weights = {key: _stored(key, weight, info.dtype) for key, weight in model.state_dict().items()}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with whole_or_nothing(path) as part:
+        with atomic_path(path) as part:
             part.touch()
             mode = part.stat().st_mode
             save_file(weights, part, metadata={_KEY: _to_json(info)})

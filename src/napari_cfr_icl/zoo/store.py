@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 
 from napari_cfr_icl._errors import InputError, ModelError, ModelFileError
+from napari_cfr_icl._files import atomic_write_text
 from napari_cfr_icl._paths import models_folder
 from napari_cfr_icl.zoo.catalog import CATALOGUE, require
 from napari_cfr_icl.zoo.file_kinds import file_sha256
@@ -86,10 +87,7 @@ class ModelStore:
 
     def record(self, path: Path, sha256: str) -> None:
         """Write down what the checksum of `path` has to be, in the form `sha256sum -c` reads."""
-        record = _record_path(path)
-        draft = record.with_name(record.name + ".part")
-        draft.write_text(f"{sha256}  {path.name}\n", encoding="utf-8")
-        draft.replace(record)
+        atomic_write_text(_record_path(path), f"{sha256}  {path.name}\n")
 
     def remove(self, name: str) -> None:
         """Delete a model from the folder; one that ships with the package stays.

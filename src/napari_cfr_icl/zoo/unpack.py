@@ -17,7 +17,7 @@ from py7zr.exceptions import AbsolutePathError, ArchiveError, PasswordRequired
 from py7zr.io import Py7zIO, WriterFactory
 
 from napari_cfr_icl._errors import DownloadError
-from napari_cfr_icl._files import explain_write_failure, whole_or_nothing
+from napari_cfr_icl._files import atomic_path, explain_write_failure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,7 +54,7 @@ def unpack(
         When the archive is damaged (it is removed then) or the disk is full (it is kept).
     """
     try:
-        with whole_or_nothing(target) as part:
+        with atomic_path(target) as part:
             with part.open("wb") as stream:
                 _extract_largest(volumes, stream, progress)
             if (problem := verify(part)) is not None:

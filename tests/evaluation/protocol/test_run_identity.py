@@ -11,7 +11,6 @@ from napari_cfr_icl.evaluation.protocol.run_identity import (
     claim,
     environment_of,
     fingerprint,
-    write_text,
 )
 
 
@@ -58,12 +57,3 @@ def test_other_content_is_no_run(tmp_path):
 
     with pytest.raises(OutputError, match="no description of a run"):
         claim(tmp_path, {}, Share())
-
-
-def test_file_is_written_whole_or_not_at_all(tmp_path):
-    write_text(tmp_path / "new" / "a.txt", "first")
-    (tmp_path / "new" / "a.txt.unfinished").mkdir()
-
-    with pytest.raises(OutputError, match=r"a\.txt cannot be written"):
-        write_text(tmp_path / "new" / "a.txt", "second")
-    assert (tmp_path / "new" / "a.txt").read_text() == "first"

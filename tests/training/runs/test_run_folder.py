@@ -5,9 +5,9 @@ import json
 import pytest
 import torch
 
+from napari_cfr_icl import _files
 from napari_cfr_icl._errors import OutputError
 from napari_cfr_icl.training.options import TrainOptions
-from napari_cfr_icl.training.runs import run_folder
 from napari_cfr_icl.training.runs.run_folder import RunFolder, read_events
 
 
@@ -58,7 +58,7 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(folder):
 
 def test_a_full_disk_is_borne_said_and_leaves_the_last_checkpoint(folder, monkeypatch):
     folder.save_checkpoint(1, {"step": 1})
-    monkeypatch.setattr(run_folder, "publish", _no_room)
+    monkeypatch.setattr(_files, "publish", _no_room)
     folder.save_checkpoint(2, {"step": 2})
     folder.save_checkpoint(3, {"step": 3})
     with pytest.raises(OutputError, match=r"disk .* is full: free some space"):
@@ -93,6 +93,14 @@ def test_repeated_steps_and_torn_lines_are_read_as_they_were_last(folder):
     with (folder.path / "events.jsonl").open("a") as file:
         file.write('{"event": "step", "st')
     assert [(e["step"], e["loss"]) for e in read_events(folder.path)] == [(1, 0.9), (2, 0.7)]
+
+
+def test_a_resumed_run_begins_a_new_line_after_a_torn_one(folder):
+    folder.event("step", step=1)
+    with (folder.path / "events.jsonl").open("a") as file:
+        file.write('{"event": "step", "st')
+    RunFolder(folder.path).event("begin", steps=3)
+    assert [event["event"] for event in read_events(folder.path)] == ["step", "begin"]
 
 
 def test_somebody_can_wish_the_run_to_stop(folder):

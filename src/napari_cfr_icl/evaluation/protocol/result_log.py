@@ -10,6 +10,7 @@ import os
 from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 
 from napari_cfr_icl._errors import OutputError
+from napari_cfr_icl._files import cut_torn_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -48,7 +49,7 @@ class ResultLog:
         path = folder / FOLDER / f"part-{rank:05d}.jsonl"
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            _cut_torn_line(path)
+            cut_torn_line(path)
             self._file = path.open("ab")
         except OSError as error:
             raise OutputError(f"The results cannot be kept in {path}: {error}") from error
@@ -102,13 +103,3 @@ def read_logs(folder: Path, parse: Callable[[str], Kept]) -> Iterator[Kept]:
                         f"{path} is damaged in line {number} ({error}); delete the line to "
                         "evaluate its object again."
                     ) from error
-
-
-def _cut_torn_line(path: Path) -> None:
-    if not path.exists():
-        return
-    with path.open("rb+") as file:
-        content = file.read()
-        end = content.rfind(b"\n") + 1
-        if end != len(content):
-            file.truncate(end)

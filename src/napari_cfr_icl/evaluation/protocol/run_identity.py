@@ -14,6 +14,7 @@ import torch
 
 from napari_cfr_icl import __version__, zoo
 from napari_cfr_icl._errors import OutputError
+from napari_cfr_icl._files import atomic_write_json, explained_write_failures
 from napari_cfr_icl.evaluation.protocol.settings_file import settings_for, settings_to_json
 
 if TYPE_CHECKING:
@@ -52,7 +53,8 @@ def claim(folder: Path, identity: dict[str, Any], share: Share) -> None:
         _compare(path, identity)
     elif share.rank == 0:
         environment = {**environment_of(), "processes": share.count}
-        write_json(path, {"run": identity, "environment": environment})
+        with explained_write_failures(folder):
+            atomic_write_json(path, {"run": identity, "environment": environment})
 
 
 def identity_of(options: EvaluateOptions, datasets: Sequence[Dataset]) -> dict[str, Any]:
@@ -108,28 +110,6 @@ def environment_of() -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "gpus": gpus,
     }
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write a file whole or not at all.
-
-    Raises
-    ------
-    OutputError
-        When it cannot be written.
-    """
-    write_text(path, json.dumps(content, indent=2) + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all; see `write_json`."""
-    unfinished = path.with_name(path.name + ".unfinished")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished.write_text(text, encoding="utf-8")
-        unfinished.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error}") from error
 
 
 def _compare(path: Path, identity: dict[str, Any]) -> None:

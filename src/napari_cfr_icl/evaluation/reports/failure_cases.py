@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from napari_cfr_icl._errors import InputError, OutputError
+from napari_cfr_icl._errors import InputError
+from napari_cfr_icl._files import explained_write_failures
 from napari_cfr_icl.engine.source import ImageSource
 from napari_cfr_icl.evaluation.protocol.distributed import Share
 from napari_cfr_icl.evaluation.protocol.predictors import for_set, predictors_for
@@ -64,10 +65,8 @@ def write_worst_cases(
                 continue
             path = options.out / f"{file_stem(f'worst {dataset.name} {model}')}.png"
             title = f"{dataset.name}, {titles[best]}: the worst of {len(candidates)}"
-            try:
+            with explained_write_failures(options.out):
                 write_page(cases, title, path)
-            except OSError as error:
-                raise OutputError(f"{path} cannot be written: {error}") from error
 
 
 def cases_of(

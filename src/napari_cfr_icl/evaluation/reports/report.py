@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from napari_cfr_icl._errors import OutputError
-from napari_cfr_icl.evaluation.protocol.run_identity import write_json, write_text
+from napari_cfr_icl._files import (
+    atomic_write_json,
+    atomic_write_text,
+    explained_write_failures,
+)
 from napari_cfr_icl.evaluation.protocol.skipped import as_data, section
 from napari_cfr_icl.evaluation.reports.plots import write_plots
 from napari_cfr_icl.evaluation.reports.results import (
@@ -73,22 +76,24 @@ def write_report(
     timings = [timing_of(found, protocol.seed) for found in groups.values()]
     shown = sorted(protocol.thresholds)[-PAPER_THRESHOLDS_SHOWN:]
     paper = paper_table(results, shown)
-    write_text(out / "table3.md", markdown(paper))
-    write_text(out / "table3.csv", comma_separated(paper))
-    write_text(out / "report.md", _report(results, groups, protocol) + section(skipped))
-    write_text(out / "timings.md", markdown(timing_table(timings)))
-    write_json(out / "timings.json", [_plain(asdict(timing)) for timing in timings])
-    summary = {**_summary(results, groups, protocol), "skipped": as_data(skipped)}
-    write_json(out / "summary.json", summary)
     rows = object_rows(records, protocol)
     table = [list(rows[0]), *(list(row.values()) for row in rows)] if rows else []
-    write_text(out / "objects.csv", comma_separated(table))
-    try:
+    summary = {**_summary(results, groups, protocol), "skipped": as_data(skipped)}
+    texts = {
+        "table3.md": markdown(paper),
+        "table3.csv": comma_separated(paper),
+        "report.md": _report(results, groups, protocol) + section(skipped),
+        "timings.md": markdown(timing_table(timings)),
+        "objects.csv": comma_separated(table),
+    }
+    with explained_write_failures(out):
+        for name, text in texts.items():
+            atomic_write_text(out / name, text)
+        atomic_write_json(out / "timings.json", [_plain(asdict(timing)) for timing in timings])
+        atomic_write_json(out / "summary.json", summary)
         write_parquet(rows, out / "objects.parquet")
         (out / "plots").mkdir(exist_ok=True)
         write_plots(results, out / "plots")
-    except OSError as error:
-        raise OutputError(f"The report in {out} cannot be written: {error}") from error
     return results
 
 

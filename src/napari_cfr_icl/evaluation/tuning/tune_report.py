@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from matplotlib.figure import Figure
 
-from napari_cfr_icl._errors import OutputError
-from napari_cfr_icl.evaluation.protocol.run_identity import write_json, write_text
+from napari_cfr_icl._files import (
+    atomic_write_json,
+    atomic_write_text,
+    explained_write_failures,
+)
 from napari_cfr_icl.evaluation.protocol.settings_file import settings_to_json
 from napari_cfr_icl.evaluation.protocol.skipped import as_data, section
 from napari_cfr_icl.evaluation.reports.plots import save_figure
@@ -55,16 +58,14 @@ def write_choice(
     """
     best = choice.standings[choice.recommended].policy
     chosen = settings_to_json(replace(settings, refinement=best))
-    write_json(folder / RECOMMENDED_FILE, chosen)
-    write_json(folder / "tune.json", {**_plain(choice), "skipped": as_data(skipped)})
-    write_text(folder / "policies.csv", comma_separated(policy_table(choice)))
-    write_text(folder / "tune.md", text_of(choice) + section(skipped))
     figure = Figure(figsize=_SIZE, layout="constrained")
     draw_front(figure.add_subplot(), choice)
-    try:
+    with explained_write_failures(folder):
+        atomic_write_json(folder / RECOMMENDED_FILE, chosen)
+        atomic_write_json(folder / "tune.json", {**_plain(choice), "skipped": as_data(skipped)})
+        atomic_write_text(folder / "policies.csv", comma_separated(policy_table(choice)))
+        atomic_write_text(folder / "tune.md", text_of(choice) + section(skipped))
         save_figure(figure, folder / "front")
-    except OSError as error:
-        raise OutputError(f"The plot in {folder} cannot be written: {error}") from error
 
 
 def policy_table(choice: Selection) -> list[Row]:

@@ -16,7 +16,7 @@ from napari.layers import Image, Labels
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_cfr_icl._errors import OutputError
-from napari_cfr_icl._paths import keep_text
+from napari_cfr_icl._files import atomic_write_json
 from napari_cfr_icl.gui.layers.layer_files import check_same_size, file_name
 from napari_cfr_icl.gui.threads.background_task import BackgroundTask
 from napari_cfr_icl.gui.training.process import start_run
@@ -227,7 +227,7 @@ class Trainer(QObject):
 def remember_run(run: Path) -> None:
     """The run that a new dock shows; that it cannot be kept is no trouble."""
     with suppress(OSError):
-        keep_text(_memory(), json.dumps({"run": str(run.resolve())}))
+        atomic_write_json(_memory(), {"run": str(run.resolve())})
 
 
 def last_run() -> Path | None:

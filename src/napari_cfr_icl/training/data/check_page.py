@@ -8,8 +8,7 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from napari_cfr_icl._errors import OutputError
-from napari_cfr_icl._files import explain_write_failure
+from napari_cfr_icl._files import atomic_write_text, explained_write_failures
 from napari_cfr_icl.training.data.check import counted
 from napari_cfr_icl.training.data.image_cache import rendered
 
@@ -41,13 +40,11 @@ def write_check_page(report: DatasetReport, place: Path) -> Path:
         When nothing can be written there.
     """
     path = place / "check.md"
-    try:
+    with explained_write_failures(place):
         place.mkdir(parents=True, exist_ok=True)
         if report.pages:
             Image.fromarray(_contact_sheet(_chosen(report))).save(place / "pictures.png")
-        path.write_text("\n".join(_lines(report)) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise OutputError(explain_write_failure(error, place)) from error
+        atomic_write_text(path, "\n".join(_lines(report)) + "\n")
     return path
 
 

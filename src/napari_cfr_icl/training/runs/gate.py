@@ -6,11 +6,11 @@ rise on average, and in no collection, at no IoU, do they rise beyond doubt.
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from napari_cfr_icl import zoo
+from napari_cfr_icl._files import atomic_write_json
 from napari_cfr_icl.evaluation.protocol.metrics import Interval, paired_difference
 from napari_cfr_icl.training.runs.gate_report import write_report
 from napari_cfr_icl.training.runs.held_out import (
@@ -126,7 +126,7 @@ def judge(
         place.mkdir(exist_ok=True)
         networks = {"base": base, "tuned": tuned}
         write_report(place, verdict, trial, run, networks)
-        (place / "verdict.json").write_text(json.dumps(asdict(verdict), indent=1) + "\n")
+        atomic_write_json(place / "verdict.json", asdict(verdict))
     return verdict
 
 

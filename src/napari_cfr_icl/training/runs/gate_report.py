@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
+from napari_cfr_icl._files import atomic_write_text
 from napari_cfr_icl.engine.source import ImageSource
 from napari_cfr_icl.evaluation.protocol.metrics import iou_curve
 from napari_cfr_icl.evaluation.protocol.simulate import replay
@@ -73,7 +74,7 @@ def write_report(
             facts = f"{trial.objects[row].picture}, object {trial.objects[row].label}"
             lines += [f"![{facts}]({name})", "", f"{facts}: {change[row]:+.0f} clicks", ""]
     path = place / "report.md"
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    atomic_write_text(path, "\n".join(lines) + "\n")
     return path
 
 

@@ -23,7 +23,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from napari_cfr_icl._errors import OutputError
-from napari_cfr_icl._files import explain_write_failure, publish
+from napari_cfr_icl._files import (
+    atomic_path,
+    atomic_write_json,
+    atomic_write_text,
+    cut_torn_line,
+    explain_write_failure,
+    explained_write_failures,
+)
 from napari_cfr_icl.training import recipes
 
 if TYPE_CHECKING:
@@ -52,6 +59,7 @@ class RunFolder:
         self.path = path
         self._listener = listener
         self._unwritten: list[str] = []
+        self._log_is_whole = False
         self._failures = 0
 
     @property
@@ -71,13 +79,11 @@ class RunFolder:
             raise OutputError(
                 f"{self.path} holds a run already: resume it, or choose another folder."
             )
-        try:
+        with explained_write_failures(self.path):
             (self.path / "checkpoints").mkdir(parents=True, exist_ok=True)
-            self._write_json("data.json", data)
-            self._write_json("environment.json", machine)
-            self._write_text("config.toml", recipes.dumps(options))
-        except OSError as error:
-            raise OutputError(explain_write_failure(error, self.path)) from error
+            atomic_write_json(self.path / "data.json", data)
+            atomic_write_json(self.path / "environment.json", machine)
+            atomic_write_text(self.path / "config.toml", recipes.dumps(options))
 
     def options(self) -> TrainOptions:
         """The options that the run was begun with."""
@@ -98,6 +104,9 @@ class RunFolder:
         event = {"event": kind, "time": round(time.time(), 3), **facts}
         self._unwritten.append(json.dumps(event))
         try:
+            if not self._log_is_whole:
+                cut_torn_line(self.path / "events.jsonl")
+                self._log_is_whole = True
             with (self.path / "events.jsonl").open("a", encoding="utf-8") as file:
                 file.write("".join(f"{line}\n" for line in self._unwritten))
             self._unwritten.clear()
@@ -114,7 +123,7 @@ class RunFolder:
         """Say how far the run is: one small file for whoever looks on."""
         facts = {"state": state, "pid": os.getpid(), "time": round(time.time(), 3), **facts}
         try:
-            self._write_json("status.json", facts)
+            atomic_write_json(self.path / "status.json", facts)
         except OSError as error:
             self.event("trouble", text=explain_write_failure(error, self.path))
 
@@ -157,20 +166,15 @@ class RunFolder:
 
     def save_tensors(self, name: str, content: dict[str, Any]) -> None:
         """Write a file of tensors and plain values; it appears complete or not at all."""
-        target = self.path / name
-        part = target.with_name(target.name + ".part")
         try:
-            with part.open("wb") as file:
+            with atomic_path(self.path / name) as part, part.open("wb") as file:
                 torch.save(content, file)
-            publish(part, target)
         except (OSError, RuntimeError) as error:
             # PyTorch's writer hides the cause of a failed write in a RuntimeError.
             cause = error if isinstance(error, OSError) else error.__context__
             if not isinstance(cause, OSError):
                 cause = OSError(str(error))
             raise OutputError(explain_write_failure(cause, self.path)) from error
-        finally:
-            part.unlink(missing_ok=True)
 
     def read_tensors(self, name: str) -> dict[str, Any]:
         """Read such a file; nothing in it is executed."""
@@ -188,15 +192,6 @@ class RunFolder:
                 why = str(error).partition("\n")[0]
                 self.event("trouble", text=f"{path.name} cannot be read: {why}")
         return None
-
-    def _write_json(self, name: str, content: dict[str, Any]) -> None:
-        self._write_text(name, json.dumps(content, indent=1) + "\n")
-
-    def _write_text(self, name: str, text: str) -> None:
-        target = self.path / name
-        part = target.with_name(target.name + ".part")
-        part.write_text(text, encoding="utf-8")
-        publish(part, target)
 
     def _read_json(self, name: str) -> dict[str, Any]:
         try:
