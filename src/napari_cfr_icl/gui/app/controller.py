@@ -19,6 +19,7 @@ from napari_cfr_icl.gui.interaction.bindings import Keys
 from napari_cfr_icl.gui.interaction.click_sync import ClickSync
 from napari_cfr_icl.gui.interaction.engine_switch import EngineSwitch
 from napari_cfr_icl.gui.interaction.layer_choice import LayerChoice
+from napari_cfr_icl.gui.interaction.open_docks import OpenDock, open_docks
 from napari_cfr_icl.gui.interaction.pick_object import ObjectPicker
 from napari_cfr_icl.gui.interaction.predictors import PredictorMaker, Tried, telling
 from napari_cfr_icl.gui.interaction.presenter import Presenter, plane_of
@@ -87,6 +88,8 @@ class Controller:
         self._layers.use_image(dock.image.layer)
         self._prepare.start()
         self.work.look_for_offer()
+        self._open_dock = OpenDock(dock, self.session, self.workspace)
+        open_docks.add(self._open_dock)
 
     @property
     def is_prepared(self) -> bool:
@@ -102,6 +105,7 @@ class Controller:
         if self._closed:
             return
         self._closed = True
+        open_docks.remove(self._open_dock)
         in_turn = (
             self._courier.close,
             self.dock.engine.fetch.close_work,

@@ -15,8 +15,8 @@ from qtpy.QtGui import QMouseEvent
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QWidget
 
+from napari_cfr_icl.gui.app.segment_widget import SegmentWidget
 from napari_cfr_icl.gui.layers.canvas import canvas_position, canvas_widget
-from napari_cfr_icl.gui.views.segment_dock import SegmentDock
 
 # PyQt's type stubs take these functions for methods.
 _EVENTS: Any = QTest
@@ -46,11 +46,11 @@ class ViewerDriver:
     ----------
     viewer : napari.Viewer
         The viewer, shown.
-    dock : SegmentDock
+    dock : SegmentWidget
         Its dock; places are given in pixels of the image that is chosen there.
     """
 
-    def __init__(self, viewer: napari.Viewer, dock: SegmentDock) -> None:
+    def __init__(self, viewer: napari.Viewer, dock: SegmentWidget) -> None:
         self.viewer = viewer
         self.dock = dock
         self.session = dock.controller.session

@@ -9,11 +9,11 @@ import napari
 from qtpy.QtCore import QObject, Signal
 
 from napari_cfr_icl.engine.settings import Refinement
+from napari_cfr_icl.gui.interaction.open_docks import OpenDock
 from napari_cfr_icl.gui.interaction.predictors import EngineChoice
 from napari_cfr_icl.gui.layers.preview import Preview
 from napari_cfr_icl.gui.tuning.inspection import Inspection
 from napari_cfr_icl.gui.tuning.inspector_panel import STEPS_SHOWN
-from napari_cfr_icl.gui.views.segment_dock import SegmentDock
 from napari_cfr_icl.gui.widgets.single_shot import single_shot
 from napari_cfr_icl.gui.widgets.themed_canvas import ORANGE
 from napari_cfr_icl.session.objects import Answer, ObjectState
@@ -43,7 +43,7 @@ class RefinementInspector(QObject):
 
     def __init__(self, viewer: napari.Viewer, parent: QObject) -> None:
         super().__init__(parent)
-        self._dock: SegmentDock | None = None
+        self._dock: OpenDock | None = None
         self._preview = Preview(viewer, LAYER_NAME, ORANGE, contour=2)
         self._look: Inspection | None = None
         self._today: EngineChoice | None = None
@@ -56,19 +56,19 @@ class RefinementInspector(QObject):
         return self._look
 
     @property
-    def dock(self) -> SegmentDock | None:
+    def dock(self) -> OpenDock | None:
         """Whom it follows."""
         return self._dock
 
-    def follow(self, dock: SegmentDock | None) -> None:
+    def follow(self, dock: OpenDock | None) -> None:
         """Follow this dock instead; None follows none."""
         if dock is self._dock:
             return
         self._disconnect()
         self._dock = dock
         if dock is not None:
-            dock.engine.chosen.connect(self._on_engine_chosen)
-            session = dock.controller.session
+            dock.view.engine.chosen.connect(self._on_engine_chosen)
+            session = dock.session
             session.object_changed.connect(self._on_object_changed)
             session.busy_changed.connect(self._on_busy_changed)
             session.looked.connect(self._on_looked)
@@ -88,7 +88,7 @@ class RefinementInspector(QObject):
         look, dock = self._look, self._dock
         if look is None or dock is None or look.state.scene is None or step > look.steps:
             return
-        image = dock.controller.workspace.image
+        image = dock.workspace.image
         if image is not None and look.state.scene.plane[0] == image.unique_id:
             self._preview.show(look.mask(step), image, look.state.scene.plane[1])
 
@@ -102,7 +102,7 @@ class RefinementInspector(QObject):
     def _disconnect(self) -> None:
         if self._dock is None:
             return
-        session = self._dock.controller.session
+        session = self._dock.session
         session.object_changed.disconnect(self._on_object_changed, missing_ok=True)
         session.busy_changed.disconnect(self._on_busy_changed, missing_ok=True)
         session.looked.disconnect(self._on_looked, missing_ok=True)
@@ -116,7 +116,7 @@ class RefinementInspector(QObject):
     def _on_engine_chosen(self, chosen: Any = None) -> None:
         if self._dock is None:
             return
-        self._today = EngineChoice.of(self._dock.engine.preferences)
+        self._today = EngineChoice.of(self._dock.view.engine.preferences)
         self.settings_changed.emit(self._today.settings_for(None).refinement)
         self._timer.start()
 
@@ -132,7 +132,7 @@ class RefinementInspector(QObject):
     def _on_pause(self) -> None:
         if not self._wanted or self._dock is None or self._today is None:
             return
-        session = self._dock.controller.session
+        session = self._dock.session
         if self._look is not None and self._look.state is session.state:
             return
         settings = self._today.settings_for(None)

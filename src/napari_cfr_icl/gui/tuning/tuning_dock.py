@@ -11,7 +11,7 @@ from napari_cfr_icl.engine.settings import Refinement
 from napari_cfr_icl.gui.interaction.open_docks import (
     choose_preset,
     current_preferences,
-    segment_dock,
+    open_docks,
 )
 from napari_cfr_icl.gui.interaction.predictors import EngineChoice
 from napari_cfr_icl.gui.layers.layer_files import LayerFiles
@@ -92,7 +92,7 @@ class TuningDock(ClosableDock):
         self.searcher.failed.connect(self._on_failed)
 
     def _on_glance(self) -> None:
-        self.looker.follow(segment_dock(self._viewer))
+        self.looker.follow(open_docks.of(self._viewer))
         self.looker.set_wanted(self.look.isVisible())
 
     def _on_looked(self, look: Inspection | None) -> None:

@@ -1,13 +1,12 @@
-"""The dock "Segment with clicks": puts the panels together and starts the controller."""
+"""The dock "Segment with clicks": its panels and how they are arranged."""
 
 from __future__ import annotations
 
-import napari
+from napari.components import LayerList
 from napari.layers import Image, Layer
-from qtpy.QtCore import QEvent, Qt
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFormLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
 
-from napari_cfr_icl.gui.app.controller import Controller
 from napari_cfr_icl.gui.layers.click_layer import is_objects
 from napari_cfr_icl.gui.views.dock_keys import DockKeys
 from napari_cfr_icl.gui.views.folder_panel import FolderPanel
@@ -15,12 +14,13 @@ from napari_cfr_icl.gui.views.panels import EnginePanel, LoopPanel, ObjectPanel
 from napari_cfr_icl.gui.views.stack_panel import StackPanel
 from napari_cfr_icl.gui.views.work_panel import OfferRow, WorkPanel
 from napari_cfr_icl.gui.widgets.busy_indicator import BusyIndicator
+from napari_cfr_icl.gui.widgets.closable_dock import ClosableDock
 from napari_cfr_icl.gui.widgets.inline_prompt import InlinePrompt
 from napari_cfr_icl.gui.widgets.key_button import KeyButton
 from napari_cfr_icl.gui.widgets.layer_combo import LayerCombo
 from napari_cfr_icl.gui.widgets.name_label import NameLabel
 from napari_cfr_icl.gui.widgets.section import Section
-from napari_cfr_icl.session.preferences import load_preferences
+from napari_cfr_icl.session.preferences import Preferences
 
 KEYS = (
     ("Left click", "on the object"),
@@ -31,22 +31,21 @@ KEYS = (
 )
 
 
-class SegmentDock(QWidget):
-    """Segment objects of an image layer by clicking on them.
+class SegmentDock(ClosableDock):
+    """The view alone: its parts emit requests, and whoever holds it shows the state in it.
 
     Parameters
     ----------
-    napari_viewer : napari.Viewer
-        The viewer to work in; napari knows the parameter by its name and hands it over.
+    layers : napari.components.LayerList
+        The layers to choose from.
+    preferences : Preferences
+        The choices to show.
     """
 
-    def __init__(self, napari_viewer: napari.Viewer) -> None:
+    def __init__(self, layers: LayerList, preferences: Preferences) -> None:
         super().__init__()
-        # Napari hands plugins a proxy, whose layers are not identical with those in its events.
-        viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
-        preferences = load_preferences()
         self._build_status()
-        self._build_layers(viewer)
+        self._build_layers(layers)
         self.object = ObjectPanel(preferences)
         self.stack = StackPanel()
         self.loop = LoopPanel()
@@ -58,9 +57,6 @@ class SegmentDock(QWidget):
         self.keys = DockKeys(self)
         self.keys.changed.connect(self._show_keys)
         self._show_keys()
-        self.controller = Controller(viewer, self, preferences)
-        # With the whole window the dock goes without a ParentChange.
-        self.destroyed.connect(self.controller.close)
 
     def _build_status(self) -> None:
         self.hint = QLabel()
@@ -77,10 +73,10 @@ class SegmentDock(QWidget):
         self.busy = BusyIndicator()
         self.question = InlinePrompt()
 
-    def _build_layers(self, viewer: napari.Viewer) -> None:
-        self.image = LayerCombo(viewer.layers, _is_image)
+    def _build_layers(self, layers: LayerList) -> None:
+        self.image = LayerCombo(layers, _is_image)
         self.image.setToolTip("The image to segment.")
-        self.labels = LayerCombo(viewer.layers, is_objects)
+        self.labels = LayerCombo(layers, is_objects)
         self.labels.setToolTip("Where finished objects are written.")
         self.seen = NameLabel()
         self.seen.setToolTip("Hide a layer, or change its colour and contrast, to mix otherwise.")
@@ -130,14 +126,6 @@ class SegmentDock(QWidget):
     def show_busy(self, busy: bool) -> None:
         """Show that something runs."""
         self.busy.show_busy(busy)
-
-    def changeEvent(self, event: QEvent | None) -> None:
-        """Stop the work when napari takes the dock away: it sends no other sign of that."""
-        super().changeEvent(event)
-        taken_away = event is not None and event.type() == QEvent.Type.ParentChange
-        if taken_away and self.parentWidget() is None and hasattr(self, "controller"):
-            self.controller.close()
-            self.deleteLater()
 
 
 def _is_image(layer: Layer) -> bool:
