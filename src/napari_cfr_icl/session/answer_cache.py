@@ -1,8 +1,8 @@
-"""Answers and label changes made small, so that hundreds of steps of undo fit into memory.
+"""Compressed answers and label changes: hundreds of steps of undo fit into memory.
 
 An answer about a large object is tens of megabytes of probabilities. Once it is some steps away,
-only what can be seen of it is kept: on which side of each place of the threshold slider every pixel
-is.
+only its visible part is kept: for each pixel, the interval of the threshold slider that its
+probability lies in.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from napari_cfr_icl.engine.windows import Patch, Window
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from napari_cfr_icl.session.objects import Answer
+    from napari_cfr_icl.session.protocols import Answer
 
 LEVELS = 100
-"""Places of the threshold slider, and one."""
+"""Intervals between the positions of the threshold slider."""
 
-PIXELS_AT_ONCE = 1 << 18
-"""So few that other threads need not wait long for their turn."""
+CHUNK_PIXELS = 1 << 18
+"""Few enough that other threads need not wait long for their turn."""
 
 _THRESHOLDS = (np.arange(1, LEVELS) / LEVELS).astype(np.float32)
 _MIDDLES = ((np.arange(LEVELS) + 0.5) / LEVELS).astype(np.float32)
@@ -33,18 +33,18 @@ _MIDDLES = ((np.arange(LEVELS) + 0.5) / LEVELS).astype(np.float32)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CompressedArray:
-    """An array without what repeats in it.
+    """A losslessly compressed array.
 
     Parameters
     ----------
     data : bytes
-        Its compressed bytes (of truth values: bits), or those of one item where all are the same.
+        Its compressed bytes (bits for bool), or those of one item where all are the same.
     shape : tuple of int
         Its shape.
     dtype : dtype
         Its type.
     is_uniform : bool
-        Whether all items are the same: those under a new object mostly are.
+        True when all items are the same: those under a new object mostly are.
     """
 
     data: bytes
@@ -54,7 +54,7 @@ class CompressedArray:
 
     @classmethod
     def of(cls, array: NDArray[Any]) -> CompressedArray:
-        """Squeeze an array; nothing is lost."""
+        """Compress an array."""
         array = np.ascontiguousarray(array)
         first = array.reshape(-1)[:1]
         if array.size and (array == first).all():
@@ -65,11 +65,11 @@ class CompressedArray:
 
     @property
     def item(self) -> int:
-        """The number that all items of a uniform array are."""
+        """The value of all items of a uniform array."""
         return int(np.frombuffer(self.data, self.dtype)[0])
 
     def array(self) -> NDArray[Any]:
-        """The array, to be read only."""
+        """The array, read-only."""
         if self.is_uniform:
             return np.broadcast_to(np.frombuffer(self.data, self.dtype), self.shape)
         raw = zlib.decompress(self.data)
@@ -81,10 +81,10 @@ class CompressedArray:
 
 
 class CachedAnswer:
-    """An answer of the network, of which little is kept once it is `retired`.
+    """An answer of the network, reduced once it is `retired`.
 
-    Its mask stays the same at every place of the threshold slider; the probabilities are rounded to
-    hundredths. What is read does not depend on when the work of `shrink` is done.
+    Its mask stays the same at every position of the threshold slider; the probabilities are rounded
+    to hundredths. The values read do not depend on when the work of `shrink` is done.
 
     Parameters
     ----------
@@ -110,15 +110,15 @@ class CachedAnswer:
 
     @property
     def is_small(self) -> bool:
-        """Whether no probabilities are held."""
+        """True when no probabilities are held."""
         return self._answer is None
 
     def retire(self) -> None:
-        """From now on its rounded probabilities are good enough. Costs nothing by itself."""
+        """Let rounded probabilities do from now on. Costs nothing by itself."""
         self._retired = True
 
     def shrink(self) -> None:
-        """Do the work for an answer that has retired; may be called in any thread."""
+        """Compress an answer that has retired; may be called in any thread."""
         with self._lock:
             if self._retired:
                 if self._small is None:
@@ -129,18 +129,13 @@ class CachedAnswer:
         answer: Any = self._answer
         patch = answer.probabilities
         nothing = Patch(np.zeros((1, 1), np.float32), Window(0, 0, 1, 1), patch.image_shape)
-        levels = _levels(patch.values)
-        self._small = (
-            replace(answer, probabilities=nothing),
-            patch.window,
-            patch.image_shape,
-            levels,
-        )
+        rest = replace(answer, probabilities=nothing)
+        self._small = (rest, patch.window, patch.image_shape, _levels(patch.values))
         self._answer = None
 
     def _restored(self) -> Answer:
         if self._small is None:
-            raise RuntimeError("an answer without anything to make it from")
+            raise RuntimeError("a cached answer without content")
         rest, window, image_shape, levels = self._small
         patch = Patch(_MIDDLES[levels.array()], window, image_shape)
         answer: Answer = replace(rest, probabilities=patch)
@@ -148,11 +143,11 @@ class CachedAnswer:
 
 
 def _levels(probabilities: NDArray[np.float32]) -> CompressedArray:
-    """How many places of the slider each probability exceeds, uint8."""
-    flat, squeezer = np.ascontiguousarray(probabilities).reshape(-1), zlib.compressobj(1)
+    """Number of slider positions that each probability exceeds, uint8."""
+    flat, compressor = np.ascontiguousarray(probabilities).reshape(-1), zlib.compressobj(1)
     parts = []
-    for start in range(0, flat.size, PIXELS_AT_ONCE):
-        part = np.searchsorted(_THRESHOLDS, flat[start : start + PIXELS_AT_ONCE])
-        parts.append(squeezer.compress(part.astype(np.uint8).data))
-    parts.append(squeezer.flush())
+    for start in range(0, flat.size, CHUNK_PIXELS):
+        part = np.searchsorted(_THRESHOLDS, flat[start : start + CHUNK_PIXELS])
+        parts.append(compressor.compress(part.astype(np.uint8).data))
+    parts.append(compressor.flush())
     return CompressedArray(b"".join(parts), probabilities.shape, np.dtype(np.uint8))

@@ -6,45 +6,43 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from napari_cfr_icl.session.labels import Edits
-
 if TYPE_CHECKING:
     from napari_cfr_icl.session.answer_cache import CachedAnswer
-    from napari_cfr_icl.session.labels import Edit
+    from napari_cfr_icl.session.labels import LabelEdit
     from napari_cfr_icl.session.objects import ObjectState
 
 
 REACH = 8
-"""Steps on either side of the present whose answers stay as they came."""
+"""Steps on either side of the present whose answers stay uncompressed."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HistoryStep:
-    """One thing the user did.
+    """One step of the user.
 
     Parameters
     ----------
     state : ObjectState
         The current object on the other side of the step: before it while the step can be undone,
         after it while it can be redone.
-    edit : Edit or None
-        What it wrote into the labels.
+    edits : tuple of LabelEdit
+        Its changes of the labels, oldest first.
     """
 
     state: ObjectState
-    edit: Edit | None = None
+    edits: tuple[LabelEdit, ...]
 
 
 class History:
     """Steps that can be undone and redone.
 
     Of the labels it holds patches, never whole planes. But a step's object holds the pixels of the
-    image that it lies on: whoever lets go of an image for good calls `clear`.
+    image that it lies on: call `clear` when an image is released for good.
 
     Parameters
     ----------
     limit : int, optional
-        Most steps that are kept; the oldest are forgotten.
+        Largest number of steps; the oldest are forgotten.
     """
 
     def __init__(self, limit: int = 1000) -> None:
@@ -53,12 +51,12 @@ class History:
 
     @property
     def can_undo(self) -> bool:
-        """Whether there is a step to take back."""
+        """True when there is a step to undo."""
         return bool(self._past)
 
     @property
     def can_redo(self) -> bool:
-        """Whether there is a step to do again."""
+        """True when there is a step to redo."""
         return bool(self._future)
 
     def clear(self) -> None:
@@ -66,13 +64,13 @@ class History:
         self._past.clear()
         self._future.clear()
 
-    def record(self, before: ObjectState, edit: Edit | None = None) -> None:
-        """Remember the state before a new step; what was undone can no longer be redone."""
-        self._past.append(HistoryStep(before, edit))
+    def record(self, before: ObjectState, edit: LabelEdit | None = None) -> None:
+        """Remember the state before a new step; undone steps can no longer be redone."""
+        self._past.append(HistoryStep(before, () if edit is None else (edit,)))
         self._future.clear()
 
-    def extend(self, edit: Edit) -> None:
-        """Let the last step have changed this too: it is undone and redone with it.
+    def extend(self, edit: LabelEdit) -> None:
+        """Add a change to the last step: it is undone and redone with it.
 
         Raises
         ------
@@ -80,11 +78,10 @@ class History:
             When there is no step.
         """
         last = self._past[-1]
-        parts = () if last.edit is None else (last.edit,)
-        self._past[-1] = HistoryStep(last.state, Edits((*parts, edit)))
+        self._past[-1] = HistoryStep(last.state, (*last.edits, edit))
 
     def retire(self, present: ObjectState) -> list[CachedAnswer]:
-        """Let the answers of the steps that have come out of reach retire; returns those.
+        """Retire the answers of the steps that have come out of reach; returns those.
 
         To be called after every step, undo and redo: each brings one step on either side out of
         reach.
@@ -92,32 +89,32 @@ class History:
         far = [side[-REACH - 1].state for side in (self._past, self._future) if len(side) > REACH]
         needed = present.answers[-1:]
         retired = [
-            kept
+            cached
             for state in far
-            for kept in state.answers
-            if kept is not None and kept not in needed and not kept.is_small
+            for cached in state.answers
+            if cached is not None and cached not in needed and not cached.is_small
         ]
-        for kept in retired:
-            kept.retire()
+        for cached in retired:
+            cached.retire()
         return retired
 
     def undo(self, present: ObjectState) -> ObjectState:
-        """Take the last step back. Returns the state before it.
+        """Revert the last step. Returns the state before it.
 
         Raises
         ------
         IndexError
-            When there is no step to take back.
+            When there is no step to undo.
         """
         step = self._past[-1]
-        if step.edit is not None:
-            step.edit.revert()
+        for edit in reversed(step.edits):
+            edit.revert()
         self._past.pop()
-        self._future.append(HistoryStep(present, step.edit))
+        self._future.append(HistoryStep(present, step.edits))
         return step.state
 
     def redo(self, present: ObjectState) -> ObjectState:
-        """Do the last undone step again. Returns the state after it.
+        """Repeat the last undone step. Returns the state after it.
 
         Raises
         ------
@@ -125,8 +122,8 @@ class History:
             When there is no undone step.
         """
         step = self._future[-1]
-        if step.edit is not None:
-            step.edit.apply()
+        for edit in step.edits:
+            edit.apply()
         self._future.pop()
-        self._past.append(HistoryStep(present, step.edit))
+        self._past.append(HistoryStep(present, step.edits))
         return step.state

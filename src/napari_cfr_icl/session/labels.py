@@ -1,94 +1,48 @@
-"""Writing a finished object among others: what changes, and how to take it back."""
+"""Writing of a finished object among others, as an edit that can be reverted."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
 from napari_cfr_icl.engine.windows import Patch, Window, enclosing
 from napari_cfr_icl.session.answer_cache import CompressedArray
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    from napari_cfr_icl.session.protocols import LabelPlane
 
 SMALL_PLANE = 1 << 22
 """Pixels of a plane that is looked through as a whole for an object: some milliseconds."""
 
 
-class LabelStore(Protocol):
-    """The plane of a label image that finished objects are written into."""
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """(rows, columns)."""
-
-    def next_label(self) -> int:
-        """The next free id.
-
-        Raises
-        ------
-        OutputError
-            When the label image's type has no id left.
-        """
-
-    def fit(self, mask: Patch) -> Patch:
-        """A mask of the image's plane in the pixels of this one."""
-
-    def to_image(self, mask: Patch) -> Patch:
-        """A mask of this plane in the pixels of the image's."""
-
-    def read(self, window: Window) -> NDArray[Any]:
-        """The ids in `window`, as a copy."""
-
-    def write(self, window: Window, changed: NDArray[np.bool_], ids: NDArray[Any] | int) -> None:
-        """Set the pixels of `window` where `changed` is true to `ids`, in their order, or to one.
-
-        Raises
-        ------
-        OutputError
-            When the label image cannot be written.
-        """
-
-
-class Edit(Protocol):
-    """A change of labels that can be taken back."""
-
-    def apply(self) -> None:
-        """Make the change."""
-
-    def revert(self) -> None:
-        """Take it back."""
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelEdit:
-    """A change of some pixels of a label plane, with what they were before.
+    """A change of some pixels of a label plane.
 
     Parameters
     ----------
-    store : LabelStore
-        Where.
+    store : LabelPlane
+        The label plane.
     window : Window
         The box that holds the change.
     changed : CompressedArray
-        Which pixels of the box: bool, (height, width).
+        Mask of the box's changed pixels: bool, (height, width).
     before, after : CompressedArray
         Their ids, in the order of `changed`.
     """
 
-    store: LabelStore
+    store: LabelPlane
     window: Window
     changed: CompressedArray
     before: CompressedArray
     after: CompressedArray
 
     def apply(self) -> None:
-        """Make the change, sparing pixels that somebody else has changed since."""
+        """Make the change, except for pixels that others have changed since."""
         self._set(self.before, self.after)
 
     def revert(self) -> None:
-        """Take it back, sparing pixels that somebody else has changed since."""
+        """Revert it, except for pixels that others have changed since."""
         self._set(self.after, self.before)
 
     def _set(self, expected: CompressedArray, wanted: CompressedArray) -> None:
@@ -105,30 +59,7 @@ class LabelEdit:
         self.store.write(tight, ours[tight.relative_to(self.window).slices], ids)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Edits:
-    """Several changes that are made and taken back together.
-
-    Parameters
-    ----------
-    parts : tuple of Edit
-        The changes, oldest first.
-    """
-
-    parts: tuple[Edit, ...]
-
-    def apply(self) -> None:
-        """Make all changes."""
-        for part in self.parts:
-            part.apply()
-
-    def revert(self) -> None:
-        """Take all back, the newest first."""
-        for part in reversed(self.parts):
-            part.revert()
-
-
-def object_around(store: LabelStore, label: int, around: Window) -> Patch | None:
+def object_around(store: LabelPlane, label: int, around: Window) -> Patch | None:
     """The pixels with id `label`, as a patch of bool of the label plane; None where there are none.
 
     On a small plane that is all of them. On a large one it is those that are found without reading
@@ -136,12 +67,12 @@ def object_around(store: LabelStore, label: int, around: Window) -> Patch | None
 
     Parameters
     ----------
-    store : LabelStore
+    store : LabelPlane
         The label plane.
     label : int
         The id.
     around : Window
-        Where to begin, in its pixels.
+        First window, in its pixels.
     """
     whole = Window.whole(store.shape)
     window = around.intersection(whole)
@@ -158,22 +89,22 @@ def object_around(store: LabelStore, label: int, around: Window) -> Patch | None
     return None
 
 
-def holds(store: LabelStore, mask: Patch, label: int) -> bool:
-    """Whether any pixel of `mask`, on the image's plane, has the id `label`."""
+def holds(store: LabelPlane, mask: Patch, label: int) -> bool:
+    """True when any pixel of `mask`, on the image's plane, has the id `label`."""
     mask = store.fit(mask)
     bounds = mask.bounds()
     return bounds is not None and bool((mask.read(bounds) & (store.read(bounds) == label)).any())
 
 
 def writing(
-    store: LabelStore, mask: Patch, label: int, *, protect: bool, old: Patch | None = None
+    store: LabelPlane, mask: Patch, label: int, *, protect: bool, old: Patch | None = None
 ) -> LabelEdit | None:
     """The edit that writes an object with id `label`; None where no pixel would change.
 
     Parameters
     ----------
-    store : LabelStore
-        Where to; nothing is written yet.
+    store : LabelPlane
+        Destination; nothing is written yet.
     mask : Patch of bool
         The object, on the image's plane.
     label : int
@@ -181,7 +112,7 @@ def writing(
     protect : bool
         Leave the pixels of other objects as they are; otherwise they are overwritten.
     old : Patch of bool, optional
-        Where the object was before: its pixels that the new mask leaves out become background.
+        Earlier mask of the object: its pixels that the new mask leaves out become background.
     """
     mask = store.fit(mask)
     old = None if old is None else store.fit(old)
@@ -201,7 +132,7 @@ def writing(
 
 
 def _reaches_edge(bounds: Window, window: Window, whole: Window) -> bool:
-    """Whether something in `window` reaches an edge of it beyond which the plane goes on."""
+    """True when `bounds` reach an edge of `window` that is no edge of the plane."""
     return (
         bounds.top == window.top > whole.top
         or bounds.left == window.left > whole.left

@@ -1,9 +1,9 @@
-"""The object under the user's hands, as a frozen value: its clicks and the answers to them."""
+"""The current object as a frozen value: its clicks and the answers to them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from napari_cfr_icl.engine.clicks import Clicks
 from napari_cfr_icl.engine.windows import Patch
@@ -12,57 +12,17 @@ from napari_cfr_icl.session.answer_cache import CachedAnswer
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from napari_cfr_icl.session.labels import LabelStore
-
-
-class StepLike(Protocol):
-    """One pass of the inner loop: what the session and the dock read of a `StepTrace`."""
-
-    @property
-    def index(self) -> int:
-        """Number of the pass, from 0."""
-
-    @property
-    def changed_pixels(self) -> int | None:
-        """Pixels whose value changed since the pass before; None for the first."""
-
-    @property
-    def threshold_pixels(self) -> int | None:
-        """Fewer changed pixels than this stop the loop; None where it has no threshold."""
-
-    @property
-    def seconds(self) -> float:
-        """Time it took."""
-
-
-class Answer(Protocol):
-    """What a predictor says to the clicks: the part of `engine.Prediction` that is used here."""
-
-    @property
-    def probabilities(self) -> Patch:
-        """Probability of the object, float32, 0 to 1."""
-
-    @property
-    def trace(self) -> Sequence[StepLike]:
-        """The passes so far."""
-
-    @property
-    def stopped(self) -> str:
-        """Why the inner loop stopped; "running" while it goes on."""
-
-    @property
-    def passes(self) -> int:
-        """Number of passes so far."""
+    from napari_cfr_icl.session.protocols import Answer, LabelPlane
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scene:
-    """The plane that is clicked on: where it is, and where its pixels come from.
+    """The plane that is clicked on, and the source of its pixels.
 
     Parameters
     ----------
     plane : Any
-        Says which plane of which image; clicks belong to the object only on the same plane.
+        Identifies the plane of the image; clicks belong to the object only on the same plane.
     source : object
         The pixels, as the predictor takes them. Frozen: never a layer or a widget.
     shape : tuple of int
@@ -74,18 +34,18 @@ class Scene:
     shape: tuple[int, int]
 
     def holds(self, row: float, col: float) -> bool:
-        """Whether the place is on the plane (its pixel's centre counts from -0.5)."""
+        """True when the place is on the plane, which begins at -0.5."""
         return -0.5 <= row < self.shape[0] - 0.5 and -0.5 <= col < self.shape[1] - 0.5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ObjectState:
-    """The current object. Never changes; every edit makes another.
+    """The current object. Immutable; every edit makes another.
 
     Parameters
     ----------
     scene : Scene or None
-        Where it lies; None before its first click.
+        Its plane; None before its first click.
     clicks : Clicks
         Its clicks, oldest first.
     answers : tuple of CachedAnswer or None
@@ -96,7 +56,7 @@ class ObjectState:
         The mask it started from, for an object that was there before.
     label : int or None
         The id it keeps; None takes the next free one.
-    origin : LabelStore or None
+    origin : LabelPlane or None
         The label plane that it came from and goes back to; None for the one that the user chose.
     """
 
@@ -105,16 +65,16 @@ class ObjectState:
     answers: tuple[CachedAnswer | None, ...] = ()
     base: Patch | None = None
     label: int | None = None
-    origin: LabelStore | None = None
+    origin: LabelPlane | None = None
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is nothing to show or to lose."""
+        """True without clicks and mask."""
         return not self.clicks and self.base is None
 
     @property
     def is_waiting(self) -> bool:
-        """Whether there are clicks that have no answer yet."""
+        """True while the newest click has no answer."""
         return bool(self.clicks) and self.answers[-1] is None
 
     @property
@@ -125,7 +85,7 @@ class ObjectState:
 
     @property
     def previous(self) -> Answer | Patch | None:
-        """What is fed back to the network: the last answer before the newest click, or the base."""
+        """The mask that is fed back: the last answer before the newest click, or the base."""
         return _last(self.answers[:-1]) or self.base
 
     @property
@@ -145,11 +105,11 @@ class ObjectState:
 
     def with_answer(self, answer: Answer | None) -> ObjectState:
         """The same object with another answer to its newest click; None asks for it again."""
-        kept = None if answer is None else CachedAnswer(answer)
-        return replace(self, answers=(*self.answers[:-1], kept))
+        cached = None if answer is None else CachedAnswer(answer)
+        return replace(self, answers=(*self.answers[:-1], cached))
 
     def mask(self, threshold: float) -> Patch | None:
-        """Where the object is: `shown` above `threshold`, as a patch of bool."""
+        """The object's pixels: `shown` above `threshold`, as a patch of bool."""
         shown = self.shown
         if shown is None:
             return None
@@ -159,4 +119,4 @@ class ObjectState:
 
 
 def _last(answers: Sequence[CachedAnswer | None]) -> Answer | None:
-    return next((kept.answer for kept in reversed(answers) if kept is not None), None)
+    return next((cached.answer for cached in reversed(answers) if cached is not None), None)

@@ -1,4 +1,4 @@
-"""Taking an object from plane to plane: where it goes, and why it goes no farther."""
+"""Propagation of an object from plane to plane: targets, limits, and reasons to stop."""
 
 from __future__ import annotations
 
@@ -14,45 +14,45 @@ from napari_cfr_icl.engine.windows import Patch, Window, enclosing
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from napari_cfr_icl.session.labels import LabelStore
     from napari_cfr_icl.session.objects import Scene
+    from napari_cfr_icl.session.protocols import LabelPlane
 
 Reason = Literal["arrived", "done", "ended", "changed", "met", "covered", "cancelled", "failed"]
-"""Why a journey is over: one plane farther; the last plane reached; nothing was found; the mask
+"""End of a propagation: one plane farther; the last plane reached; nothing was found; the mask
 changed too much; the object is there already; no pixel was free; the user's wish; an error."""
 
 
 STRENGTH = 0.5
-"""Probability that the last plane's object is fed back with (measured: benchmarks/stack.py)."""
+"""Probability with which the last plane's object is fed back (measured: benchmarks/stack.py)."""
 
 MARGIN = 1.4
-"""Side of what the network sees on the next plane, over side of the object."""
+"""Side of the network's view on the next plane, over side of the object."""
 
 SMALLEST_VIEW = 128
-"""Smallest side of it in pixels."""
+"""Smallest side of that view in pixels."""
 
 _COARSE_SIDE = 64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PlaneTarget:
-    """A plane on the way.
+    """A plane that an object is propagated to.
 
     Parameters
     ----------
     scene : Scene
         Its pixels.
-    store : LabelStore
+    store : LabelPlane
         The label plane there.
     """
 
     scene: Scene
-    store: LabelStore
+    store: LabelPlane
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much an object may change from a plane to the next before a fill stops.
+    """Largest changes of an object from a plane to the next; a larger one stops a fill.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ class Limits:
             raise SettingsError(f"The largest growth must be at least 1, not {self.most_growth}.")
 
     def allow(self, older: Patch, newer: Patch) -> bool:
-        """Whether the step between these masks (neither of them empty) is small enough."""
+        """True when the change between these masks (neither of them empty) is small enough."""
         a, b = (int(np.count_nonzero(mask.values)) for mask in (older, newer))
         if max(a, b) > self.most_growth * min(a, b):
             return False
@@ -88,16 +88,16 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """How a journey went.
+    """Outcome of a propagation.
 
     Parameters
     ----------
     reason : Reason
-        Why it is over.
+        Reason for its end.
     planes : int
         Number of planes that were written after the one it began on.
     fills : bool
-        Whether it was to fill planes, or to carry the object to one.
+        True for a fill of planes, False for an object that is carried to one.
     """
 
     reason: Reason
@@ -106,10 +106,10 @@ class Report:
 
 
 def handed_on(mask: Patch) -> tuple[Clicks, Patch, Window]:
-    """What the network is given on the next plane: a click, the mask to feed back, where to look.
+    """Input of the network on the next plane: a click, the mask to feed back, the view.
 
-    A mask of full strength comes back nearly as it was, and none lets the network take anything; so
-    it is fed back weakened, with one click on the inside that the user does not see.
+    A mask of full strength comes back nearly unchanged, and without one the network may take
+    anything; so it is fed back weakened, with one click inside that the user does not see.
 
     Parameters
     ----------

@@ -18,58 +18,45 @@ from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterator
+    from collections.abc import Callable, Hashable
 
     from napari_cfr_icl.engine.clicks import Clicks
     from napari_cfr_icl.engine.windows import Patch, Window
-    from napari_cfr_icl.session.objects import Answer
+    from napari_cfr_icl.session.protocols import Answer, PredictorLike
 
 SYNCHRONOUS_VARIABLE = "NAPARI_CFR_ICL_SYNC"
 NICENESS = 5
-"""Of the worker and the arithmetic threads that it starts: the screen's thread comes first, but
-not so far that other programs take the network's time."""
+"""Niceness of the worker and its arithmetic threads: the screen's thread comes first, but other
+programs do not take the network's time."""
 _log = logging.getLogger(__name__)
 
 
-def _give_way() -> None:
-    """Let other threads of this process go first, where the system ranks threads (Linux)."""
+def _lower_priority() -> None:
+    """Let other threads of this process go first, where threads have priorities (Linux)."""
     if sys.platform == "linux":
         with suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
 
 
-class PredictorLike(Protocol):
-    """The one method of `engine.Predictor` that the session needs."""
-
-    def steps(
-        self,
-        source: Any,
-        clicks: Clicks,
-        previous: Any = None,
-        view: Window | None = None,
-    ) -> Iterator[Answer]:
-        """One answer after each pass of the inner loop."""
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Request:
-    """Everything a prediction needs; nothing in it changes any more.
+    """Input of a prediction; immutable.
 
     Parameters
     ----------
     engine : hashable
-        Which predictor, for the function that makes them.
+        Key of the predictor, for the function that makes them.
     source : object
-        Where the pixels come from.
+        Source of the pixels.
     clicks : Clicks
         The object's clicks.
     previous : Answer, Patch or None
-        The mask that is fed back.
+        The mask fed back.
     view : Window or None
-        The part of the plane that the user is looking at.
+        The part of the plane that is on the screen.
     """
 
     engine: Hashable
@@ -81,24 +68,24 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What the worker tells; `number` is that of the request it belongs to."""
+    """A message of the worker about the request of this `number`."""
 
     number: int
 
 
 @dataclass(frozen=True, slots=True)
 class Preparing(Message):
-    """A predictor is being made, which can take a while. Told even if nobody waits for this one."""
+    """A predictor is being made, which can take a while. Sent for cancelled requests, too."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared(Message):
-    """No predictor is being made any more. Told as often as `Preparing` is."""
+    """No predictor is being made any more. Sent as often as `Preparing`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stepped(Message):
-    """One pass is done; it took so many seconds."""
+    """One pass is done."""
 
     answer: Answer
     seconds: float = 0.0
@@ -127,8 +114,7 @@ class Runner:
     deliver : callable
         Receives every `Message`, called in the worker: hand over to your own thread there.
     settle : callable, optional
-        Called in the worker before each prediction, to wait for what should come first, such as
-        the drawing of the click.
+        Called in the worker before each prediction, to wait for the click to be drawn.
     synchronous : bool, optional
         Do all work inside `submit`, in the caller's thread; for tests and for debugging. By default
         what the environment variable NAPARI_CFR_ICL_SYNC says.
@@ -167,9 +153,9 @@ class Runner:
         return self._newest
 
     def submit(self, request: Request) -> int:
-        """Ask for a prediction instead of whatever was asked for before. Returns its number.
+        """Request a prediction, replacing any pending request. Returns its number.
 
-        A request with neither clicks nor a previous mask only makes its predictor ready.
+        A request with neither clicks nor a previous mask only prepares its predictor.
 
         Raises
         ------
@@ -189,7 +175,7 @@ class Runner:
         return number
 
     def do_when_idle(self, chore: Callable[[], None]) -> None:
-        """Have something small done in the worker when no request waits; dropped by `close`."""
+        """Run a small chore in the worker when no request waits; dropped by `close`."""
         if self._thread is None:
             chore()
             return
@@ -198,16 +184,16 @@ class Runner:
             self._changed.notify()
 
     def stop(self) -> None:
-        """Drop what was asked for; a loop under way ends before its next pass."""
+        """Cancel the pending request; a loop under way ends before its next pass."""
         with self._changed:
             self._newest += 1
             self._waiting = None
 
     def close(self, timeout: float = 1.0) -> bool:
-        """End the thread after the pass under way. Returns whether it ended within `timeout` s.
+        """End the thread after the pass under way. Returns True if it ended within `timeout` s.
 
-        A thread that is still loading a network ends when that is done; meanwhile it keeps nobody
-        waiting but the end of the program.
+        A thread that is still loading a network ends when that is done; only the end of the program
+        waits for it.
         """
         with self._changed:
             self._closed = True
@@ -220,10 +206,10 @@ class Runner:
         return not self._thread.is_alive()
 
     def _work(self) -> None:
-        _give_way()
+        _lower_priority()
         while (job := self._next()) is not None:
             job()
-            # The request holds an image; it must not stay alive until the next one comes.
+            # The request holds an image, which must not live until the next request.
             del job
         self._predictor = None
 

@@ -1,7 +1,7 @@
-"""The session: what the user does, in order, and what comes of it.
+"""The session: the user's steps in order, and their results.
 
-It holds the current object, the history and the runner, and tells through signals what changed. All
-methods belong to one thread, into which the runner's messages are brought as well (`receive`).
+It holds the current object, the history and the runner, and announces changes through signals. All
+methods belong to one thread, which the runner's messages are delivered to as well (`receive`).
 """
 
 from __future__ import annotations
@@ -14,14 +14,13 @@ from psygnal import Signal
 from napari_cfr_icl._errors import CfrIclError, MaskError
 from napari_cfr_icl.engine.clicks import Clicks
 from napari_cfr_icl.session.history import History
-from napari_cfr_icl.session.labels import Edit, LabelEdit, LabelStore, holds, writing
+from napari_cfr_icl.session.labels import LabelEdit, holds, writing
 from napari_cfr_icl.session.objects import ObjectState, Scene
 from napari_cfr_icl.session.propagator import Propagator
 from napari_cfr_icl.session.runner import (
     Failed,
     Finished,
     Message,
-    PredictorLike,
     Prepared,
     Preparing,
     Request,
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
     from napari_cfr_icl.engine.windows import Patch, Window
+    from napari_cfr_icl.session.protocols import LabelPlane, PredictorLike
 
 
 class Session:
@@ -41,8 +41,8 @@ class Session:
     `object_changed` is emitted with the current `ObjectState` whenever clicks, mask or plane
     changed; `timed` with the seconds of each pass, `stepped` with its `Answer`; `busy_changed` and
     `preparing_changed` with a bool; `wrote` with the id of an object that was written; `failed`
-    with an Exception. `travel` takes the current object to other planes, and has signals of its
-    own.
+    with an Exception; `inspected` with each `Answer` of `inspect`, and None after the last.
+    `propagation` takes the current object to other planes, and has signals of its own.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ class Session:
     deliver : callable
         Brings a message from the runner's thread into this one and calls `receive` with it.
     settle : callable, optional
-        Called in the runner's thread before each prediction, to wait for what should come first.
+        Called in the runner's thread before each prediction, to wait for the click to be drawn.
     """
 
     object_changed = Signal(ObjectState)
@@ -61,7 +61,7 @@ class Session:
     preparing_changed = Signal(bool)
     wrote = Signal(int)
     failed = Signal(Exception)
-    looked = Signal(object)
+    inspected = Signal(object)
 
     def __init__(
         self,
@@ -74,11 +74,11 @@ class Session:
         self._state = ObjectState()
         self._engine: Hashable = None
         self._view: Window | None = None
-        self._waiting_store: LabelStore | None = None
-        self._looking = -1
+        self._waiting_store: LabelPlane | None = None
+        self._inspection = -1
         self._busy = False
         self._preparing = False
-        self.travel = Propagator(self)
+        self.propagation = Propagator(self)
         self._mask: Patch | None = None
         self._masked: tuple[object, float] = (None, -1.0)
         self.threshold = 0.5
@@ -99,56 +99,56 @@ class Session:
 
     @property
     def view(self) -> Window | None:
-        """What the user was looking at when the clicks were made."""
+        """The part of the plane that was on the screen when the clicks were made."""
         return self._view
 
     @property
     def is_busy(self) -> bool:
-        """Whether a prediction is under way."""
+        """True while a prediction is under way."""
         return self._busy
 
     @property
     def is_preparing(self) -> bool:
-        """Whether a predictor is being made, be it for a request that nobody waits for now."""
+        """True while a predictor is being made, even for a request that was cancelled."""
         return self._preparing
 
     @property
     def can_undo(self) -> bool:
-        """Whether there is a step to take back."""
+        """True when there is a step to undo."""
         return self._history.can_undo
 
     @property
     def can_redo(self) -> bool:
-        """Whether there is an undone step."""
+        """True when there is an undone step."""
         return self._history.can_redo
 
     def set_clicks(self, clicks: Clicks, scene: Scene, view: Window | None = None) -> None:
-        """Give the current object these clicks; added, removed, moved: the mask follows.
+        """Change the current object's clicks, which may be added, removed or moved, and its mask.
 
         An added click goes on from the last mask. After any other change the answers to the clicks
         before the first changed one still hold: the newest of them is fed back, in one pass with
-        all the clicks. So nothing of a click that was taken away remains in the mask.
+        all the clicks. So nothing of a removed click remains in the mask.
 
         Parameters
         ----------
         clicks : Clicks
             All of them.
         scene : Scene
-            The plane they are on.
+            Their plane.
         view : Window, optional
-            What the user is looking at.
+            The part of it that is on the screen.
         """
         if clicks == self._state.clicks:
             return
         if not clicks and self._state.base is None:
-            # An object that lost its last click is as good as dropped.
+            # An object without clicks is a dropped one.
             self._enter(ObjectState(), record=True)
             return
         self._view = view
         self._enter(self._state.with_clicks(clicks, scene), record=True)
 
     def show(self, scene: Scene) -> None:
-        """Take the current object's pixels from here now: the same plane, drawn differently."""
+        """Take the current object's pixels from the same plane, drawn differently."""
         if self._state.is_empty or self._state.scene is None:
             return
         if scene.plane != self._state.scene.plane:
@@ -157,18 +157,18 @@ class Session:
         self.predict_again()
 
     def use_engine(self, engine: Hashable) -> None:
-        """Predict with another network or other settings from now on, and this object at once."""
+        """Predict with another network or other settings: this object at once."""
         if engine == self._engine:
             return
         self._engine = engine
         if self._state.clicks:
             self.predict_again()
         else:
-            self.travel.cancel()
-            self._ask(Request(engine, None, Clicks()))
+            self.propagation.cancel()
+            self._request(Request(engine, None, Clicks()))
 
     def predict_again(self) -> None:
-        """Ask afresh for the mask of the current clicks. Not a step of its own in the history.
+        """Request the mask of the current clicks again. Not a step of its own in the history.
 
         A write that waits for the mask waits for the new one.
         """
@@ -176,33 +176,33 @@ class Session:
             self._enter(self._state.with_answer(None), record=False)
 
     def start_from(
-        self, mask: Patch, label: int | None, scene: Scene, origin: LabelStore | None = None
+        self, mask: Patch, label: int | None, scene: Scene, origin: LabelPlane | None = None
     ) -> None:
-        """Make an object that exists the current one, to be corrected; it keeps its id.
+        """Make an existing object the current one, to be corrected; it keeps its id.
 
         Parameters
         ----------
         mask : Patch
-            Where it is on the image's plane; the mask that is fed back to the network.
+            Its pixels on the image's plane, which are fed back to the network.
         label : int or None
             Its id.
         scene : Scene
             The plane.
-        origin : LabelStore, optional
-            Where it comes from and is written again; None for the labels that the user chose.
+        origin : LabelPlane, optional
+            The label plane it comes from and returns to; None for the chosen labels.
         """
         state = ObjectState(scene=scene, base=mask, label=label, origin=origin)
         self._enter(state, record=True)
 
-    def write(self, store: LabelStore) -> None:
+    def write(self, store: LabelPlane) -> None:
         """Write the current object into the labels and begin the next one.
 
         While the newest click has no answer yet, this waits for it.
 
         Parameters
         ----------
-        store : LabelStore
-            Where a new object goes; one that came from other labels goes back there.
+        store : LabelPlane
+            Destination of a new object; one that came from other labels returns to those.
 
         Raises
         ------
@@ -218,7 +218,7 @@ class Session:
             return
         self.write_and_enter(store, ObjectState())
 
-    def write_and_enter(self, store: LabelStore, state: ObjectState) -> int:
+    def write_and_enter(self, store: LabelPlane, state: ObjectState) -> int:
         """Write the current object, whose mask is known, and make `state` the current one.
 
         One step for undo. Returns the id; raises as `write` does. A `state` that has no id of its
@@ -231,73 +231,73 @@ class Session:
         self.wrote.emit(label)
         return label
 
-    def extend(self, edit: Edit) -> None:
-        """Make a change that belongs to the last step: it is undone with it."""
+    def extend(self, edit: LabelEdit) -> None:
+        """Make a change as a part of the last step, which is undone with it."""
         edit.apply()
         self._history.extend(edit)
 
-    def ask_for(self, scene: Scene, clicks: Clicks, previous: Patch, view: Window) -> None:
-        """Ask for the mask of an object that is not the current one; `travel` gets the answer."""
-        self._ask(Request(self._engine, scene.source, clicks, previous, view))
+    def request_mask(self, scene: Scene, clicks: Clicks, previous: Patch, view: Window) -> None:
+        """Request the mask of an object that is not the current one, for `propagation`."""
+        self._request(Request(self._engine, scene.source, clicks, previous, view))
 
-    def look(self, engine: Hashable) -> bool:
-        """Run the inner loop of the newest click again, as `engine` has it, to be looked at.
+    def inspect(self, engine: Hashable) -> bool:
+        """Repeat the inner loop of the newest click with `engine`, to be inspected.
 
-        `looked` is emitted with each answer, and with None after the last. The object stays as it
-        is, and whatever is asked for next ends the looking. Returns False while the click itself
-        has no answer.
+        `inspected` is emitted with each answer, and with None after the last. The object stays as
+        it is, and the next request ends the inspection. Returns False while the click itself has no
+        answer.
         """
         state = self._state
         if self._busy or state.scene is None or not state.clicks or state.answer is None:
             return False
-        self._looking = self._runner.newest + 1
+        self._inspection = self._runner.newest + 1
         self._runner.submit(
             Request(engine, state.scene.source, state.clicks, state.previous, self._view)
         )
         return True
 
-    def rest(self) -> None:
-        """Drop what was asked for."""
+    def cancel_request(self) -> None:
+        """Cancel the pending request."""
         self._runner.stop()
         self._set_busy(False)
 
     def drop(self) -> None:
-        """Forget the current object; undo brings it back."""
+        """Drop the current object; undo brings it back."""
         if not self._state.is_empty:
             self._enter(ObjectState(), record=True)
 
     def undo(self) -> None:
-        """Take the last step back: a click, a written or a dropped object."""
+        """Undo the last step: a click, a written or a dropped object."""
         if self.can_undo:
             self._enter(self._history.undo(self._state), record=False)
 
     def redo(self) -> None:
-        """Do the last undone step again."""
+        """Redo the last undone step."""
         if self.can_redo:
             self._enter(self._history.redo(self._state), record=False)
 
     def forget_steps(self) -> None:
-        """Let nothing be undone any more: what the steps were made on is gone."""
+        """Clear the history: the layers that its steps were made on are gone."""
         self._history.clear()
         self.object_changed.emit(self._state)
 
     def close(self, timeout: float = 1.0) -> bool:
-        """Stop working and end the thread; returns whether it ended within `timeout` seconds."""
+        """Stop the runner's thread; returns True if it ended within `timeout` seconds."""
         return self._runner.close(timeout)
 
     def receive(self, message: Message) -> None:
-        """Take a message of the runner; stale answers are dropped."""
+        """Handle a message of the runner; stale answers are dropped."""
         if isinstance(message, Preparing | Prepared):
-            # The loading goes on, whether or not somebody still waits for what comes after it.
+            # Loading goes on, even for a request that was cancelled.
             self._set_preparing(isinstance(message, Preparing))
             return
         if message.number != self._runner.newest:
             return
-        if message.number == self._looking:
-            self._receive_look(message)
+        if message.number == self._inspection:
+            self._receive_inspection(message)
             return
-        if self.travel.is_under_way:
-            self.travel.receive(message)
+        if self.propagation.is_under_way:
+            self.propagation.receive(message)
             return
         match message:
             case Stepped(answer=answer, seconds=seconds):
@@ -313,8 +313,8 @@ class Session:
                 self._waiting_store = None
                 self.failed.emit(error)
 
-    def _written(self, store: LabelStore) -> tuple[int, LabelEdit | None]:
-        """The current object's id, and the edit that has just put it into the labels.
+    def _written(self, store: LabelPlane) -> tuple[int, LabelEdit | None]:
+        """Write the current object; returns its id and the edit.
 
         The edit is None where the very same pixels were there before.
         """
@@ -333,12 +333,12 @@ class Session:
             )
         return label, edit
 
-    def _receive_look(self, message: Message) -> None:
+    def _receive_inspection(self, message: Message) -> None:
         match message:
             case Stepped(answer=answer):
-                self.looked.emit(answer)
+                self.inspected.emit(answer)
             case Finished():
-                self.looked.emit(None)
+                self.inspected.emit(None)
             case Failed(error=error):
                 self.failed.emit(error)
 
@@ -349,33 +349,33 @@ class Session:
         try:
             self.write(store)
         except CfrIclError as error:
-            # Nobody is waiting for this call any more; the sentence goes where others go.
+            # No caller is left to catch it.
             self.failed.emit(error)
 
     def _enter(self, state: ObjectState, *, record: bool, edit: LabelEdit | None = None) -> None:
-        """Make `state` the current one, and ask for its mask unless it is known."""
-        self.travel.cancel()
+        """Make `state` the current one, and request its mask unless it is known."""
+        self.propagation.cancel()
         if record:
             self._history.record(self._state, edit)
         if record or state.clicks != self._state.clicks:
             self._waiting_store = None
         self._state = state
-        for kept in self._history.retire(state):
-            self._runner.do_when_idle(kept.shrink)
-        # Told before asking: in a synchronous run the answer comes inside `_submit`.
+        for cached in self._history.retire(state):
+            self._runner.do_when_idle(cached.shrink)
+        # Before the request: in a synchronous run the answer comes inside `_submit`.
         self.object_changed.emit(state)
         if state.clicks and state.answer is None:
             self._submit()
         else:
-            self.rest()
+            self.cancel_request()
 
     def _submit(self) -> None:
         state = self._state
         source = state.scene.source if state.scene is not None else None
-        self.travel.cancel()
-        self._ask(Request(self._engine, source, state.clicks, state.previous, self._view))
+        self.propagation.cancel()
+        self._request(Request(self._engine, source, state.clicks, state.previous, self._view))
 
-    def _ask(self, request: Request) -> None:
+    def _request(self, request: Request) -> None:
         self._set_busy(True)
         self._runner.submit(request)
 

@@ -94,7 +94,7 @@ def plane(driver):
 def fill(driver, last):
     driver.dock.stack.last.setValue(last)
     driver.dock.stack.fill.click()
-    driver.wait(lambda: not driver.session.travel.is_under_way)
+    driver.wait(lambda: not driver.session.propagation.is_under_way)
 
 
 def said():
@@ -204,7 +204,7 @@ def test_a_journey_that_is_broken_off_takes_its_further_steps_along(work):
     driver.type(Qt.Key.Key_K)
     driver.type(Qt.Key.Key_K)
     driver.type(Qt.Key.Key_Q)
-    assert not driver.session.travel.is_under_way
+    assert not driver.session.propagation.is_under_way
     gate.release(10)
     driver.click(50, 70)
     driver.wait_for_answer()
@@ -247,14 +247,14 @@ def test_where_the_object_cannot_be_written_the_journey_ends(work, said):
     gate = threading.Semaphore(0)
     driver = work(gate=gate)
     reports = []
-    driver.session.travel.ended.connect(reports.append)
+    driver.session.propagation.ended.connect(reports.append)
     driver.type(Qt.Key.Key_K)
     driver.type(Qt.Key.Key_K)
     driver.dock.controller.workspace.labels.editable = False
     gate.release(10)
     driver.wait_for_answer()
     assert [report.reason for report in reports] == ["failed"]
-    assert not driver.session.travel.is_under_way
+    assert not driver.session.propagation.is_under_way
     assert plane(driver) == 3
     assert said() == ["The labels layer 'objects' cannot be edited; choose another one."]
     assert not driver.dock.hint.text().startswith("The object ends here")
@@ -399,7 +399,7 @@ def test_a_click_ends_a_fill_and_counts(work):
     driver.click(20, 30)
     gate.release(10)
     driver.wait_for_answer()
-    assert not driver.session.travel.is_under_way
+    assert not driver.session.propagation.is_under_way
     assert driver.session.mask.at(20, 30)
     assert planes_with(driver) == [3, 4]
 
@@ -415,7 +415,7 @@ def test_a_layer_removed_in_the_middle_of_a_fill(work, name):
     driver.viewer.layers.remove(name)
     gate.release(10)
     driver.wait_for_answer()
-    assert not driver.session.travel.is_under_way
+    assert not driver.session.propagation.is_under_way
     assert np.flatnonzero(data.any(axis=(1, 2))).tolist() == [3, 4]
 
 

@@ -88,7 +88,7 @@ def test_the_watch_sees_what_runs_in_its_thread():
 def test_the_screen_goes_on_answering_while_the_model_works(driver):
     pulse, passes = EventLoopMonitor(), []
     driver.session.stepped.connect(passes.append)
-    driver.session.travel.filled.connect(passes.append)
+    driver.session.propagation.filled.connect(passes.append)
     pulse.start()
     work(driver)
     pulse.stop()

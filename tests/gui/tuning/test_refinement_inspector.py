@@ -71,10 +71,10 @@ def ran(driver, policy):
     session = driver.session
     choice = EngineChoice.of(load_preferences())
     answers = []
-    session.looked.connect(answers.append)
-    assert session.look(replace(choice, refinement=policy))
+    session.inspected.connect(answers.append)
+    assert session.inspect(replace(choice, refinement=policy))
     driver.wait(lambda: None in answers)
-    session.looked.disconnect(answers.append)
+    session.inspected.disconnect(answers.append)
     return answers[-2].passes, answers[-2].mask().full()
 
 

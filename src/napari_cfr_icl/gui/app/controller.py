@@ -190,7 +190,7 @@ class Controller:
         dock.object.protect_changed.connect(self._on_protect_changed)
         dock.stack.step_requested.connect(self._step)
         dock.stack.fill_requested.connect(self._fill)
-        dock.stack.cancel_requested.connect(self.session.travel.cancel)
+        dock.stack.cancel_requested.connect(self.session.propagation.cancel)
         dock.engine.troubled.connect(self.screen.show_trouble)
         session.object_changed.connect(self._on_object_changed)
         session.busy_changed.connect(dock.show_busy)

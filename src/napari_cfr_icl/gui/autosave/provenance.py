@@ -22,7 +22,8 @@ from napari_cfr_icl.engine.rendering import Rendering
 from napari_cfr_icl.engine.windows import Patch, Window
 from napari_cfr_icl.gui.layers.channels import ChannelSource
 from napari_cfr_icl.gui.layers.planes import LayerPlane
-from napari_cfr_icl.session.objects import Answer, ObjectState, Scene
+from napari_cfr_icl.session.objects import ObjectState, Scene
+from napari_cfr_icl.session.protocols import Answer
 
 
 @dataclass(frozen=True, slots=True, eq=False)

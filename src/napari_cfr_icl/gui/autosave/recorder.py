@@ -30,7 +30,8 @@ from napari_cfr_icl.gui.interaction.presenter import Presenter
 from napari_cfr_icl.gui.layers.label_target import LabelStore
 from napari_cfr_icl.gui.layers.planes import LayerPlane, data_shape
 from napari_cfr_icl.gui.widgets.single_shot import single_shot
-from napari_cfr_icl.session.objects import Answer, ObjectState
+from napari_cfr_icl.session.objects import ObjectState
+from napari_cfr_icl.session.protocols import Answer
 
 PATH = "cfr_icl_path"
 """In an image layer's metadata: its file, where napari has not opened it itself."""

@@ -65,7 +65,7 @@ class LayerChoice:
 
     def use_reshaped_image(self) -> None:
         """Go on with the image, whose pixels now have another shape; no object lies on those."""
-        self._session.travel.cancel()
+        self._session.propagation.cancel()
         self._session.drop()
         self._session.forget_steps()
         self.use_image(self._workspace.image)
@@ -113,7 +113,7 @@ class LayerChoice:
     def _on_image_chosen(self, image: Image | None) -> None:
         if image is self._workspace.image:
             return
-        self._session.travel.cancel()
+        self._session.propagation.cancel()
         self._session.drop()
         self.use_image(image)
 
@@ -136,7 +136,7 @@ class LayerChoice:
         if is_preview(event.value) and not self._workspace.preview.owns(event.value):
             return  # Taken away by its maker, who goes on.
         # A fill may be on its way through that very layer.
-        self._session.travel.cancel()
+        self._session.propagation.cancel()
         self._last_labels.pop(event.value.unique_id, None)
         self._workspace.forget(event.value)
         if self._workspace.image is None or self._workspace.clicks is None:

@@ -11,7 +11,8 @@ from napari_cfr_icl.engine.runtime.torch_libraries import load_torch_libraries
 from napari_cfr_icl.engine.settings import PRESETS, Refinement, Settings
 from napari_cfr_icl.session.preferences import Preferences
 from napari_cfr_icl.session.presets import load_presets
-from napari_cfr_icl.session.runner import Message, PredictorLike
+from napari_cfr_icl.session.protocols import PredictorLike
+from napari_cfr_icl.session.runner import Message
 from napari_cfr_icl.zoo.file_kinds import file_sha256
 from napari_cfr_icl.zoo.store import ModelStore
 

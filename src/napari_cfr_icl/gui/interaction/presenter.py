@@ -80,7 +80,7 @@ class Presenter:
             self.dock.show_hint(messages.NO_IMAGE)
         elif state.scene is not None and not self.is_on_image(state):
             self.dock.show_hint(messages.GONE_IMAGE)
-        elif self.session.travel.is_filling:
+        elif self.session.propagation.is_filling:
             self.dock.show_hint(messages.FILLING)
         elif workspace.plane is None:
             self.dock.show_hint(messages.NO_PLANE)

@@ -45,18 +45,18 @@ class PropagationController:
         self._awaited: Clicks | None = None
         self._planes = 0
         self._pace = Eta()
-        self._activity = Activity(self._session.travel.cancel, self._panel)
+        self._activity = Activity(self._session.propagation.cancel, self._panel)
         self._session.object_changed.connect(self._on_object_changed)
         self._session.busy_changed.connect(self._on_busy_changed)
-        self._session.travel.filled.connect(self._on_filled)
-        self._session.travel.ended.connect(self._on_ended)
+        self._session.propagation.filled.connect(self._on_filled)
+        self._session.propagation.ended.connect(self._on_ended)
 
     def close(self) -> None:
         """Stop listening to the session."""
         self._session.object_changed.disconnect(self._on_object_changed)
         self._session.busy_changed.disconnect(self._on_busy_changed)
-        self._session.travel.filled.disconnect(self._on_filled)
-        self._session.travel.ended.disconnect(self._on_ended)
+        self._session.propagation.filled.disconnect(self._on_filled)
+        self._session.propagation.ended.disconnect(self._on_ended)
         self._activity.close()
 
     def show_stack(self) -> None:
@@ -80,9 +80,9 @@ class PropagationController:
             When there is no object, or it cannot be written.
         """
         session, state = self._session, self._session.state
-        if session.travel.is_filling:
+        if session.propagation.is_filling:
             return
-        if session.travel.is_under_way:
+        if session.propagation.is_under_way:
             self._wanted += direction
             return
         if session.is_busy and state.clicks:
@@ -95,7 +95,7 @@ class PropagationController:
         if way is not None:
             self._wanted = more
             try:
-                session.travel.carry(*way)
+                session.propagation.carry(*way)
             except CfrIclError:
                 self._call_off()
                 raise
@@ -112,7 +112,7 @@ class PropagationController:
             self._screen.dock.show_hint(messages.STILL_WAITING)
             return
         found = self._axis_of_object()
-        if found is None or self._session.travel.is_under_way:
+        if found is None or self._session.propagation.is_under_way:
             return
         image, plane, axis = found
         start, way = plane.index[axis], 1 if last >= plane.index[axis] else -1
@@ -122,9 +122,9 @@ class PropagationController:
         self._show_filling(0)
         stations = self._stations(home.layer, image, plane, axis, indices)
         try:
-            self._session.travel.fill(home, stations, self._panel.limits)
+            self._session.propagation.fill(home, stations, self._panel.limits)
         finally:
-            if self._session.travel.is_filling:
+            if self._session.propagation.is_filling:
                 self._screen.show_hint()
             else:
                 self._show_end()

@@ -10,7 +10,8 @@ import numpy as np
 from napari_cfr_icl.engine.refine import contradicts, stop_threshold
 from napari_cfr_icl.engine.settings import Refinement
 from napari_cfr_icl.engine.windows import Patch
-from napari_cfr_icl.session.objects import Answer, ObjectState
+from napari_cfr_icl.session.objects import ObjectState
+from napari_cfr_icl.session.protocols import Answer
 
 Reason = Literal["limit", "converged", "refused", "unrefined", "unknown"]
 

@@ -16,7 +16,8 @@ from napari_cfr_icl.gui.tuning.inspection import Inspection
 from napari_cfr_icl.gui.tuning.inspector_panel import STEPS_SHOWN
 from napari_cfr_icl.gui.widgets.single_shot import single_shot
 from napari_cfr_icl.gui.widgets.themed_canvas import ORANGE
-from napari_cfr_icl.session.objects import Answer, ObjectState
+from napari_cfr_icl.session.objects import ObjectState
+from napari_cfr_icl.session.protocols import Answer
 
 PAUSE = 250
 """Milliseconds without a click before the loop is run again: clicking goes first."""
@@ -71,7 +72,7 @@ class RefinementInspector(QObject):
             session = dock.session
             session.object_changed.connect(self._on_object_changed)
             session.busy_changed.connect(self._on_busy_changed)
-            session.looked.connect(self._on_looked)
+            session.inspected.connect(self._on_looked)
             self._on_engine_chosen()
         self._forget()
 
@@ -105,7 +106,7 @@ class RefinementInspector(QObject):
         session = self._dock.session
         session.object_changed.disconnect(self._on_object_changed, missing_ok=True)
         session.busy_changed.disconnect(self._on_busy_changed, missing_ok=True)
-        session.looked.disconnect(self._on_looked, missing_ok=True)
+        session.inspected.disconnect(self._on_looked, missing_ok=True)
 
     def _forget(self) -> None:
         self._look = None
@@ -138,7 +139,7 @@ class RefinementInspector(QObject):
         settings = self._today.settings_for(None)
         whole = Refinement(steps=STEPS_SHOWN, rezoom=settings.refinement.rezoom)
         self._look = Inspection(session.state, mask_threshold=settings.mask_threshold)
-        if not session.look(
+        if not session.inspect(
             replace(self._today, refinement=whole, inference="", every_click=False)
         ):
             self._look = None

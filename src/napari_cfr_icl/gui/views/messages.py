@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from napari_cfr_icl.session.objects import Answer, ObjectState, StepLike
+from napari_cfr_icl.session.objects import ObjectState
 from napari_cfr_icl.session.propagation import Report
+from napari_cfr_icl.session.protocols import Answer, StepLike
 
 LOADING = "Loading the model"
 NO_IMAGE = "Open an image to begin."

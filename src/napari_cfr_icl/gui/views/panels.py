@@ -36,9 +36,9 @@ from napari_cfr_icl.gui.views.messages import last_change, outcome
 from napari_cfr_icl.gui.views.model_fetch import ModelFetch
 from napari_cfr_icl.gui.widgets.key_button import KeyButton
 from napari_cfr_icl.gui.widgets.trace_view import TraceView
-from napari_cfr_icl.session.objects import Answer
 from napari_cfr_icl.session.preferences import Preferences
 from napari_cfr_icl.session.presets import load_presets
+from napari_cfr_icl.session.protocols import Answer
 from napari_cfr_icl.session.speeds import Speeds
 from napari_cfr_icl.zoo.listing import available
 

@@ -9,7 +9,7 @@ from qtpy.QtCore import QPointF, QRectF, QSize, Qt
 from qtpy.QtGui import QColor, QPainter, QPaintEvent, QPen
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
-from napari_cfr_icl.session.objects import StepLike
+from napari_cfr_icl.session.protocols import StepLike
 
 BAR = QColor("#00b7ff")
 SETTLED = QColor("#2ecc40")
