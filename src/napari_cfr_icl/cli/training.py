@@ -171,10 +171,11 @@ def options_command(config: Config = "finetune") -> None:
 
 
 def _options(config: str, base: str | None, values: list[str]) -> TrainOptions:
+    from napari_cfr_icl._options import with_values
     from napari_cfr_icl.training import recipes
 
     options = recipes.with_assignments(recipes.load_recipe(config), values)
-    return options if base is None else recipes.with_values(options, {"base": base})
+    return options if base is None else with_values(options, {"base": base})
 
 
 def _ask_for_large_pages() -> None:

@@ -7,45 +7,15 @@ that the recipe file, the command line and a form can all be made from the same 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from napari_cfr_icl._errors import SettingsError
+from napari_cfr_icl._options import Options, option
 
 ZERO_TO_ONE = (0.0, 1.0)
 
 
-def option(
-    default: Any,
-    text: str,
-    limits: tuple[float, float] | None = None,
-    choices: tuple[str, ...] = (),
-) -> Any:
-    """A field that knows what it means, which numbers it takes, or which words."""
-    metadata = {"help": text, "limits": limits, "choices": choices}
-    return field(default=default, metadata=metadata)
-
-
-class OptionSection:
-    """Checks each value of a section against its field's limits and choices."""
-
-    def __post_init__(self) -> None:
-        for name, spec in self.__dataclass_fields__.items():  # type: ignore[attr-defined]
-            value, meta = getattr(self, name), spec.metadata
-            if meta.get("limits") is not None:
-                low, high = meta["limits"]
-                for number in value if isinstance(value, tuple) else (value,):
-                    if not low <= number <= high:
-                        raise SettingsError(
-                            f"{name} must be from {low:g} to {high:g}, not {number}."
-                        )
-            if meta.get("choices") and value not in meta["choices"]:
-                raise SettingsError(
-                    f"{name} must be one of {', '.join(meta['choices'])}, not {value}."
-                )
-
-
 @dataclass(frozen=True, slots=True)
-class DataOptions(OptionSection):
+class DataOptions(Options):
     """Which objects are shown, and in which windows."""
 
     side: int = option(320, "rows and columns that the network sees", (32, 2048))
@@ -68,13 +38,13 @@ class DataOptions(OptionSection):
     workers: int = option(-1, "threads that prepare batches; -1 chooses", (-1, 256))
 
     def __post_init__(self) -> None:
-        OptionSection.__post_init__(self)
+        Options.__post_init__(self)
         if len(self.zoom) != 2 or self.zoom[0] > self.zoom[1]:
             raise SettingsError(f"zoom must be two numbers in order, not {list(self.zoom)}.")
 
 
 @dataclass(frozen=True, slots=True)
-class ClickOptions(OptionSection):
+class ClickOptions(Options):
     """How the clicks that a sample starts with are simulated."""
 
     max_clicks: int = option(24, "most clicks of each kind", (1, 100))
@@ -86,7 +56,7 @@ class ClickOptions(OptionSection):
 
 
 @dataclass(frozen=True, slots=True)
-class IclOptions(OptionSection):
+class IclOptions(Options):
     """Iterative Click Loss: which outputs on the way are trained, and how much."""
 
     enabled: bool = option(True, "train every output; else the last one alone")
@@ -104,7 +74,7 @@ class IclOptions(OptionSection):
 
 
 @dataclass(frozen=True, slots=True)
-class SuemOptions(OptionSection):
+class SuemOptions(Options):
     """SUEM copy-paste: how often each stage falls, and how."""
 
     simple: float = option(0.5, "how often the object is pasted on another picture", ZERO_TO_ONE)
@@ -120,7 +90,7 @@ class SuemOptions(OptionSection):
 
 
 @dataclass(frozen=True, slots=True)
-class AugmentOptions(OptionSection):
+class AugmentOptions(Options):
     """Changes of the picture that leave the answer the same."""
 
     flip: float = option(0.5, "how often mirrored", ZERO_TO_ONE)
@@ -140,7 +110,7 @@ class AugmentOptions(OptionSection):
 
 
 @dataclass(frozen=True, slots=True)
-class OptimizerOptions(OptionSection):
+class OptimizerOptions(Options):
     """How the weights move."""
 
     name: str = option("adamw", "adam takes no weight decay", None, ("adamw", "adam"))
@@ -161,7 +131,7 @@ class OptimizerOptions(OptionSection):
 
 
 @dataclass(frozen=True, slots=True)
-class ScheduleOptions(OptionSection):
+class ScheduleOptions(Options):
     """How long, in which bites and with which arithmetic."""
 
     steps: int = option(1000, "updates of the weights", (1, 1e9))
@@ -178,7 +148,7 @@ class ScheduleOptions(OptionSection):
 
 
 @dataclass(frozen=True, slots=True)
-class ValidationOptions(OptionSection):
+class ValidationOptions(Options):
     """The robot user on held-out objects."""
 
     every: int = option(200, "steps between two rounds; 0: never", (0, 1e9))
@@ -198,7 +168,7 @@ class ValidationOptions(OptionSection):
 
 
 @dataclass(frozen=True, slots=True)
-class TrainOptions:
+class TrainOptions(Options):
     """All options of a run. `sections` of a recipe file are the fields here."""
 
     base: str = option("cfr-icl-hrnet18", "model to start from: a name, or a file")

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import Field, fields, is_dataclass, replace
+from dataclasses import Field, fields, is_dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import TYPE_CHECKING, Any
 
 from napari_cfr_icl._errors import SettingsError
+from napari_cfr_icl._options import read, with_values
 from napari_cfr_icl.training.options import TrainOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
 BUILT_IN = ("finetune", "paper")
 
@@ -44,8 +47,7 @@ def parse(text: str, origin: str = "The recipe") -> TrainOptions:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{origin} is not valid TOML: {error}.") from error
-    options: TrainOptions = with_values(TrainOptions(), values)
-    return options
+    return read(TrainOptions, values)
 
 
 def dumps(options: TrainOptions) -> str:
@@ -73,26 +75,6 @@ def with_assignments(options: TrainOptions, assignments: Iterable[str]) -> Train
     return options
 
 
-def with_values(options: Any, values: Mapping[str, Any], section: str = "") -> Any:
-    """Options (or one section) with other values, by name; the types are checked."""
-    known = {spec.name: spec for spec in fields(options)}
-    types = get_type_hints(type(options))
-    changes = {}
-    for name, value in values.items():
-        if name not in known:
-            raise SettingsError(
-                f"There is no option {section}{name}; there are {', '.join(known)}."
-            )
-        old = getattr(options, name)
-        if is_dataclass(old):
-            if not isinstance(value, Mapping):
-                raise SettingsError(f"{name} is a section of options, not one option.")
-            changes[name] = with_values(old, value, f"{name}.")
-        else:
-            changes[name] = _converted(f"{section}{name}", value, types[name])
-    return replace(options, **changes)
-
-
 def described(options: TrainOptions) -> Iterator[tuple[str, Any, str]]:
     """Every option in turn: its full name, its value, what it means."""
     for name, value, spec in _entries(options):
@@ -117,25 +99,3 @@ def _parsed(text: str) -> Any:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text  # a bare word, as people write on a command line
-
-
-def _converted(name: str, value: Any, wanted: Any) -> Any:
-    """`value` as the type of its field: int -> float and list -> tuple are allowed, no more."""
-    if wanted is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if wanted in (tuple[float, ...], tuple[str, ...]) and isinstance(value, list):
-        inner = wanted.__args__[0]
-        return tuple(_converted(name, item, inner) for item in value)
-    plain = tuple if wanted in (tuple[float, ...], tuple[str, ...]) else wanted
-    if type(value) is not plain:
-        raise SettingsError(f"{name} must be {_TYPE_NAMES[plain]}, not {value!r}.")
-    return value
-
-
-_TYPE_NAMES = {
-    bool: "true or false",
-    int: "a whole number",
-    float: "a number",
-    str: "a word",
-    tuple: "a list",
-}

@@ -16,8 +16,8 @@ from qtpy.QtWidgets import (
 )
 
 from napari_cfr_icl._errors import SettingsError
+from napari_cfr_icl._options import with_values
 from napari_cfr_icl.gui.widgets.section import Section
-from napari_cfr_icl.training import recipes
 from napari_cfr_icl.training.options import TrainOptions
 from napari_cfr_icl.zoo.catalog import CATALOGUE
 from napari_cfr_icl.zoo.store import ModelStore
@@ -92,8 +92,7 @@ class OptionsForm(QWidget):
             section, _, short = name.rpartition(".")
             place = values.setdefault(section, {}) if section else values
             place[short] = _read(name, self.fields[name], value)
-        options: TrainOptions = recipes.with_values(self._options, values)
-        return options
+        return with_values(self._options, values)
 
     def show_options(self, options: TrainOptions) -> None:
         """Show these."""
@@ -120,14 +119,13 @@ def _field(name: str, about: Any, value: Any) -> Field:
         return _models()
     if isinstance(value, bool):
         return QCheckBox()
-    if about["choices"]:
+    if about["enum"]:
         combo = QComboBox()
-        combo.addItems(about["choices"])
+        combo.addItems(about["enum"])
         return combo
     if isinstance(value, int):
-        low, high = about["limits"] or (0, _MOST)
         spin = QSpinBox()
-        spin.setRange(int(low), int(min(high, _MOST)))
+        spin.setRange(int(about["minimum"] or 0), int(min(about["maximum"] or _MOST, _MOST)))
         return spin
     return QLineEdit()
 

@@ -8,6 +8,7 @@ from typing import Any
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
+from napari_cfr_icl._options import with_values
 from napari_cfr_icl.gui.training.options_form import OptionsForm
 from napari_cfr_icl.gui.views.panels import DEVICES
 from napari_cfr_icl.gui.widgets.durations import duration
@@ -55,7 +56,7 @@ class SettingsPanel(QWidget):
 
     def show_suggestion(self, found: Mapping[str, Any]) -> None:
         """Fill in what was suggested, and say how long it takes."""
-        self.form.show_options(recipes.with_values(self.form.options(), found["values"]))
+        self.form.show_options(with_values(self.form.options(), found["values"]))
         schedule = found["values"]["schedule"]
         self.show_no_suggestion(
             f"{found['machine']}: {schedule['steps']} steps of {schedule['batch']} samples take "

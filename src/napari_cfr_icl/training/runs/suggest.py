@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from napari_cfr_icl._errors import DeviceError
+from napari_cfr_icl._options import with_values
 from napari_cfr_icl.engine.runtime.device import pick_device
-from napari_cfr_icl.training import recipes
 from napari_cfr_icl.training.runs.setup import prepared_model
 from napari_cfr_icl.training.runs.state import out_of_memory
 from napari_cfr_icl.training.steps.precision import precision_on
@@ -77,7 +77,7 @@ def suggest(options: TrainOptions, pictures: int, device: str = "auto") -> Sugge
     steps = next((steps for most, steps in STEPS_FOR if pictures <= most), MOST_STEPS)
     schedule = {"steps": steps, "batch": _batch(options, where)}
     values = {"schedule": schedule, "validation": {"every": max(1, steps // 6)}}
-    chosen: TrainOptions = recipes.with_values(options, values)
+    chosen = with_values(options, values)
     return Suggestion(where.type, _machine(where), values, estimate(chosen, where))
 
 
