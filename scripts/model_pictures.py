@@ -23,7 +23,7 @@ from napari_cfr_icl.evaluation.reports.failure_cases import cases_of
 from napari_cfr_icl.evaluation.reports.failure_page import write_page
 from napari_cfr_icl.evaluation.reports.file_names import file_stem
 from napari_cfr_icl.evaluation.run import evaluate
-from napari_cfr_icl.training.data.export_layers import save_layers
+from napari_cfr_icl.exports.collection import save_collection
 from napari_cfr_icl.zoo import CATALOGUE
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def main() -> None:
     shipped = [name for name, entry in CATALOGUE.items() if entry.embedded]
     with tempfile.TemporaryDirectory() as folder:
         collection = Path(folder) / "samples"
-        save_layers(collection, sample_pictures())
+        save_collection(collection, sample_pictures())
         for model in options.model or shipped:
             draw(model, collection, options.out / f"model-{file_stem(model)}.png")
 

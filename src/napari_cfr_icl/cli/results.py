@@ -7,10 +7,11 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import tifffile
 
 from napari_cfr_icl._errors import OutputError
 from napari_cfr_icl._files import atomic_path, explain_write_failure
+from napari_cfr_icl.exports.label_image import LabelImage
+from napari_cfr_icl.exports.tiff import write_tiff
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,15 +42,10 @@ def write_results(out: Path, mask: Patch, trace_path: Path | None, trace: dict[s
     try:
         with ExitStack() as stack:
             mask_part = stack.enter_context(atomic_path(out))
-            _write_mask(mask_part, mask)
+            write_tiff(mask_part, LabelImage(mask.full().astype(np.uint8)), out.name)
             if trace_path is not None:
                 folder = trace_path.parent
                 trace_part = stack.enter_context(atomic_path(trace_path))
                 trace_part.write_text(json.dumps(trace, indent=2) + "\n", encoding="utf-8")
     except OSError as error:
         raise OutputError(explain_write_failure(error, folder)) from error
-
-
-def _write_mask(path: Path, mask: Patch) -> None:
-    labels = mask.full().astype(np.uint8)
-    tifffile.imwrite(path, labels, compression="zlib", photometric="minisblack", metadata=None)

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from qtpy.QtCore import QObject
 
+from napari_cfr_icl.engine.source import ImageSource
 from napari_cfr_icl.gui.app.viewer_driver import let_happen
+from napari_cfr_icl.gui.layers.layer_files import LayerFiles
 from napari_cfr_icl.gui.training import trainer as trainer_module
 from napari_cfr_icl.gui.training.process import OUTPUT, complaint_of, mark_of, start_run
-from napari_cfr_icl.gui.training.trainer import LayerCollection, Trainer
+from napari_cfr_icl.gui.training.trainer import Trainer
 from napari_cfr_icl.gui.training.training_dock import BEGINNING, BROKEN_OFF, TrainingDock
 from napari_cfr_icl.training import recipes
 from training_collections import disks_picture
@@ -24,14 +26,15 @@ class Copying:
         self.gate = threading.Event()
         self.begun = []
         self.runs = []
-        self._real = trainer_module.save_layers
-        monkeypatch.setattr(trainer_module, "save_layers", self._save)
-        monkeypatch.setattr(trainer_module, "start_run", lambda run, words: self.runs.append(run))
+        real = LayerFiles.write
 
-    def _save(self, folder, pairs):
-        self.begun.append(folder)
-        assert self.gate.wait(20)
-        self._real(folder, pairs)
+        def write(layers, folder, held_out):
+            self.begun.append(folder)
+            assert self.gate.wait(20)
+            return real(layers, folder, held_out)
+
+        monkeypatch.setattr(LayerFiles, "write", write)
+        monkeypatch.setattr(trainer_module, "start_run", lambda run, words: self.runs.append(run))
 
 
 @pytest.fixture
@@ -58,7 +61,8 @@ def test_a_start_waits_for_the_copy_of_a_check_and_makes_its_own(trainer, copyin
     collected, failed = [], []
     trainer.collected.connect(collected.append)
     trainer.failed.connect(failed.append)
-    cells, run = LayerCollection("cells", *disks_picture(0)), tmp_path / "run"
+    picture, labels = disks_picture(0)
+    cells, run = LayerFiles("cells", {(): ImageSource(picture)}, labels), tmp_path / "run"
     trainer.collect(cells, run)
     wait(lambda: bool(copying.begun))
     trainer.begin(cells, run, recipes.load_recipe("finetune"), "cpu")

@@ -7,10 +7,9 @@ import pytest
 import tifffile
 from PIL import Image
 
-from napari_cfr_icl._errors import InputError, MaskError
+from napari_cfr_icl._errors import InputError
 from napari_cfr_icl.training.data.check import Objects, inspect_dataset
 from napari_cfr_icl.training.data.collection import open_collection
-from napari_cfr_icl.training.data.export_layers import save_layers
 from napari_cfr_icl.training.data.splits import divide
 from training_collections import SHAPE, disks_picture, write_collection
 
@@ -298,19 +297,3 @@ def test_what_is_no_collection_is_said_in_one_sentence(tmp_path, name, content, 
 def test_an_empty_folder_is_no_collection(tmp_path):
     with pytest.raises(InputError, match="holds no image with a label image"):
         open_collection(tmp_path)
-
-
-def test_layers_become_a_collection_that_gives_them_back(tmp_path):
-    planes = [disks_picture(seed) for seed in range(2)]
-    stack = np.stack([np.stack([p, p // 2, p // 3], axis=-1) for p, _ in planes])
-    labels = np.stack([labels for _, labels in planes]).astype(np.int64)
-    collection = save_layers(tmp_path / "new", [("field", stack, labels)])
-    assert [example.key for example in collection.examples] == ["field.tif[0]", "field.tif[1]"]
-    np.testing.assert_array_equal(collection.examples[1].image(), stack[1])
-    np.testing.assert_array_equal(collection.examples[1].labels(), labels[1])
-
-
-def test_layers_without_whole_numbers_are_refused(tmp_path):
-    picture, labels = disks_picture(0)
-    with pytest.raises(MaskError, match="cells are float64"):
-        save_layers(tmp_path / "new", [("cells", picture, labels / 2)])

@@ -3,99 +3,33 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
-import numpy as np
-from napari.layers import Image, Labels
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_cfr_icl._errors import OutputError
 from napari_cfr_icl._files import atomic_write_json
-from napari_cfr_icl.gui.layers.layer_files import check_same_size, file_name
+from napari_cfr_icl.gui.layers.layer_files import LayerFiles
 from napari_cfr_icl.gui.threads.background_task import BackgroundTask
 from napari_cfr_icl.gui.training.process import start_run
 from napari_cfr_icl.gui.training.run_watch import RunView, RunWatch, holds_run
 from napari_cfr_icl.session.preferences import preferences_file
 from napari_cfr_icl.training import recipes
-from napari_cfr_icl.training.data.export_layers import save_layers
 from napari_cfr_icl.training.options import TrainOptions
 
 GLANCE = 600
 """Milliseconds between two looks into the run's folder."""
 
 RECIPE = "recipe.toml"
-_HELD_OUT, _LEAST_PLANES = 0.2, 4
-COPY_MARK = "copy-of-layers"
-"""Lies in folders that may be written anew: everything in them is in the viewer."""
 
+HELD_OUT = 0.2
+"""Share of a stack's labelled planes that the gate is measured on."""
 
-@dataclass(frozen=True, slots=True, eq=False)
-class LayerCollection:
-    """Two layers that become a collection.
-
-    Parameters
-    ----------
-    name : str
-        What to call it.
-    image, labels : Any
-        Their arrays.
-    """
-
-    name: str
-    image: Any
-    labels: Any
-
-    @classmethod
-    def of(cls, image: Image, labels: Labels) -> LayerCollection:
-        """What these layers hold.
-
-        Raises
-        ------
-        MaskError
-            When they differ in size.
-        """
-        check_same_size(image, labels)
-        finest = [layer.data[0] if layer.multiscale else layer.data for layer in (image, labels)]
-        return cls(file_name(image.name), *finest)
-
-    def write(self, place: Path) -> Path:
-        """Write it as a collection, instead of an earlier copy; returns its folder.
-
-        Raises
-        ------
-        CfrIclError
-            When it cannot be written.
-        """
-        folder = place / self.name
-        try:
-            if (folder / COPY_MARK).exists():
-                shutil.rmtree(folder)
-            elif folder.exists():
-                raise OutputError(f"{folder} is there already; choose another run folder.")
-            for part, planes in self._parts().items():
-                pair = self.image[planes], self.labels[planes]
-                save_layers(folder / part, [(self.name, *pair)])
-            (folder / COPY_MARK).touch()
-        except OSError as error:
-            raise OutputError(f"{folder} cannot be written: {error.strerror}.") from error
-        return folder
-
-    def _parts(self) -> dict[str, slice]:
-        """Which planes train, and which are held out: the last, for neighbours are much alike."""
-        planes = [index for index, ids in enumerate(self.labels) if np.any(np.asarray(ids))]
-        if self.labels.ndim < 3 or len(planes) < _LEAST_PLANES:
-            return {"": slice(None)}
-        first = planes[-max(1, round(_HELD_OUT * len(planes)))]
-        return {"train": slice(0, first), "val": slice(first, None)}
-
-
-Source = Path | LayerCollection
+Source = Path | LayerFiles
 
 
 class Trainer(QObject):
@@ -201,10 +135,10 @@ class Trainer(QObject):
         errand.failed.connect(self.failed)
         return errand
 
-    def _copied(self, source: LayerCollection, run: Path) -> Path:
+    def _copied(self, source: LayerFiles, run: Path) -> Path:
         # A copy that nobody waits for any more is written to its end all the same.
         with self._copying:
-            return source.write(run)
+            return source.write(run / source.name, HELD_OUT)
 
     def _begin(self, work: Callable[[], Path]) -> None:
         self._timer.stop()

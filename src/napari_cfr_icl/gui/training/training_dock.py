@@ -13,6 +13,7 @@ from qtpy.QtWidgets import QScrollArea, QVBoxLayout, QWidget
 
 from napari_cfr_icl._errors import CfrIclError, InputError
 from napari_cfr_icl.gui.interaction.open_docks import choose_model
+from napari_cfr_icl.gui.layers.layer_files import LayerFiles
 from napari_cfr_icl.gui.threads.activity import Activity
 from napari_cfr_icl.gui.threads.json_process import JsonProcess
 from napari_cfr_icl.gui.training.data_panel import DataPanel
@@ -20,7 +21,6 @@ from napari_cfr_icl.gui.training.run_panel import RunPanel
 from napari_cfr_icl.gui.training.run_watch import RunView, holds_run
 from napari_cfr_icl.gui.training.settings_panel import SettingsPanel
 from napari_cfr_icl.gui.training.trainer import (
-    LayerCollection,
     Source,
     Trainer,
     free_folder,
@@ -116,7 +116,9 @@ class TrainingDock(ClosableDock):
 
     def _source(self) -> Source:
         source = self.data.source
-        return LayerCollection.of(*source.layers()) if source.is_layers else source.folder()
+        if not source.is_layers:
+            return source.folder()
+        return LayerFiles.of(*source.layers(), self._viewer.layers)
 
     def _run_folder(self) -> Path:
         run = self.progress.run
@@ -190,7 +192,7 @@ class TrainingDock(ClosableDock):
         except CfrIclError as error:
             self._on_failed(error)
             return
-        if isinstance(source, LayerCollection):
+        if isinstance(source, LayerFiles):
             self._stop_reading()
         self.progress.folder.setText(str(run))
         self.progress.show_starting("Starting…")

@@ -114,7 +114,9 @@ class TuningDock(ClosableDock):
         try:
             job = SearchJob(
                 self.search.wish(),
-                LayerFiles.of(*source.layers()) if source.is_layers else source.folder(),
+                LayerFiles.of(*source.layers(), self._viewer.layers)
+                if source.is_layers
+                else source.folder(),
                 EngineChoice.of(current_preferences(self._viewer)),
             )
             self.searcher.start(job)
