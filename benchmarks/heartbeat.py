@@ -28,6 +28,7 @@ from napari_cfr_icl import samples
 from napari_cfr_icl.gui.app.viewer_driver import PLUGIN, ViewerDriver, let_happen
 from napari_cfr_icl.gui.layers.canvas import canvas_position, canvas_widget
 from napari_cfr_icl.gui.threads.event_loop_monitor import EventLoopMonitor, percentile
+from napari_cfr_icl.gui.training.process import mark_of
 from napari_cfr_icl.training import recipes
 
 if TYPE_CHECKING:
@@ -224,12 +225,12 @@ def train(window: Size, nuclei: Path, seconds: int = 30) -> EventLoopMonitor:
     dock.data.source.path.setText(str(nuclei))
     dock.progress.folder.setText(str(nuclei.parent / "run"))
     dock.progress.start.click()
-    driver.wait(lambda: dock.trainer.watch is not None, LONG)
-    driver.wait(lambda: max(dock.trainer.watch.curves.rounds, default=0) >= 1, LONG)
+    driver.wait(lambda: dock.runs.status is not None, LONG)
+    driver.wait(lambda: max(dock.runs.status.curves.rounds, default=0) >= 1, LONG)
     pulse.start()
     let_happen(1000 * seconds)
     pulse.stop()
-    dock.trainer.watch.process.kill()
+    mark_of(dock.runs.run).kill()
     dock.end()
     return ended(driver, pulse)
 

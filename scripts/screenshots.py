@@ -23,6 +23,7 @@ from napari_cfr_icl.autosave.journal import journals_folder
 from napari_cfr_icl.gui.app.demo import open_sample, segment
 from napari_cfr_icl.gui.app.viewer_driver import PLUGIN, let_happen
 from napari_cfr_icl.gui.layers.canvas import look_at
+from napari_cfr_icl.gui.training.process import mark_of
 from napari_cfr_icl.gui.tuning.inspector_panel import STEPS_SHOWN
 from napari_cfr_icl.gui.widgets.section import Section
 from napari_cfr_icl.training import recipes
@@ -137,10 +138,10 @@ def training(driver: ViewerDriver) -> None:
     dock.settings.form.show_options(options)
     dock.progress.folder.setText(str(place / "runs" / "nuclei"))
     dock.progress.start.click()
-    driver.wait(lambda: dock.trainer.watch is not None, LONG)
-    driver.wait(lambda: max(dock.trainer.watch.curves.rounds, default=0) >= 12, LONG)
+    driver.wait(lambda: dock.runs.status is not None, LONG)
+    driver.wait(lambda: max(dock.runs.status.curves.rounds, default=0) >= 12, LONG)
     dock.data.setMaximumHeight(260)
-    dock.trainer.watch.process.kill()
+    mark_of(dock.runs.run).kill()
     scroll = dock.findChild(QScrollArea)
     scroll.verticalScrollBar().setValue(scroll.verticalScrollBar().maximum())
 

@@ -18,8 +18,8 @@ from napari_cfr_icl.gui.app.viewer_driver import LEFT, let_happen
 from napari_cfr_icl.gui.training import process
 from napari_cfr_icl.gui.training.plot import CurvesFigure, TrainingPlot
 from napari_cfr_icl.gui.training.process import mark_of
-from napari_cfr_icl.gui.training.run_watch import GONE, Curves
-from napari_cfr_icl.gui.training.trainer import last_run
+from napari_cfr_icl.gui.training.run_controller import last_run
+from napari_cfr_icl.gui.training.run_monitor import GONE, Curves
 from napari_cfr_icl.gui.training.training_dock import TRAINING
 from napari_cfr_icl.gui.widgets.themed_canvas import BLUE, ORANGE, Colours
 from napari_cfr_icl.training import recipes
@@ -118,12 +118,12 @@ def test_a_run_from_start_to_the_model_menu(viewer, dock, tmp_path):
     verdict = json.loads((run / "gate" / "verdict.json").read_text())
     assert say(dock) == verdict["sentence"]
     assert recipes.load_recipe(run / "config.toml") == tiny()
-    curves = dock.trainer.watch.curves
+    curves = dock.runs.status.curves
     assert sorted(curves.losses) == [1, 2, 3]
     assert sorted(curves.rounds) == [0, 3]
     wait(lambda: has_colour(dock.progress.plot, BLUE) and has_colour(dock.progress.plot, ORANGE))
     assert dock.progress.samples.pixmap().width() > 100
-    assert dock.progress.use.isEnabled() == verdict["passed"]
+    assert dock.progress.use.button.isEnabled() == verdict["passed"]
 
     # What the gate says is obeyed, either way.
     for passed in (False, True):
@@ -131,15 +131,15 @@ def test_a_run_from_start_to_the_model_menu(viewer, dock, tmp_path):
         verdict["sentence"] = f"passed: {passed}"
         (run / "gate" / "verdict.json").write_text(json.dumps(verdict))
         wait(lambda: say(dock) == verdict["sentence"])
-        assert dock.progress.use.isEnabled() is passed
-    assert "Into the model menu" in dock.progress.use.toolTip()
-    dock.progress.name.setText("cells-1")
-    press(dock.progress.use)
+        assert dock.progress.use.button.isEnabled() is passed
+    assert "Into the model menu" in dock.progress.use.button.toolTip()
+    dock.progress.use.name.setText("cells-1")
+    press(dock.progress.use.button)
     wait(lambda: not dock.importer.is_running)
     assert ModelStore().own_names() == ["cells-1"]
     press(dock.progress.start)
-    wait(lambda: dock.trainer.watch.run != run)
-    assert dock.trainer.watch.run.name == "first-2"
+    wait(lambda: dock.runs.run != run)
+    assert dock.runs.run.name == "first-2"
 
 
 def test_a_run_outlives_the_viewer_is_found_again_stopped_and_resumed(
@@ -163,20 +163,20 @@ def test_a_run_outlives_the_viewer_is_found_again_stopped_and_resumed(
     press(dock.progress.stop)
     wait(lambda: is_at_rest(dock))
     assert not mark_of(run).is_alive
-    step = max(dock.trainer.watch.curves.losses)
+    step = max(dock.runs.status.curves.losses)
     assert say(dock) == f"Stopped after step {step}; it can go on."
     assert (run / "checkpoints" / f"step-{step:07d}.pt").is_file()
 
     press(dock.progress.resume)
-    wait(lambda: max(dock.trainer.watch.curves.losses) > step and TRAINING in bars(again))
+    wait(lambda: max(dock.runs.status.curves.losses) > step and TRAINING in bars(again))
     cancel(again, TRAINING)
     wait(lambda: is_at_rest(dock))
-    step = max(dock.trainer.watch.curves.losses)
+    step = max(dock.runs.status.curves.losses)
     assert say(dock) == f"Stopped after step {step}; it can go on."
     wait(lambda: not bars(again))
 
     press(dock.progress.resume)
-    wait(lambda: max(dock.trainer.watch.curves.losses) > step)
+    wait(lambda: max(dock.runs.status.curves.losses) > step)
     mark_of(run).kill()
     wait(lambda: is_at_rest(dock))
     assert say(dock) == GONE
@@ -299,16 +299,13 @@ def test_the_last_of_many_curves_is_the_one_on_the_screen(viewer, qtbot):
     plot = TrainingPlot(viewer)
     qtbot.addWidget(plot)
     plot.show()
-    curves = Curves()
     for step in range(1, 8):
-        curves.losses[step] = 1.0
-        plot.show_curves(curves)
+        plot.show_curves(Curves(dict.fromkeys(range(1, step + 1), 1.0)))
     wait(lambda: has_colour(plot, BLUE))
     assert not has_colour(plot, ORANGE)
-    curves.losses[8] = 1.0
-    plot.show_curves(curves)
-    curves.rounds = rounds_at(0, 7)
-    plot.show_curves(curves)
+    losses = dict.fromkeys(range(1, 9), 1.0)
+    plot.show_curves(Curves(losses))
+    plot.show_curves(Curves(losses, rounds_at(0, 7)))
     assert not has_colour(plot, ORANGE)
     wait(lambda: has_colour(plot, ORANGE))
     viewer.theme = "light"

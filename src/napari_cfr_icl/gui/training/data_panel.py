@@ -1,4 +1,4 @@
-"""The part of the training dock that names the pictures and tells what is wrong with which."""
+"""Panel of the training dock: the choice of pictures, and the findings of a check."""
 
 from __future__ import annotations
 
@@ -22,15 +22,18 @@ from napari_cfr_icl.gui.views.source_choice import SourceChoice
 from napari_cfr_icl.gui.widgets.progress_bar import ProgressBar
 from napari_cfr_icl.gui.widgets.themed_canvas import GREEN, ORANGE, RED
 
-COLOURS = {"error": RED, "warning": ORANGE, "note": GREEN}
-WORDS = {"error": "left out", "warning": "look at it", "note": "to know"}
+SEVERITIES = {
+    "error": ("left out", RED),
+    "warning": ("look at it", ORANGE),
+    "note": ("to know", GREEN),
+}
 _HEIGHT = 150
 
 
 class DataPanel(QWidget):
-    """Shows a source and the findings of a check.
+    """Source of the pictures, and the findings of a check.
 
-    Emits `check_requested`, and `source_changed` when other pictures were named.
+    Emits `check_requested`, and `source_changed` when other pictures were chosen.
     """
 
     check_requested = Signal()
@@ -64,18 +67,18 @@ class DataPanel(QWidget):
 
     @property
     def is_checking(self) -> bool:
-        """Whether it shows that pictures are read."""
+        """Whether a check is shown as running."""
         return not self.check.isEnabled()
 
     def show_checking(self, read: int, count: int) -> None:
-        """Show how far the check is."""
+        """Show the progress of a check; of 0 pictures: unknown."""
         self.check.setEnabled(False)
         self.bar.show()
         self.bar.show_progress(read, count)
         self.summary.setText(f"{read} of {count} pictures read" if count else "Reading…")
 
-    def show_survey(self, report: Mapping[str, Any]) -> None:
-        """Show what a check found."""
+    def show_report(self, report: Mapping[str, Any]) -> None:
+        """Show the result of a check."""
         found = report["findings"]
         skipped = len({f["key"] for f in found if f["severity"] == "error"})
         text = f"{report['pictures']} usable pictures with {report['objects']} objects"
@@ -84,15 +87,15 @@ class DataPanel(QWidget):
         self.show_idle(f"{text}.")
         self.findings.clear()
         for finding in found:
-            word = WORDS[finding["severity"]]
+            word, colour = SEVERITIES[finding["severity"]]
             item = QTreeWidgetItem([finding["key"], f"{word}: {finding['text']}"])
-            item.setForeground(1, QColor(COLOURS[finding["severity"]]))
+            item.setForeground(1, QColor(colour))
             item.setToolTip(1, finding["text"])
             self.findings.addTopLevelItem(item)
         self.findings.setVisible(bool(found))
 
     def show_idle(self, text: str) -> None:
-        """Show that nothing is read, and why."""
+        """Show that no check runs, and why."""
         self.check.setEnabled(True)
         self.bar.hide()
         self.summary.setText(text)

@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QWidget
 from scipy import ndimage
 
 from napari_cfr_icl.gui.threads.background_task import BackgroundTask
-from napari_cfr_icl.gui.training.run_watch import Curves
+from napari_cfr_icl.gui.training.run_monitor import Curves
 from napari_cfr_icl.gui.widgets.themed_canvas import BLUE, GREEN, ORANGE, Colours, add_legend, dress
 
 _HEIGHT = 320
@@ -30,7 +30,7 @@ class TrainingPlot(QWidget):
     """Two plots, one above the other, as a picture.
 
     Matplotlib takes a tenth of a second for them, and the screen must not wait that long at every
-    step: they are drawn beside it.
+    step: they are drawn in a worker thread.
     """
 
     def __init__(self, viewer: napari.Viewer) -> None:
@@ -40,25 +40,23 @@ class TrainingPlot(QWidget):
         self.picture = QImage()
         self._viewer: napari.Viewer | None = viewer
         self._curves = Curves()
-        self._shown = (-1, -1)
         self._figure: CurvesFigure | None = None
         self._is_drawing = self._is_stale = False
-        self._draughtsman = BackgroundTask(self)
-        self._draughtsman.done.connect(self._on_drawn)
-        self._draughtsman.failed.connect(self._on_failed)
+        self._renderer = BackgroundTask(self)
+        self._renderer.done.connect(self._on_drawn)
+        self._renderer.failed.connect(self._on_failed)
         viewer.events.theme.connect(self._on_theme_changed)
 
     def show_curves(self, curves: Curves) -> None:
-        """Draw these, unless nothing came since the last time."""
-        size = len(curves.losses), len(curves.rounds)
-        if curves is not self._curves or size != self._shown:
-            self._curves, self._shown = curves, size
+        """Draw these, unless they are drawn already."""
+        if curves is not self._curves:
+            self._curves = curves
             self._draw()
 
     def close_events(self) -> None:
         """Stop following the theme."""
         viewer, self._viewer = self._viewer, None
-        self._draughtsman.forget()
+        self._renderer.forget()
         if viewer is not None:
             viewer.events.theme.disconnect(self._on_theme_changed)
 
@@ -69,7 +67,7 @@ class TrainingPlot(QWidget):
         painter.end()
 
     def showEvent(self, event: QShowEvent | None) -> None:
-        """Draw what came while nobody could see it."""
+        """Draw the curves that arrived while the plot was hidden."""
         super().showEvent(event)
         self._draw()
 
@@ -86,15 +84,15 @@ class TrainingPlot(QWidget):
         if self._is_drawing:
             return
         self._is_drawing = True
-        curves = Curves(dict(self._curves.losses), dict(self._curves.rounds))
-        colours, ratio = Colours.of(self._viewer), self.devicePixelRatioF()
+        curves, colours = self._curves, Colours.of(self._viewer)
+        ratio = self.devicePixelRatioF()
         size = self.width(), self.height()
-        self._draughtsman.run(lambda: self._picture(curves, colours, size, ratio))
+        self._renderer.run(lambda: self._picture(curves, colours, size, ratio))
 
     def _picture(
         self, curves: Curves, colours: Colours, size: tuple[int, int], ratio: float
     ) -> QImage:
-        """In the thread of the errand, which alone touches the figure."""
+        """Called in the worker thread, which alone touches the figure."""
         if self._figure is None or self._figure.colours != colours:
             self._figure = CurvesFigure(colours)
         self._figure.show(curves)
@@ -118,8 +116,8 @@ class TrainingPlot(QWidget):
 class CurvesFigure:
     """Loss above, clicks on held-out objects below.
 
-    One figure for all its pictures: new ones would make Python look for garbage every few seconds,
-    for which the whole program stands still.
+    One figure for all its pictures: new ones would make Python collect garbage every few seconds,
+    during which the whole program stands still.
 
     Parameters
     ----------
@@ -158,7 +156,15 @@ class CurvesFigure:
         self.clicks.set_ylim(bottom=0)
 
     def picture(self, size: tuple[int, int], ratio: float) -> QImage:
-        """In pixels of the screen, of which `ratio` make one of Qt's, in which `size` is told."""
+        """The figure as an image.
+
+        Parameters
+        ----------
+        size : tuple of int
+            Width and height in Qt's pixels.
+        ratio : float
+            Pixels of the screen to one of Qt's.
+        """
         figure = self._canvas.figure
         figure.set_dpi(_DPI * ratio)
         figure.set_size_inches(size[0] / _DPI, size[1] / _DPI)

@@ -13,9 +13,13 @@ from pathlib import Path
 import psutil
 
 from napari_cfr_icl._errors import OutputError
-from napari_cfr_icl.gui.threads.child_environment import child_environment
+from napari_cfr_icl.gui.threads.child_command import (
+    child_command,
+    child_environment,
+    last_line,
+)
 
-MARK, OUTPUT, COMPLAINTS = "process.json", "output.txt", "complaints.txt"
+MARK, OUTPUT, ERRORS = "process.json", "output.txt", "complaints.txt"
 _TOLERANCE = 2.0
 """Seconds by which clocks of the process and of its files may differ."""
 
@@ -86,13 +90,10 @@ def start_run(run: Path, arguments: Sequence[str]) -> None:
     OutputError
         When the process cannot be started, or its folder not be written.
     """
-    # -P: what happens to lie in the working folder is not imported.
-    python = [sys.executable, "-P"]
-    command = [*python, "-m", "napari_cfr_icl", *arguments]
     try:
         run.mkdir(parents=True, exist_ok=True)
         helper = subprocess.run(
-            [*python, "-c", _HELPER, str(run), *command],
+            [sys.executable, "-P", "-c", _HELPER, str(run), *child_command(arguments)],
             capture_output=True,
             text=True,
             check=True,
@@ -100,7 +101,7 @@ def start_run(run: Path, arguments: Sequence[str]) -> None:
             creationflags=_NO_CONSOLE,
         )
         pid = int(helper.stdout)
-        # One that ended at once leaves no mark; why it did is in its complaints.
+        # One that ended at once leaves no mark; the reason is in its error file.
         with suppress(psutil.NoSuchProcess):
             mark = ProcessMark(pid, psutil.Process(pid).create_time())
             (run / MARK).write_text(json.dumps(asdict(mark)), encoding="utf-8")
@@ -134,14 +135,12 @@ def mark_of(run: Path) -> ProcessMark | None:
         return None
 
 
-def complaint_of(run: Path) -> str:
+def error_of(run: Path) -> str:
     """The last line that a run's process wrote about its troubles."""
     try:
-        text = (run / COMPLAINTS).read_text("utf-8", errors="replace")
+        return last_line((run / ERRORS).read_bytes())
     except OSError:
         return ""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1] if lines else ""
 
 
 def _created_before(pid: int, moment: float) -> float:

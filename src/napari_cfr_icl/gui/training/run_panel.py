@@ -1,4 +1,4 @@
-"""The part of the training dock that shows a run: how far, curves, samples, gate."""
+"""Panel of the training dock: a run's progress, curves, samples and comparison with its base."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ from pathlib import Path
 
 import napari
 from qtpy.QtCore import Qt, QUrl, Signal
-from qtpy.QtGui import QDesktopServices, QPixmap, QResizeEvent
+from qtpy.QtGui import QDesktopServices, QImage, QPixmap, QResizeEvent
 from qtpy.QtWidgets import (
     QFileDialog,
-    QGridLayout,
     QHBoxLayout,
     QLabel,
     QLineEdit,
@@ -19,7 +18,8 @@ from qtpy.QtWidgets import (
 )
 
 from napari_cfr_icl.gui.training.plot import TrainingPlot
-from napari_cfr_icl.gui.training.run_watch import RunView, RunWatch
+from napari_cfr_icl.gui.training.run_monitor import RunStatus
+from napari_cfr_icl.gui.widgets.named_action import NamedAction
 from napari_cfr_icl.gui.widgets.progress_bar import ProgressBar
 
 SAMPLES_TIP = "Samples of this step: green the truth, orange the answer to the first clicks."
@@ -29,10 +29,10 @@ NOT_COMPARED = (
 
 
 class RunPanel(QWidget):
-    """Shows a `RunView` and the curves beside it.
+    """Shows a `RunStatus`.
 
     Emits `start_requested`, `stop_requested`, `resume_requested`, `use_requested` (name) and
-    `folder_chosen` (Path) when another run is to be shown.
+    `folder_chosen` (Path) when the user names another run.
     """
 
     start_requested = Signal()
@@ -43,7 +43,7 @@ class RunPanel(QWidget):
 
     def __init__(self, viewer: napari.Viewer) -> None:
         super().__init__()
-        self._sample: Path | None = None
+        self._samples: QImage | None = None
         self._report: Path | None = None
         self._build()
         self.plot = TrainingPlot(viewer)
@@ -64,37 +64,39 @@ class RunPanel(QWidget):
         self.plot.hide()
         self.samples.hide()
         self._enable(start=True)
-        self._show_use(None)
+        self._show_result(None)
 
     def show_starting(self, text: str) -> None:
-        """Show that a run is being begun."""
+        """Show that a run is being started."""
         self.sentence.setText(text)
         self.bar.setRange(0, 0)
         self.bar.show()
         self._enable()
-        self._show_use(None)
+        self._show_result(None)
 
-    def show_view(self, view: RunView, watch: RunWatch) -> None:
-        """Show how a run stands."""
-        self.sentence.setText(view.sentence)
-        self.bar.setVisible(view.is_at_work)
-        self.bar.show_progress(
-            view.step, view.steps if view.state in ("running", "stopping") else 0
-        )
-        self._enable(start=not view.is_at_work, stop=view.is_at_work, resume=view.can_resume)
-        self.stop.setText("Stop at once" if view.state == "stopping" else "Stop")
-        curves = watch.curves
-        self.plot.setVisible(bool(curves.losses or curves.rounds))
-        self.plot.show_curves(curves)
-        self._show_sample(watch.newest_sample)
-        self._show_use(view if view.state == "finished" else None)
-        self._report = watch.report
-        self.report.setVisible(self._report is not None)
+    def show_status(self, status: RunStatus) -> None:
+        """Show the state of a run."""
+        self.sentence.setText(status.sentence)
+        self.bar.setVisible(status.is_at_work)
+        counts = status.state in ("running", "stopping")
+        self.bar.show_progress(status.step, status.steps if counts else 0)
+        at_work = status.is_at_work
+        self._enable(start=not at_work, stop=at_work, resume=status.can_resume)
+        self.stop.setText("Stop at once" if status.state == "stopping" else "Stop")
+        self.plot.setVisible(bool(status.curves.losses or status.curves.rounds))
+        self.plot.show_curves(status.curves)
+        if status.samples is not self._samples:
+            self._samples = status.samples
+            self._fit_samples()
+        self.samples.setVisible(status.samples is not None)
+        self._show_result(status if status.state == "finished" else None)
+        self._report = status.report
+        self.report.setVisible(status.report is not None)
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
         """Fit the samples to the new width."""
         super().resizeEvent(event)
-        self._fit_sample()
+        self._fit_samples()
 
     def _build(self) -> None:
         self.folder = QLineEdit()
@@ -113,37 +115,22 @@ class RunPanel(QWidget):
         self.samples = QLabel()
         self.samples.setToolTip(SAMPLES_TIP)
         self.samples.setMinimumWidth(1)
-        self.name = QLineEdit()
-        self.name.setToolTip("Name in the model menu.")
-        self.use = QPushButton("Use it")
+        self.use = NamedAction("Use it", "Name in the model menu.")
         self.report = QPushButton("Open the comparison")
 
     def _lay_out(self) -> None:
-        grid = QGridLayout()
-        grid.addWidget(QLabel("Run folder"), 0, 0)
-        grid.addWidget(self.folder, 0, 1)
-        grid.addWidget(self.browse, 0, 2)
-        buttons = QHBoxLayout()
-        for button in (self.start, self.stop, self.resume):
-            buttons.addWidget(button)
-        use = QHBoxLayout()
-        use.addWidget(self.name, 1)
-        use.addWidget(self.use)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(grid)
-        layout.addLayout(buttons)
-        layout.addWidget(self.bar)
-        layout.addWidget(self.sentence)
-        layout.addLayout(use)
-        for widget in (self.report, self.plot, self.samples):
+        layout.addLayout(_row(QLabel("Run folder"), self.folder, self.browse))
+        layout.addLayout(_row(self.start, self.stop, self.resume))
+        for widget in (self.bar, self.sentence, self.use, self.report, self.plot, self.samples):
             layout.addWidget(widget)
 
     def _connect(self) -> None:
         self.start.clicked.connect(self.start_requested)
         self.stop.clicked.connect(self.stop_requested)
         self.resume.clicked.connect(self.resume_requested)
-        self.use.clicked.connect(self._on_use)
+        self.use.requested.connect(self.use_requested)
         self.report.clicked.connect(self._on_report)
         self.browse.clicked.connect(self._on_browse)
         self.folder.editingFinished.connect(self._on_folder_typed)
@@ -153,33 +140,21 @@ class RunPanel(QWidget):
         self.stop.setEnabled(stop)
         self.resume.setEnabled(resume)
 
-    def _show_use(self, view: RunView | None) -> None:
-        self.use.setVisible(view is not None)
-        self.name.setVisible(view is not None)
-        self.report.setVisible(view is not None)
-        if view is None:
+    def _show_result(self, status: RunStatus | None) -> None:
+        self.use.setVisible(status is not None)
+        self.report.setVisible(status is not None)
+        if status is None:
             return
-        self.use.setEnabled(view.passed is True)
-        why_not = view.sentence if view.passed is False else NOT_COMPARED
-        self.use.setToolTip("Into the model menu." if view.passed else why_not)
-        self.name.setPlaceholderText(self.run.name if self.run is not None else "")
+        self.use.button.setEnabled(status.passed is True)
+        why_not = status.sentence if status.passed is False else NOT_COMPARED
+        self.use.button.setToolTip("Into the model menu." if status.passed else why_not)
+        self.use.show_default(self.run.name if self.run is not None else "")
 
-    def _show_sample(self, path: Path | None) -> None:
-        if path != self._sample:
-            self._sample = path
-            self._fit_sample()
-        self.samples.setVisible(path is not None)
-
-    def _fit_sample(self) -> None:
-        if self._sample is None:
-            return
-        picture = QPixmap(str(self._sample))
-        if not picture.isNull():
+    def _fit_samples(self) -> None:
+        if self._samples is not None and not self._samples.isNull():
             smooth = Qt.TransformationMode.SmoothTransformation
-            self.samples.setPixmap(picture.scaledToWidth(max(1, self.width()), smooth))
-
-    def _on_use(self) -> None:
-        self.use_requested.emit(self.name.text().strip() or self.name.placeholderText())
+            fitted = self._samples.scaledToWidth(max(1, self.width()), smooth)
+            self.samples.setPixmap(QPixmap.fromImage(fitted))
 
     def _on_report(self) -> None:
         if self._report is not None:
@@ -193,3 +168,10 @@ class RunPanel(QWidget):
     def _on_folder_typed(self) -> None:
         if self.run is not None:
             self.folder_chosen.emit(self.run)
+
+
+def _row(*widgets: QWidget) -> QHBoxLayout:
+    row = QHBoxLayout()
+    for widget in widgets:
+        row.addWidget(widget)
+    return row

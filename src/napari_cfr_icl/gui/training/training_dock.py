@@ -1,4 +1,4 @@
-"""The dock "Train a model": name pictures, check them, start, look on, use the result."""
+"""The dock "Train a model": choose pictures, check them, start, follow the run, use the result."""
 
 from __future__ import annotations
 
@@ -17,31 +17,30 @@ from napari_cfr_icl.gui.layers.layer_files import LayerFiles
 from napari_cfr_icl.gui.threads.activity import Activity
 from napari_cfr_icl.gui.threads.json_process import JsonProcess
 from napari_cfr_icl.gui.training.data_panel import DataPanel
-from napari_cfr_icl.gui.training.run_panel import RunPanel
-from napari_cfr_icl.gui.training.run_watch import RunView, holds_run
-from napari_cfr_icl.gui.training.settings_panel import SettingsPanel
-from napari_cfr_icl.gui.training.trainer import (
-    Source,
-    Trainer,
+from napari_cfr_icl.gui.training.run_controller import (
+    RunController,
     free_folder,
     last_run,
     new_run_folder,
 )
+from napari_cfr_icl.gui.training.run_monitor import RunStatus, holds_run
+from napari_cfr_icl.gui.training.run_panel import RunPanel
+from napari_cfr_icl.gui.training.settings_panel import SettingsPanel
 from napari_cfr_icl.gui.widgets.closable_dock import ClosableDock
 from napari_cfr_icl.gui.widgets.notices import show_error
 from napari_cfr_icl.gui.widgets.section import Section
 
 TRAINING = "Training a model"
 
-BEGINNING = "A run is being begun; check the pictures once it is under way."
-BROKEN_OFF = "The check was broken off: the run is begun with the layers as they are now."
+STARTING = "A run is being begun; check the pictures once it is under way."
+CHECK_CANCELLED = "The check was broken off: the run is begun with the layers as they are now."
 
 WIDTH = 370
 """Least width in pixels: nothing is cut off."""
 
 
 class TrainingDock(ClosableDock):
-    """Tune a model on your own pictures. Training goes on when napari is closed.
+    """Fine-tune a model on your own pictures. Training goes on when napari is closed.
 
     Parameters
     ----------
@@ -57,16 +56,18 @@ class TrainingDock(ClosableDock):
         self.data = DataPanel(self._viewer)
         self.settings = SettingsPanel()
         self.progress = RunPanel(self._viewer)
-        self.trainer = Trainer(self)
-        self._activity = Activity(self.trainer.stop, self)
+        self.runs = RunController(self)
+        self._activity = Activity(self.runs.stop, self)
         self.checker, self.suggester, self.importer = (JsonProcess(self) for _ in range(3))
         self._lay_out()
         self._connect()
-        self._show_last_run()
+        run = last_run()
+        self.progress.folder.setText(str(run or new_run_folder()))
+        self.runs.follow(run)
 
     def close_work(self) -> None:
-        """End what belongs to the dock. A run of training goes on."""
-        self.trainer.close()
+        """End everything but the training run."""
+        self.runs.close()
         self._activity.close()
         for process in (self.checker, self.suggester, self.importer):
             process.stop()
@@ -95,30 +96,18 @@ class TrainingDock(ClosableDock):
         self.data.source_changed.connect(self._on_source_changed)
         self.settings.suggest_requested.connect(self._on_suggest)
         self.progress.start_requested.connect(self._on_start)
-        self.progress.stop_requested.connect(self.trainer.stop)
+        self.progress.stop_requested.connect(self.runs.stop)
         self.progress.resume_requested.connect(self._on_resume)
         self.progress.use_requested.connect(self._on_use)
         self.progress.folder_chosen.connect(self._on_folder_chosen)
-        self.trainer.collected.connect(self._on_collected)
-        self.trainer.viewed.connect(self._on_viewed)
-        self.trainer.failed.connect(self._on_failed)
-        self.checker.said.connect(self._on_check_said)
+        self.runs.collected.connect(self._on_collected)
+        self.runs.status_changed.connect(self._on_status_changed)
+        self.runs.failed.connect(self._on_failed)
+        self.checker.line_read.connect(self._on_check_line)
         self.checker.ended.connect(self._on_check_ended)
-        self.suggester.said.connect(self._on_suggested)
-        self.suggester.ended.connect(self._on_suggest_ended)
-        self.importer.ended.connect(self._on_imported)
-
-    def _show_last_run(self) -> None:
-        run = last_run()
-        self.progress.folder.setText(str(run or new_run_folder()))
-        if run is not None:
-            self.trainer.attach(run)
-
-    def _source(self) -> Source:
-        source = self.data.source
-        if not source.is_layers:
-            return source.folder()
-        return LayerFiles.of(*source.layers(), self._viewer.layers)
+        self.suggester.line_read.connect(self._on_suggestion_line)
+        self.suggester.ended.connect(self._on_suggester_ended)
+        self.importer.ended.connect(self._on_importer_ended)
 
     def _run_folder(self) -> Path:
         run = self.progress.run
@@ -128,15 +117,15 @@ class TrainingDock(ClosableDock):
 
     def _on_source_changed(self) -> None:
         self._collection = None
-        self.trainer.forget_collecting()
+        self.runs.cancel_collecting()
         self.checker.stop()
 
     def _on_check(self) -> None:
-        if self.trainer.is_beginning:
-            self.data.show_idle(BEGINNING)
+        if self.runs.is_starting:
+            self.data.show_idle(STARTING)
             return
         try:
-            self.trainer.collect(self._source(), free_folder(self._run_folder()))
+            self.runs.collect(self.data.source.source(), free_folder(self._run_folder()))
         except CfrIclError as error:
             self._on_failed(error)
         else:
@@ -149,15 +138,15 @@ class TrainingDock(ClosableDock):
         self.checker.stop()
         self.checker.start(["train", "check", str(place), "--json"])
 
-    def _on_check_said(self, line: Mapping[str, Any]) -> None:
+    def _on_check_line(self, line: Mapping[str, Any]) -> None:
         if "read" in line:
             self.data.show_checking(line["read"], line["of"])
-        elif "survey" in line:
-            self.data.show_survey(line["survey"])
+        elif "report" in line:
+            self.data.show_report(line["report"])
 
-    def _on_check_ended(self, sentence: str) -> None:
-        if sentence:
-            self.data.show_idle(sentence)
+    def _on_check_ended(self, reason: str) -> None:
+        if reason:
+            self.data.show_idle(reason)
         else:
             self._on_suggest()
 
@@ -177,31 +166,31 @@ class TrainingDock(ClosableDock):
             ["train", "suggest", *pictures, "--config", self.settings.recipe.currentText(), *words]
         )
 
-    def _on_suggested(self, line: Mapping[str, Any]) -> None:
+    def _on_suggestion_line(self, line: Mapping[str, Any]) -> None:
         if "suggestion" in line:
             self.settings.show_suggestion(line["suggestion"])
 
-    def _on_suggest_ended(self, sentence: str) -> None:
-        if sentence:
-            self.settings.show_no_suggestion(sentence)
+    def _on_suggester_ended(self, reason: str) -> None:
+        if reason:
+            self.settings.show_no_suggestion(reason)
 
     def _on_start(self) -> None:
         try:
             run = free_folder(self._run_folder())
-            source, options = self._source(), self.settings.options()
+            source, options = self.data.source.source(), self.settings.options()
         except CfrIclError as error:
             self._on_failed(error)
             return
         if isinstance(source, LayerFiles):
-            self._stop_reading()
+            self._stop_readers()
         self.progress.folder.setText(str(run))
         self.progress.show_starting("Starting…")
-        self.trainer.begin(source, run, options, self.settings.device.currentText())
+        self.runs.start(source, run, options, self.settings.device.currentText())
 
-    def _stop_reading(self) -> None:
-        """End what reads the copy of the layers, which is about to be made anew."""
+    def _stop_readers(self) -> None:
+        """Stop the processes that read the copy of the layers, which is about to be replaced."""
         if self.data.is_checking:
-            self.data.show_idle(BROKEN_OFF)
+            self.data.show_idle(CHECK_CANCELLED)
         if self.suggester.is_running:
             self.settings.show_no_suggestion("")
         self.checker.stop()
@@ -210,32 +199,31 @@ class TrainingDock(ClosableDock):
     def _on_resume(self) -> None:
         if (run := self.progress.run) is not None:
             self.progress.show_starting("Going on…")
-            self.trainer.resume(run, self.settings.device.currentText())
+            self.runs.resume(run, self.settings.device.currentText())
 
     def _on_folder_chosen(self, run: Path) -> None:
         if holds_run(run):
-            self.trainer.attach(run)
+            self.runs.follow(run)
         else:
-            self.trainer.detach()
+            self.runs.follow(None)
             self._activity.end()
             self.progress.show_nothing()
 
-    def _on_viewed(self, view: RunView) -> None:
-        if self.trainer.watch is not None:
-            self.progress.show_view(view, self.trainer.watch)
-        if view.is_at_work:
-            self._activity.show(TRAINING, view.step, view.steps)
+    def _on_status_changed(self, status: RunStatus) -> None:
+        self.progress.show_status(status)
+        if status.is_at_work:
+            self._activity.show(TRAINING, status.step, status.steps)
         else:
             self._activity.end()
 
     def _on_use(self, name: str) -> None:
-        if self.trainer.watch is not None and not self.importer.is_running:
+        if self.runs.run is not None and not self.importer.is_running:
             self._name = name
-            self.importer.start(["train", "use", str(self.trainer.watch.run), "--name", name])
+            self.importer.start(["train", "use", str(self.runs.run), "--name", name])
 
-    def _on_imported(self, sentence: str) -> None:
-        if sentence:
-            show_error(InputError(sentence))
+    def _on_importer_ended(self, reason: str) -> None:
+        if reason:
+            show_error(InputError(reason))
         else:
             choose_model(self._viewer, self._name)
             show_info(f"{self._name} is in the model menu, and chosen.")

@@ -24,11 +24,16 @@ from napari_cfr_icl.engine.settings import Refinement
 from napari_cfr_icl.evaluation.tuning.policies import describe
 from napari_cfr_icl.gui.tuning.inspection import Inspection, in_words
 from napari_cfr_icl.gui.tuning.plots import LoopDrawing, LoopPlot
-from napari_cfr_icl.gui.widgets.use_row import UseRow
+from napari_cfr_icl.gui.widgets.named_action import NamedAction
 
 STEPS_SHOWN = 8
 """Steps of the inner loop that are run to be looked at."""
 
+USE_THIS = (
+    "Use this",
+    "Name in the menu of presets.",
+    "Segment with this setting, and keep it as a preset of this name.",
+)
 PIXELS, SHARE = "px", "% of it"
 NOTHING = "Click an object with “Segment with clicks”; its inner loop appears here."
 
@@ -53,7 +58,7 @@ class InspectorPanel(QWidget):
         self.outcome.setWordWrap(True)
         # Without it a third line is cut off until the dock is laid out anew.
         self.outcome.setMinimumHeight(3 * self.outcome.fontMetrics().lineSpacing() + 6)
-        self.use = UseRow()
+        self.use = NamedAction(*USE_THIS)
         self._lay_out()
         self._connect()
         self.show_look(None)

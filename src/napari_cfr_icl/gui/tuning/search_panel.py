@@ -20,13 +20,14 @@ from qtpy.QtWidgets import (
 )
 
 from napari_cfr_icl.evaluation.tuning.policies import describe
+from napari_cfr_icl.gui.tuning.inspector_panel import USE_THIS
 from napari_cfr_icl.gui.tuning.plots import FrontDrawing, FrontPlot
 from napari_cfr_icl.gui.tuning.search_request import SearchWish, Standings
 from napari_cfr_icl.gui.views.source_choice import SourceChoice
 from napari_cfr_icl.gui.widgets.durations import time_left
+from napari_cfr_icl.gui.widgets.named_action import NamedAction
 from napari_cfr_icl.gui.widgets.progress_bar import ProgressBar
 from napari_cfr_icl.gui.widgets.section import Section
-from napari_cfr_icl.gui.widgets.use_row import UseRow
 
 BAR_STEPS = 1000
 EXPLANATION = (
@@ -55,7 +56,7 @@ class SearchPanel(QWidget):
         self._build_progress()
         self.plot = FrontPlot(viewer)
         self.chosen = _wrapped()
-        self.use = UseRow()
+        self.use = NamedAction(*USE_THIS)
         self._lay_out()
         self._connect()
         self.show_idle("")

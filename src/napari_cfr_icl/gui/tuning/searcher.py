@@ -58,7 +58,7 @@ class Searcher(QObject):
         self._errand.done.connect(self._on_written)
         self._errand.failed.connect(self._on_failed)
         self._process = JsonProcess(self, NICENESS)
-        self._process.said.connect(self._on_said)
+        self._process.line_read.connect(self._on_said)
         self._process.ended.connect(self._on_ended)
         self._job: SearchJob | None = None
         self._standings: Standings | None = None

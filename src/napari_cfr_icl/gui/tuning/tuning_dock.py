@@ -14,7 +14,6 @@ from napari_cfr_icl.gui.interaction.open_docks import (
     open_docks,
 )
 from napari_cfr_icl.gui.interaction.predictors import EngineChoice
-from napari_cfr_icl.gui.layers.layer_files import LayerFiles
 from napari_cfr_icl.gui.threads.activity import Activity
 from napari_cfr_icl.gui.tuning.inspection import Inspection
 from napari_cfr_icl.gui.tuning.inspector_panel import InspectorPanel
@@ -110,13 +109,10 @@ class TuningDock(ClosableDock):
         choose_preset(self._viewer, name)
 
     def _on_start(self) -> None:
-        source = self.search.source
         try:
             job = SearchJob(
                 self.search.wish(),
-                LayerFiles.of(*source.layers(), self._viewer.layers)
-                if source.is_layers
-                else source.folder(),
+                self.search.source.source(),
                 EngineChoice.of(current_preferences(self._viewer)),
             )
             self.searcher.start(job)

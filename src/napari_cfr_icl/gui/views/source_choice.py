@@ -1,11 +1,11 @@
-"""Where pictures with labels come from: a folder or file, or two layers of the viewer."""
+"""Source of pictures with labels: two layers of the viewer, a folder or a file."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import napari
-from napari.layers import Image, Labels, Layer
+from napari.layers import Image, Layer
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import (
     QButtonGroup,
@@ -22,11 +22,14 @@ from qtpy.QtWidgets import (
 
 from napari_cfr_icl._errors import InputError
 from napari_cfr_icl.gui.layers.click_layer import is_objects
+from napari_cfr_icl.gui.layers.layer_files import LayerFiles
 from napari_cfr_icl.gui.widgets.layer_combo import LayerCombo
+
+Source = Path | LayerFiles
 
 
 class SourceChoice(QWidget):
-    """Two ways to name pictures; `changed` is emitted when another one was chosen or typed.
+    """Choice of layers or of a path; `changed` is emitted when another one is chosen or typed.
 
     Parameters
     ----------
@@ -38,6 +41,7 @@ class SourceChoice(QWidget):
 
     def __init__(self, viewer: napari.Viewer) -> None:
         super().__init__()
+        self._layers = viewer.layers
         self.use_layers = QRadioButton("Layers")
         self.use_folder = QRadioButton("Folder or COCO json")
         self.image = LayerCombo(viewer.layers, _is_image)
@@ -52,30 +56,24 @@ class SourceChoice(QWidget):
 
     @property
     def is_layers(self) -> bool:
-        """Whether layers are meant."""
+        """Whether layers are chosen, not a path."""
         return self.use_layers.isChecked()
 
-    def layers(self) -> tuple[Image, Labels]:
-        """The chosen layers.
+    def source(self) -> Source:
+        """The pictures that are chosen.
 
         Raises
         ------
         InputError
-            When there are none.
+            When none are.
+        MaskError
+            When the labels are not of the image's size.
         """
-        image, labels = self.image.layer, self.labels.layer
-        if image is None or labels is None:
-            raise InputError("Choose an image layer and the labels layer with its objects.")
-        return image, labels
-
-    def folder(self) -> Path:
-        """The path that was typed.
-
-        Raises
-        ------
-        InputError
-            When there is none.
-        """
+        if self.is_layers:
+            image, labels = self.image.layer, self.labels.layer
+            if image is None or labels is None:
+                raise InputError("Choose an image layer and the labels layer with its objects.")
+            return LayerFiles.of(image, labels, self._layers)
         text = self.path.text().strip()
         if not text:
             raise InputError("Choose a folder with images and labels, or a COCO json.")

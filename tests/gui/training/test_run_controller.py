@@ -1,8 +1,12 @@
-"""Layers on their way to a run of training: one copy at a time, and none of what is past."""
+"""Copies of layers for a training run: one at a time, and none that is out of date."""
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -11,10 +15,11 @@ from qtpy.QtCore import QObject
 from napari_cfr_icl.engine.source import ImageSource
 from napari_cfr_icl.gui.app.viewer_driver import let_happen
 from napari_cfr_icl.gui.layers.layer_files import LayerFiles
-from napari_cfr_icl.gui.training import trainer as trainer_module
-from napari_cfr_icl.gui.training.process import OUTPUT, complaint_of, mark_of, start_run
-from napari_cfr_icl.gui.training.trainer import Trainer
-from napari_cfr_icl.gui.training.training_dock import BEGINNING, BROKEN_OFF, TrainingDock
+from napari_cfr_icl.gui.training import run_controller
+from napari_cfr_icl.gui.training.process import OUTPUT, error_of, mark_of, start_run
+from napari_cfr_icl.gui.training.run_controller import RunController
+from napari_cfr_icl.gui.training.run_monitor import RunMonitor
+from napari_cfr_icl.gui.training.training_dock import CHECK_CANCELLED, STARTING, TrainingDock
 from napari_cfr_icl.training import recipes
 from training_collections import disks_picture
 
@@ -34,7 +39,7 @@ class Copying:
             return real(layers, folder, held_out)
 
         monkeypatch.setattr(LayerFiles, "write", write)
-        monkeypatch.setattr(trainer_module, "start_run", lambda run, words: self.runs.append(run))
+        monkeypatch.setattr(run_controller, "start_run", lambda run, words: self.runs.append(run))
 
 
 @pytest.fixture
@@ -50,22 +55,22 @@ def wait(qtbot):
 
 
 @pytest.fixture
-def trainer(qapp):
+def runs(qapp):
     parent = QObject()
-    trainer = Trainer(parent)
-    yield trainer
-    trainer.close()
+    runs = RunController(parent)
+    yield runs
+    runs.close()
 
 
-def test_a_start_waits_for_the_copy_of_a_check_and_makes_its_own(trainer, copying, wait, tmp_path):
+def test_a_start_waits_for_the_copy_of_a_check_and_makes_its_own(runs, copying, wait, tmp_path):
     collected, failed = [], []
-    trainer.collected.connect(collected.append)
-    trainer.failed.connect(failed.append)
+    runs.collected.connect(collected.append)
+    runs.failed.connect(failed.append)
     picture, labels = disks_picture(0)
     cells, run = LayerFiles("cells", {(): ImageSource(picture)}, labels), tmp_path / "run"
-    trainer.collect(cells, run)
+    runs.collect(cells, run)
     wait(lambda: bool(copying.begun))
-    trainer.begin(cells, run, recipes.load_recipe("finetune"), "cpu")
+    runs.start(cells, run, recipes.load_recipe("finetune"), "cpu")
     let_happen(100)
     assert len(copying.begun) == 1
     copying.gate.set()
@@ -112,7 +117,7 @@ def test_a_start_breaks_a_check_off_and_says_so(dock, copying, wait):
     dock.data.check.click()
     wait(lambda: bool(copying.begun))
     dock.progress.start.click()
-    assert dock.data.summary.text() == BROKEN_OFF
+    assert dock.data.summary.text() == CHECK_CANCELLED
     assert dock.data.check.isEnabled()
     copying.gate.set()
     wait(lambda: bool(copying.runs))
@@ -124,7 +129,7 @@ def test_no_check_writes_over_the_copy_of_a_run_that_is_being_begun(dock, copyin
     dock.progress.start.click()
     wait(lambda: bool(copying.begun))
     dock.data.check.click()
-    assert dock.data.summary.text() == BEGINNING
+    assert dock.data.summary.text() == STARTING
     copying.gate.set()
     wait(lambda: bool(copying.runs))
     assert len(copying.begun) == 1
@@ -134,6 +139,67 @@ def test_no_check_writes_over_the_copy_of_a_run_that_is_being_begun(dock, copyin
     wait(lambda: bool(dock.checked))
 
 
+# The program ends while the layers of a new run are being copied.
+QUIT = """
+import sys, threading, time
+from pathlib import Path
+import numpy as np
+from qtpy.QtCore import QCoreApplication, QObject
+from napari_cfr_icl.engine.source import ImageSource
+from napari_cfr_icl.gui.layers.layer_files import LayerFiles
+from napari_cfr_icl.gui.training import run_controller
+from napari_cfr_icl.training import recipes
+
+def slow_write(*args):
+    begun.set()
+    time.sleep(1)
+    return write(*args)
+
+begun, write, run = threading.Event(), LayerFiles.write, Path(sys.argv[1])
+LayerFiles.write = slow_write
+run_controller.start_run = lambda run, words: (run / "started").touch()
+app, parent = QCoreApplication([]), QObject()
+runs = run_controller.RunController(parent)
+picture = np.ones((32, 32), np.uint8)
+cells = LayerFiles("cells", {(): ImageSource(picture)}, picture)
+runs.start(cells, run, recipes.load_recipe("finetune"), "cpu")
+begun.wait()
+runs.close()
+"""
+
+
+def test_a_run_that_is_being_started_when_the_program_quits_is_started(tmp_path):
+    run = tmp_path / "run"
+    subprocess.run([sys.executable, "-c", QUIT, str(run)], check=True, timeout=300)
+    assert (run / "started").exists()
+    assert any((run / "cells").rglob("*.tif"))
+
+
+def test_a_slow_disk_holds_up_neither_the_screen_nor_the_next_run(
+    runs, wait, tmp_path, monkeypatch
+):
+    real, readers, seen = RunMonitor.read, [], []
+
+    def slow_read(monitor):
+        readers.append(threading.current_thread())
+        time.sleep(0.5)
+        return real(monitor)
+
+    monkeypatch.setattr(RunMonitor, "read", slow_read)
+    runs.status_changed.connect(lambda status: seen.append((runs.run.name, status)))
+    for name, loss in (("first", 1.0), ("second", 2.0)):
+        (tmp_path / name).mkdir()
+        line = json.dumps({"event": "step", "step": 1, "losses": [loss]})
+        (tmp_path / name / "events.jsonl").write_text(line + "\n")
+        begin = time.monotonic()
+        runs.follow(tmp_path / name)
+        assert time.monotonic() - begin < 0.4
+    wait(lambda: bool(seen))
+    assert threading.main_thread() not in readers
+    # What was being read of the first run is not shown as the second's.
+    assert [(name, status.curves.losses) for name, status in seen] == [("second", {1: 2.0})]
+
+
 def test_what_lies_in_the_working_folder_is_not_run(wait, tmp_path, monkeypatch):
     (tmp_path / "subprocess.py").write_text("raise RuntimeError('not this one')")
     monkeypatch.chdir(tmp_path)
@@ -141,5 +207,5 @@ def test_what_lies_in_the_working_folder_is_not_run(wait, tmp_path, monkeypatch)
     start_run(run, ["--help"])
     mark = mark_of(run)
     wait(lambda: mark is None or not mark.is_alive)
-    assert complaint_of(run) == ""
+    assert error_of(run) == ""
     assert "usage" in (run / OUTPUT).read_text().lower()
