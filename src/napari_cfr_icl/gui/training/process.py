@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 
 from napari_cfr_icl._errors import OutputError
+from napari_cfr_icl._files import atomic_write_json
 from napari_cfr_icl.gui.threads.child_command import (
     child_command,
     child_environment,
@@ -104,7 +105,7 @@ def start_run(run: Path, arguments: Sequence[str]) -> None:
         # One that ended at once leaves no mark; the reason is in its error file.
         with suppress(psutil.NoSuchProcess):
             mark = ProcessMark(pid, psutil.Process(pid).create_time())
-            (run / MARK).write_text(json.dumps(asdict(mark)), encoding="utf-8")
+            atomic_write_json(run / MARK, asdict(mark))
     except (OSError, ValueError, subprocess.CalledProcessError) as error:
         raise OutputError(f"Training in {run} cannot be started: {error}") from error
 
