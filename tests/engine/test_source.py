@@ -7,7 +7,8 @@ import zarr
 from napari_cfr_icl._errors import ImageError
 from napari_cfr_icl.engine import Window
 from napari_cfr_icl.engine.rendering import Rendering
-from napari_cfr_icl.engine.source import ImageSource, Plane
+from napari_cfr_icl.engine.source import ImageSource
+from napari_cfr_icl.images.plane import Plane
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (90, 130, 3), dtype=np.uint8)
 WINDOW = Window(10, 20, 30, 40)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -10,15 +11,17 @@ from typing import TYPE_CHECKING, Any
 import imageio.v3 as iio
 import numpy as np
 
-from napari_cfr_icl._errors import CfrIclError, DeviceError, ImageError, InputError, ModelError
+from napari_cfr_icl._errors import DeviceError, ImageError, InputError, ModelError
 from napari_cfr_icl.autosave.fingerprint import fingerprint_image
 from napari_cfr_icl.autosave.records import BASE, NOTHING
 from napari_cfr_icl.engine.predictor import Predictor
 from napari_cfr_icl.engine.rendering import Channel, Rendering
-from napari_cfr_icl.engine.source import ImageSource, Plane
+from napari_cfr_icl.engine.source import ImageSource
 from napari_cfr_icl.exports.label_image import LabelImage
 from napari_cfr_icl.exports.writing import write_labels
-from napari_cfr_icl.images.opening import open_arrays
+from napari_cfr_icl.images.decode_errors import DAMAGE
+from napari_cfr_icl.images.opening import open_image
+from napari_cfr_icl.images.plane import Plane
 from napari_cfr_icl.session.labels import writing
 from napari_cfr_icl.zoo.file_kinds import file_sha256
 from napari_cfr_icl.zoo.loading import load_file, locate
@@ -262,10 +265,7 @@ def _remembered(work: EventLog, session: Path) -> Path:
 
 def _readings(path: Path) -> Iterator[list[Any]]:
     """The pixels in a file, in the ways that programs read them."""
-    yield list(open_arrays(path).levels)
+    yield list(open_image(path).levels)
     if path.is_file() and path.suffix.lower() != ".npy":
-        try:
-            # Napari's own way: alpha is kept, and photos stay as the camera held them.
-            yield [np.asarray(iio.imread(path))]
-        except (OSError, ValueError, CfrIclError):
-            return
+        with suppress(*DAMAGE):
+            yield [np.asarray(iio.imread(path))]  # as napari reads it: alpha is kept

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_cfr_icl import __version__
+from napari_cfr_icl.cli.image_source import open_mask, open_source
 from napari_cfr_icl.cli.results import write_results
 from napari_cfr_icl.engine.prediction import as_feedback
 from napari_cfr_icl.engine.predictor import Predictor
-from napari_cfr_icl.images.opening import open_image, open_mask
 from napari_cfr_icl.zoo.file_kinds import file_sha256
 from napari_cfr_icl.zoo.loading import load_file, locate
 from napari_cfr_icl.zoo.store import ModelStore
@@ -37,7 +37,7 @@ def run(request: SegmentRequest) -> str:
     CfrIclError
         When something that was given cannot be used, or nothing can be written.
     """
-    image = open_image(request.image, request.axes, request.plane)
+    image = open_source(request.image, request.axes, request.plane)
     previous = None
     if request.previous is not None:
         previous = as_feedback(open_mask(request.previous, request.plane), image.shape)

@@ -6,7 +6,6 @@ on a 1 000 x 1 000 picture.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +13,7 @@ import numpy as np
 from napari_cfr_icl._errors import ImageError
 from napari_cfr_icl.engine.rendering import Rendering
 from napari_cfr_icl.engine.windows import Window
+from napari_cfr_icl.images.plane import Plane
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,51 +22,6 @@ if TYPE_CHECKING:
 
 SAMPLE_SIDE = 512
 """Pixels per side that are looked at to guess a rendering."""
-
-
-@dataclass(frozen=True, slots=True)
-class Plane:
-    """Which two axes of an array are the picture, and where the others stand.
-
-    Parameters
-    ----------
-    row_axis, col_axis : int
-        The axes drawn downwards and to the right.
-    channel_axis : int or None
-        The axis of channels.
-    position : tuple of int
-        One index for every axis of the array; those of the three axes above are not looked at.
-    """
-
-    row_axis: int
-    col_axis: int
-    channel_axis: int | None
-    position: tuple[int, ...]
-
-    @classmethod
-    def of(cls, ndim: int) -> Plane:
-        """The plane of a (rows, columns) or (rows, columns, channels) array."""
-        if ndim not in (2, 3):
-            raise ImageError(
-                f"An image needs 2 axes, or 3 with channels; this one has {ndim}. "
-                "Choose the plane to segment."
-            )
-        return cls(0, 1, 2 if ndim == 3 else None, (0,) * ndim)
-
-    def read(self, array: Any, rows: slice, cols: slice) -> NDArray[Any]:
-        """The pixels of `array` in these rows and columns: (rows, columns[, channels])."""
-        index: list[int | slice] = list(self.position)
-        kept = {self.row_axis: rows, self.col_axis: cols}
-        if self.channel_axis is not None:
-            kept[self.channel_axis] = slice(None)
-        for axis, part in kept.items():
-            index[axis] = part
-        pixels = np.asarray(array[tuple(index)])
-        remaining = sorted(kept)
-        wanted = [
-            axis for axis in (self.row_axis, self.col_axis, self.channel_axis) if axis is not None
-        ]
-        return pixels.transpose([remaining.index(axis) for axis in wanted])
 
 
 class ImageSource:
@@ -99,7 +54,7 @@ class ImageSource:
         self.shape: tuple[int, int] = self._size(first)
         if 0 in first.shape:
             raise ImageError(f"The image is empty: its shape is {tuple(first.shape)}.")
-        self.rendering = rendering or Rendering.guess(self._sample())
+        self.rendering = rendering or Rendering.guess(self.sample())
 
     @property
     def plane(self) -> Plane:
@@ -153,8 +108,8 @@ class ImageSource:
     def _size(self, level: Any) -> tuple[int, int]:
         return int(level.shape[self._plane.row_axis]), int(level.shape[self._plane.col_axis])
 
-    def _sample(self) -> NDArray[Any]:
-        """The middle of the coarsest level, at most `SAMPLE_SIDE` squared."""
+    def sample(self) -> NDArray[Any]:
+        """Pixels of the middle of the coarsest level, at most `SAMPLE_SIDE` squared."""
         coarsest = self._levels[-1]
         starts = [max(0, (side - SAMPLE_SIDE) // 2) for side in self._size(coarsest)]
         rows, cols = (slice(start, start + SAMPLE_SIDE) for start in starts)

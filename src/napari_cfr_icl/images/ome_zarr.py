@@ -44,18 +44,6 @@ def is_zarr(path: Path) -> bool:
     return path.suffix.lower() == ZARR_SUFFIX or any((path / mark).is_file() for mark in _MARKS)
 
 
-def open_zarr(path: Path) -> ZarrArray:
-    """The array in a folder; of a group its finest level.
-
-    Raises
-    ------
-    ImageError
-        As `open_pyramid`.
-    """
-    levels, _ = open_pyramid(path)
-    return levels[0]
-
-
 def open_pyramid(path: Path) -> tuple[list[ZarrArray], str]:
     """The picture in a folder at falling resolutions, finest first, and a letter for each axis.
 

@@ -1,21 +1,21 @@
-"""Image and mask files of any kind become one plane, read lazily where the file allows it."""
+"""Image and label files of any format, opened: axes, shape and type, and pixels when asked for."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import psutil
 import tifffile
-from PIL import Image, ImageOps
+from PIL import Image
 
-from napari_cfr_icl._errors import ImageError, MaskError
-from napari_cfr_icl.engine.rendering import Rendering
-from napari_cfr_icl.engine.source import SAMPLE_SIDE, ImageSource, Plane
-from napari_cfr_icl.images.decode_errors import DAMAGE
-from napari_cfr_icl.images.files import PHOTO_SUFFIXES, TIFF_SUFFIXES, read_labels
+from napari_cfr_icl._errors import ImageError
+from napari_cfr_icl.images.decode_errors import explained_damage
+from napari_cfr_icl.images.image_file import ImageFile
 from napari_cfr_icl.images.ome_zarr import is_zarr, open_pyramid
-from napari_cfr_icl.images.opened import Opened
-from napari_cfr_icl.zoo.file_kinds import FileKind, kind_of
+from napari_cfr_icl.images.orientation import STORED, TAG
+from napari_cfr_icl.images.photos import ids_of, opened_photo, pixels_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-Result = TypeVar("Result")
+TIFF_SUFFIXES = (".tif", ".tiff")
+SUFFIXES = (*TIFF_SUFFIXES, ".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".npy")
+"""Endings of the files that are taken for images in a folder."""
 
 MOST_COMPRESSION = 10_000
 """No image is packed tighter than this; a file that says so is damaged, and would fill the memory
@@ -32,157 +34,131 @@ of the machine with nothing."""
 HARMLESS_BYTES = 2**28
 """So many bytes do no harm, whatever their file's size."""
 
-_NO_IMAGES = (FileKind.WEB_PAGE, FileKind.TEXT, FileKind.EMPTY)
-
 _TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _NPY_START = b"\x93NUMPY"
 
 
-def open_image(path: Path, axes: str | None, plane: tuple[int, ...] | None) -> ImageSource:
-    """One plane of an image, to be read window by window.
+class DecodedArray:
+    """Pixels that can only be decoded all at once, which is done when they are first needed.
 
     Parameters
     ----------
     path : Path
-        Its file, or Zarr folder.
-    axes : str or None
-        A letter for each axis; None takes the file's word for it, or guesses.
-    plane : tuple of int or None
-        Number along each axis of a stack.
-
-    Raises
-    ------
-    ImageError
-        When it is missing, unreadable, or a stack of which no plane was chosen.
-    SettingsError
-        When the axes do not fit it.
+        Their file.
+    shape : tuple of int
+        As the file's header promises.
+    dtype : dtype
+        Type of the pixels.
+    decode : callable
+        Returns the pixels.
     """
-    opened = _open(path).named(axes)
-    if 0 in opened.shape:
-        raise ImageError(f"{path} is an image without pixels: its shape is {opened.shape}.")
-    if opened.levels[0].dtype.kind not in "buif":
-        raise ImageError(f"{path} holds {opened.levels[0].dtype}, not numbers that can be drawn.")
-    chosen = opened.plane(plane)
-    rendering = None if opened.is_photo else _rendering(opened.levels[-1], chosen)
-    return ImageSource(list(opened.levels), rendering, chosen)
 
-
-def open_arrays(path: Path) -> Opened:
-    """Everything in an image file, in the file's own order.
-
-    Raises
-    ------
-    ImageError
-        When it is missing or unreadable.
-    """
-    return _open(path)
-
-
-def open_mask(path: Path, plane: tuple[int, ...] | None) -> NDArray[Any]:
-    """A mask, or a plane of a stack of masks: (rows, columns), the file's own numbers.
-
-    Raises
-    ------
-    ImageError
-        When it is missing or unreadable.
-    MaskError
-        When it has channels.
-    """
-    if path.suffix.lower() in PHOTO_SUFFIXES:
-        return np.asarray(_explained(path, read_labels))
-    opened = _open(path).named(None)
-    if opened.channel_axis is not None:
-        raise MaskError(f"{path} has channels, a mask has one number for each pixel.")
-    # One mask may serve for every plane of a stack.
-    chosen = opened.plane(plane if opened.plane_axes else None)
-    return chosen.read(opened.levels[0], slice(None), slice(None))
-
-
-def _rendering(level: Any, plane: Plane) -> Rendering:
-    """As the engine guesses; but a fourth channel is a channel, not how much one sees through."""
-    sides = level.shape[plane.row_axis], level.shape[plane.col_axis]
-    starts = [max(0, (side - SAMPLE_SIDE) // 2) for side in sides]
-    rows, cols = (slice(start, start + SAMPLE_SIDE) for start in starts)
-    sample = plane.read(level, rows, cols)
-    return Rendering.guess(sample, rgb=sample.shape[2:] == (3,))
-
-
-def _open(path: Path) -> Opened:
-    if path.is_dir():
-        if not is_zarr(path):
-            raise ImageError(f"{path} is a folder without a Zarr image: choose a file.")
-        return Opened(path, *open_pyramid(path))
-    if not path.exists():
-        raise ImageError(f"There is no file {path}.")
-    return _explained(path, _open_file)
-
-
-def _explained(path: Path, read: Callable[[Path], Result]) -> Result:
-    """Read a file; if that fails, say what it is rather than what a decoder makes of it."""
-    try:
-        return read(path)
-    except ImageError as error:
-        kind = kind_of(path) if path.is_file() else None
-        if kind in _NO_IMAGES:
-            raise ImageError(f"{path} is {kind.value}, not an image.") from error
-        raise
-
-
-def _open_file(path: Path) -> Opened:
-    with path.open("rb") as stream:
-        start = stream.read(len(_NPY_START))
-    suffix = path.suffix.lower()
-    if start.startswith(_TIFF_STARTS) or suffix in TIFF_SUFFIXES:
-        return _open_tiff(path)
-    if start == _NPY_START or suffix == ".npy":
-        return _open_npy(path)
-    return _open_photo(path)
-
-
-def _open_tiff(path: Path) -> Opened:
-    try:
-        with tifffile.TiffFile(path) as tiff:
-            axes, promised = tiff.series[0].axes, tiff.series[0].nbytes
+    def __init__(
+        self, path: Path, shape: tuple[int, ...], dtype: Any, decode: Callable[[], NDArray[Any]]
+    ) -> None:
+        self._path, self._decode = path, decode
+        self.shape, self.dtype = shape, np.dtype(dtype)
+        promised = int(np.prod(shape, dtype=np.int64)) * self.dtype.itemsize
         if promised > max(HARMLESS_BYTES, MOST_COMPRESSION * path.stat().st_size):
             raise ValueError(f"a file of this size cannot hold {promised / 1e9:.0f} GB of pixels")
-        pixels = _tiff_pixels(path)
-    except DAMAGE as error:
-        raise _unreadable(path, error) from error
-    return Opened(path, [pixels], axes if len(axes) == pixels.ndim else "")
+        free = psutil.virtual_memory().available
+        if promised > max(HARMLESS_BYTES, free):
+            raise ImageError(
+                f"{path} needs {promised / 1e9:.0f} GB of memory, and {free / 1e9:.0f} GB are "
+                "free: convert it to OME-Zarr or an uncompressed TIFF, which are read in parts."
+            )
+
+    def __getitem__(self, index: Any) -> NDArray[Any]:
+        pixels: NDArray[Any] = self._pixels[index]
+        return pixels
+
+    @cached_property
+    def _pixels(self) -> NDArray[Any]:
+        with explained_damage(self._path):
+            pixels = np.asarray(self._decode())
+            if pixels.shape != self.shape:
+                raise ValueError(f"{pixels.shape} pixels where {self.shape} were promised")
+            pixels.setflags(write=False)
+            return pixels
 
 
-def _tiff_pixels(path: Path) -> NDArray[Any]:
+def is_readable(path: Path) -> bool:
+    """Whether a file or folder has an ending that can be read as an image, or is Zarr."""
+    return path.suffix.lower() in SUFFIXES or is_zarr(path)
+
+
+def open_image(path: Path) -> ImageFile:
+    """An image; its pixels are read when they are asked for, in parts where the format allows it.
+
+    The content tells the format, and the ending only where the content does not. Colours are RGB
+    without alpha, as palettes and CMYK show them.
+
+    Raises
+    ------
+    ImageError
+        When it is missing, unreadable, or larger than the memory.
+    """
+    return _open(path, pixels_of)
+
+
+def open_labels(path: Path) -> ImageFile:
+    """As `open_image`, but pixels of a palette are its indices.
+
+    Raises
+    ------
+    ImageError
+        When it is missing, unreadable, or larger than the memory.
+    """
+    return _open(path, ids_of)
+
+
+def _open(path: Path, decode: Callable[[Image.Image], NDArray[Any]]) -> ImageFile:
+    if is_zarr(path):
+        return ImageFile(path, *open_pyramid(path))
+    if path.is_dir():
+        raise ImageError(f"{path} is a folder without a Zarr image: choose a file.")
+    with explained_damage(path):
+        with path.open("rb") as stream:
+            start = stream.read(len(_NPY_START))
+        suffix = path.suffix.lower()
+        if start.startswith(_TIFF_STARTS) or suffix in TIFF_SUFFIXES:
+            return _open_tiff(path, in_colour=decode is pixels_of)
+        if start == _NPY_START or suffix == ".npy":
+            return ImageFile(path, [np.load(path, mmap_mode="r", allow_pickle=False)])
+    return _open_photo(path, decode)
+
+
+def _open_tiff(path: Path, *, in_colour: bool) -> ImageFile:
+    with tifffile.TiffFile(path) as tiff:
+        if not len(tiff.series):  # what is left of a file whose first page cannot be found
+            raise ValueError("there are no pixels in it")
+        series = tiff.series[0]
+        axes, shape, dtype = series.axes, tuple(series.shape), series.dtype
+        tag = series.keyframe.tags.get(TAG)
+        # ImageJ writes how it draws grey pixels as a palette, too.
+        colours = None if tiff.is_imagej or not in_colour else series.keyframe.colormap
+    orientation = STORED if tag is None else int(tag.value)
+    if colours is not None:
+        palette = np.asarray(colours >> 8, np.uint8).T
+        indexed = DecodedArray(
+            path, (*shape, 3), np.uint8, lambda: palette[np.asarray(tifffile.imread(path))]
+        )
+        return ImageFile(path, [indexed], f"{axes}S", orientation)
     try:
-        return tifffile.memmap(path, mode="r")
-    except ValueError:
-        # Compressed, or in pieces: then it has to be read as a whole.
-        return np.asarray(tifffile.imread(path))
+        pixels: Any = tifffile.memmap(path, mode="r")
+    except ValueError:  # compressed, or in pieces
+        pixels = DecodedArray(path, shape, dtype, lambda: tifffile.imread(path))
+    return ImageFile(path, [pixels], axes, orientation)
 
 
-def _open_npy(path: Path) -> Opened:
-    try:
-        return Opened(path, [np.load(path, mmap_mode="r", allow_pickle=False)])
-    except DAMAGE as error:
-        raise _unreadable(path, error) from error
+def _open_photo(path: Path, decode: Callable[[Image.Image], NDArray[Any]]) -> ImageFile:
+    def decoded() -> NDArray[Any]:
+        with opened_photo(path) as photo:
+            return decode(photo)
 
-
-def _open_photo(path: Path) -> Opened:
-    """Whatever Pillow knows, turned upright, without alpha."""
-    try:
-        with Image.open(path) as picture:
-            upright = ImageOps.exif_transpose(picture)
-            if upright.mode in ("1", "LA"):
-                upright = upright.convert("L")
-            elif upright.mode not in ("L", "F") and not upright.mode.startswith("I"):
-                upright = upright.convert("RGB")
-            pixels = np.asarray(upright)
-    except DAMAGE as error:
-        raise _unreadable(path, error) from error
-    return Opened(path, [pixels], "YXS"[: pixels.ndim])
-
-
-def _unreadable(path: Path, error: BaseException) -> ImageError:
-    detail = str(error).rstrip(".") or type(error).__name__
-    return ImageError(
-        f"{path} cannot be read: it is damaged, incomplete or no image of a known kind ({detail})."
-    )
+    with opened_photo(path) as photo:
+        sample = decode(Image.new(photo.mode, (1, 1)))
+        shape = (photo.height, photo.width, *sample.shape[2:])
+        pixels = DecodedArray(path, shape, sample.dtype, decoded)
+        exif = photo.getexif() if "exif" in photo.info else {}
+        return ImageFile(path, [pixels], "YXS"[: len(shape)], int(exif.get(TAG, STORED)))

@@ -1,30 +1,32 @@
-"""Planes of image and label files: one picture with its labels, out of files of any layout.
+"""Images with their labels, plane by plane, out of files of any layout.
 
-Zarr is read plane by plane. Of other files the one that was read last is kept, for the planes of a
-stack are asked for one after the other.
+Labels tell the layout of their image: a stack has the planes of its labels, and the axis that the
+labels lack holds the channels. The file that was read last is kept, for the planes of a stack are
+asked for one after the other.
 """
 
 from __future__ import annotations
 
+import logging
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_cfr_icl._errors import ImageError, MaskError
-from napari_cfr_icl.images.files import (
-    read_labels,
-    read_pixels,
-    shape_of,
-    whole_numbers,
-)
-from napari_cfr_icl.images.ome_zarr import is_zarr, open_zarr
+from napari_cfr_icl.images.image_file import ImageFile, by
+from napari_cfr_icl.images.ome_zarr import is_zarr
+from napari_cfr_icl.images.opening import open_image, open_labels
+from napari_cfr_icl.images.orientation import is_transposed, upright
+from napari_cfr_icl.images.plane import Plane
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+_log = logging.getLogger(__name__)
 
 
 def label_shape(path: Path) -> tuple[int, ...]:
@@ -35,7 +37,9 @@ def label_shape(path: Path) -> tuple[int, ...]:
     ImageError
         When the file is missing or unreadable.
     """
-    return _squeezed(shape_of(path))
+    labels = _labels(path)
+    colours = _colour_axis(labels)
+    return squeezed_shape(labels.shape if colours is None else labels.shape[:-1])
 
 
 def plane_indices(shape: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
@@ -43,8 +47,11 @@ def plane_indices(shape: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
     yield from np.ndindex(shape[:-2])
 
 
-def label_plane(path: Path, index: tuple[int, ...]) -> NDArray[Any]:
+def label_plane(path: Path, index: tuple[int, ...] = ()) -> NDArray[Any]:
     """One plane of a label image or stack: whole numbers, (rows, columns).
+
+    Palettes give their indices, colours that are all grey their grey value; whole floats and
+    booleans are taken for numbers.
 
     Raises
     ------
@@ -53,14 +60,40 @@ def label_plane(path: Path, index: tuple[int, ...]) -> NDArray[Any]:
     ImageError
         When the file is missing or unreadable.
     """
-    if is_zarr(path):
-        labels = open_zarr(path)
-        return whole_numbers(path, np.asarray(labels[_full_index(labels.shape, index)]))
-    kept = _labels_once(path, _stamp(path))
-    return kept[_full_index(kept.shape, index)]
+    labels = _labels(path)
+    plane = _plane_like(labels, label_shape(path), index, [_colour_axis(labels)])
+    if plane is None:
+        raise MaskError(f"{path} must be an image of rows and columns, not {by(labels.shape)}.")
+    ids = single_channel(path, plane.read(labels.levels[0]))
+    if ids.dtype.kind == "f" and (ids == np.round(ids)).all():
+        ids = ids.astype(np.int64)
+    if ids.dtype.kind == "b":
+        ids = ids.astype(np.uint8)
+    if ids.dtype.kind not in "ui":
+        raise MaskError(f"{path} must hold one whole number for each pixel, not {ids.dtype}.")
+    return _frozen(ids)
 
 
-def image_plane(path: Path, shape: tuple[int, ...], index: tuple[int, ...]) -> NDArray[Any]:
+def single_channel(path: Path, pixels: NDArray[Any]) -> NDArray[Any]:
+    """Numbers (rows, columns) of a mask that was perhaps saved in shades of grey as RGB.
+
+    Raises
+    ------
+    MaskError
+        When the channels differ.
+    """
+    if pixels.ndim == 2:
+        return pixels
+    colours = pixels[..., : 3 if pixels.shape[-1] == 4 else None]  # alpha is no number
+    if (colours != colours[..., :1]).any():
+        raise MaskError(
+            f"{path} has channels, {by(pixels.shape)}: a mask needs one whole number for each "
+            "pixel."
+        )
+    return pixels[..., 0]
+
+
+def image_plane(path: Path, shape: tuple[int, ...], index: tuple[int, ...] = ()) -> NDArray[Any]:
     """One plane of an image or stack: (rows, columns) or (rows, columns, channels), of any type.
 
     Parameters
@@ -68,10 +101,10 @@ def image_plane(path: Path, shape: tuple[int, ...], index: tuple[int, ...]) -> N
     path : Path
         The image.
     shape : tuple of int
-        Of its labels, as `label_shape` gives it; the last axis that they lack holds the channels,
-        so that (3, rows, columns) is found, too.
+        Of its labels, as `label_shape` gives it. Labels that fit only the picture as its EXIF
+        orientation turns it were drawn on that, so it is turned for them.
     index : tuple of int
-        Which plane.
+        The plane's place in the stack.
 
     Raises
     ------
@@ -80,19 +113,72 @@ def image_plane(path: Path, shape: tuple[int, ...], index: tuple[int, ...]) -> N
     ImageError
         When the file is missing or unreadable.
     """
-    pixels = open_zarr(path) if is_zarr(path) else _pixels_once(path, _stamp(path))
-    found = pixels.shape
-    if _squeezed(found) == shape:
-        return np.asarray(pixels[_full_index(found, index)])
-    for axis in reversed(range(len(found))):
-        others = found[:axis] + found[axis + 1 :]
-        if _squeezed(others) == shape:
-            wanted = list(_full_index(others, index))
-            wanted.insert(axis, slice(None))
-            plane = np.asarray(pixels[tuple(wanted)])
-            kept = [i for i, part in enumerate(wanted) if isinstance(part, slice)]
-            return np.moveaxis(plane, kept.index(axis), -1)
-    raise MaskError(f"{path} has {by(found)} pixels, its labels {by(shape)}.")
+    image = _image(path)
+    if doubt := orientation_doubt(path, shape):
+        _log.warning(doubt)
+    plane = _plane_like(image, shape, index, _channel_axes(image))
+    if plane is not None:
+        return _frozen(plane.read(image.levels[0]))
+    turned = (*shape[:-2], shape[-1], shape[-2])
+    plane = _plane_like(image, turned, index, _channel_axes(image))
+    if plane is None or not is_transposed(image.orientation):
+        raise MaskError(f"{path} has {by(image.shape)} pixels, its labels {by(shape)}.")
+    return _frozen(upright(plane.read(image.levels[0]), image.orientation))
+
+
+def orientation_doubt(path: Path, shape: tuple[int, ...]) -> str:
+    """One sentence where labels of this shape fit a picture both as stored and as turned by EXIF.
+
+    Empty where nothing had to be assumed.
+    """
+    image = _image(path)
+    if is_transposed(image.orientation) and shape[-1] != shape[-2]:
+        return ""
+    return image.assumption
+
+
+def read_photo(path: Path, labels: Path | None = None) -> NDArray[np.uint8]:
+    """A photo of the benchmarks' data sets: 8 bit, three channels, without alpha.
+
+    Parameters
+    ----------
+    path : Path
+        Its file.
+    labels : Path, optional
+        A mask of the same size, which tells how a photo with an EXIF orientation lies.
+
+    Returns
+    -------
+    ndarray of uint8, shape (rows, columns, 3)
+        RGB. The upper 8 bits of 16-bit pictures.
+
+    Raises
+    ------
+    ImageError
+        When the file is missing or unreadable.
+    """
+    if labels is None:
+        image = _image(path).named(None)
+        shape = tuple(image.shape[image.axes.index(letter)] for letter in "YX")
+    else:
+        shape = label_shape(labels)
+    pixels = _eight_bits(image_plane(path, shape))
+    return np.repeat(pixels[..., np.newaxis], 3, axis=2) if pixels.ndim == 2 else pixels[..., :3]
+
+
+def _eight_bits(pixels: NDArray[Any]) -> NDArray[np.uint8]:
+    if pixels.dtype.kind == "b":
+        pixels = np.uint8(255) * pixels
+    elif pixels.dtype.kind == "f":
+        pixels = np.clip(np.nan_to_num(pixels), 0, 255)
+    elif pixels.itemsize > 1:
+        pixels = pixels >> 8
+    return pixels.astype(np.uint8)
+
+
+def squeezed_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """A shape without its axes of length 1, but with at least two axes."""
+    return tuple(shape[axis] for axis in _kept_axes(shape))
 
 
 def _kept_axes(shape: tuple[int, ...]) -> list[int]:
@@ -104,23 +190,50 @@ def _kept_axes(shape: tuple[int, ...]) -> list[int]:
     return kept
 
 
-def _squeezed(shape: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(shape[axis] for axis in _kept_axes(shape))
+def _plane_like(
+    image: ImageFile, shape: tuple[int, ...], index: tuple[int, ...], channels: Iterable[int | None]
+) -> Plane | None:
+    """The plane `index` of an image whose labels have this shape; None where they do not fit."""
+    found = image.shape
+    for channel_axis in channels:
+        others = [axis for axis in range(len(found)) if axis != channel_axis]
+        kept = [others[i] for i in _kept_axes(tuple(found[axis] for axis in others))]
+        if tuple(found[axis] for axis in kept) == shape:
+            position = [0] * len(found)
+            for axis, number in zip(kept[:-2], index, strict=True):
+                position[axis] = number
+            return Plane(kept[-2], kept[-1], channel_axis, tuple(position))
+    return None
 
 
-def _full_index(shape: tuple[int, ...], index: tuple[int, ...]) -> tuple[int | slice, ...]:
-    """The plane `index` of an array of `shape`: 0 on axes that are not kept, all of the picture."""
-    *stacked, rows, cols = _kept_axes(shape)
-    full: list[int | slice] = [0] * len(shape)
-    for axis, number in zip(stacked, index, strict=True):
-        full[axis] = number
-    full[rows] = full[cols] = slice(None)
-    return tuple(full)
+def _channel_axes(image: ImageFile) -> Iterator[int | None]:
+    """Axes that may hold the channels, the likeliest first."""
+    if image.channel_axis is not None:
+        yield image.channel_axis
+    if image.axes.endswith("S"):
+        return
+    yield None
+    yield from reversed(range(len(image.shape)))
 
 
-def by(shape: tuple[int, ...]) -> str:
-    """A shape as people write it: "3 x 512 x 512"."""
-    return " x ".join(str(length) for length in shape)
+def _colour_axis(labels: ImageFile) -> int | None:
+    """The last axis of labels that were saved in colour. Three planes are no colours."""
+    return len(labels.shape) - 1 if labels.likely_axes[-1:] in ("S", "C") else None
+
+
+def _frozen(pixels: NDArray[Any]) -> NDArray[Any]:
+    """A copy that nobody may change, for others will be given the same."""
+    pixels = np.array(pixels)
+    pixels.setflags(write=False)
+    return pixels
+
+
+def _image(path: Path) -> ImageFile:
+    return open_image(path) if is_zarr(path) else _image_once(path, _stamp(path))
+
+
+def _labels(path: Path) -> ImageFile:
+    return open_labels(path) if is_zarr(path) else _labels_once(path, _stamp(path))
 
 
 def _stamp(path: Path) -> tuple[int, ...]:
@@ -133,16 +246,10 @@ def _stamp(path: Path) -> tuple[int, ...]:
 
 
 @lru_cache(maxsize=1)
-def _pixels_once(path: Path, _stamp: tuple[int, ...]) -> NDArray[Any]:
-    return _for_all(read_pixels(path))
+def _image_once(path: Path, _stamp: tuple[int, ...]) -> ImageFile:
+    return open_image(path)
 
 
 @lru_cache(maxsize=1)
-def _labels_once(path: Path, _stamp: tuple[int, ...]) -> NDArray[Any]:
-    return _for_all(read_labels(path))
-
-
-def _for_all(array: NDArray[Any]) -> NDArray[Any]:
-    """The array as one that nobody may change, for others will be given the same."""
-    array.setflags(write=False)
-    return array
+def _labels_once(path: Path, _stamp: tuple[int, ...]) -> ImageFile:
+    return open_labels(path)

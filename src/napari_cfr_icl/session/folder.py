@@ -10,20 +10,18 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-import imageio.v3 as iio
-import numpy as np
-
 from napari_cfr_icl._errors import ImageError, InputError
 from napari_cfr_icl._files import atomic_write_json, explained_write_failures
-from napari_cfr_icl.images.decode_errors import DAMAGE
+from napari_cfr_icl.images.opening import SUFFIXES, open_image, open_labels
+from napari_cfr_icl.images.planes import squeezed_shape
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp", ".npy")
-"""Endings of the files that are taken for images."""
+    from napari_cfr_icl.images.image_file import ImageFile
 
 LABELS_ENDING = "_labels.tif"
 STATE_NAME = "cfr-icl-folder.json"
@@ -114,22 +112,14 @@ class ImageFolder:
 
 
 def read_image(path: Path) -> NDArray[Any]:
-    """The pixels of an image as napari reads them.
+    """The stored pixels of an image, which are those that napari shows.
 
     Raises
     ------
     ImageError
         When the file is missing, damaged or no image.
     """
-    try:
-        pixels: NDArray[Any] = np.asarray(_read(path))
-    except DAMAGE as error:
-        raise ImageError(
-            f"{path.name} cannot be read and is left out: it is damaged or no image."
-        ) from error
-    if pixels.ndim < 2 or 0 in pixels.shape or pixels.dtype.kind not in "buif":
-        raise ImageError(f"{path.name} holds no picture and is left out.")
-    return pixels
+    return _read(path, open_image)
 
 
 def read_labels(path: Path) -> NDArray[Any] | None:
@@ -142,7 +132,7 @@ def read_labels(path: Path) -> NDArray[Any] | None:
     """
     if not path.exists():
         return None
-    labels = read_image(path)
+    labels = _read(path, open_labels)
     if labels.dtype.kind not in "ui":
         raise ImageError(f"{path.name} holds no labels and is left as it is.")
     return labels
@@ -150,8 +140,7 @@ def read_labels(path: Path) -> NDArray[Any] | None:
 
 def squeezed(labels: NDArray[Any]) -> NDArray[Any]:
     """Labels without their axes of length 1, but two: what TIFF readers make of them anyway."""
-    shape = [side for side in labels.shape if side != 1]
-    return labels.reshape([1] * (2 - len(shape)) + shape)
+    return labels.reshape(squeezed_shape(labels.shape))
 
 
 def fitted(labels: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any] | None:
@@ -168,12 +157,16 @@ def fitted(labels: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any] | None:
     return labels.reshape(shape) if sides == wanted else None
 
 
-def _read(path: Path) -> Any:
-    suffix = path.suffix.lower()
-    if suffix == ".npy":
-        return np.load(path, allow_pickle=False)
-    # The reader by name: the others guess, and warn of what they are.
-    return iio.imread(path, plugin="tifffile" if suffix in (".tif", ".tiff") else "pillow")
+def _read(path: Path, opened: Callable[[Path], ImageFile]) -> NDArray[Any]:
+    try:
+        pixels = opened(path).read()
+    except ImageError as error:
+        raise ImageError(
+            f"{path.name} cannot be read and is left out: it is damaged or no image."
+        ) from error
+    if pixels.ndim < 2 or 0 in pixels.shape or pixels.dtype.kind not in "buif":
+        raise ImageError(f"{path.name} holds no picture and is left out.")
+    return pixels
 
 
 def _is_image(file: Path) -> bool:

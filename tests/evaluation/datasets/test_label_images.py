@@ -63,8 +63,18 @@ def test_every_plane_of_a_stack_is_a_picture(tmp_path):
 @pytest.fixture
 def reads(monkeypatch):
     """The names of the TIFFs whose pixels were read, in turn."""
-    names, read = [], tifffile.imread
-    monkeypatch.setattr(tifffile, "imread", lambda path: names.append(path.name) or read(path))
+    names = []
+
+    def counted(read):
+        def counting(path, **options):
+            pixels = read(path, **options)
+            names.append(path.name)
+            return pixels
+
+        return counting
+
+    for name in ("imread", "memmap"):
+        monkeypatch.setattr(tifffile, name, counted(getattr(tifffile, name)))
     return names
 
 

@@ -13,6 +13,7 @@ from qtpy.QtCore import QTimer
 
 from folder_user import SHAPE, choose, draw, go, idle, labels, pixels, walked, where
 from napari_cfr_icl.gui.folder import folder_controller, read_ahead
+from napari_cfr_icl.training.data.collection import open_collection
 
 
 @pytest.fixture
@@ -243,3 +244,28 @@ def test_a_long_name_without_spaces_does_not_widen_the_dock(walk, folder):
     driver = walk()
     assert where(driver).endswith(".ome.tif")
     assert driver.dock.folder.minimumSizeHint().width() < driver.dock.minimumWidth()
+
+
+def test_a_photo_that_asks_to_be_turned_is_trained_as_it_was_shown(walk, folder):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(np.stack([pixels(5)] * 3, axis=-1)).save(folder / "a0.jpg", exif=exif)
+    driver = walk()
+    shown = driver.viewer.layers["a0"].data.copy()
+    draw(driver)
+    go(driver, driver.dock.folder.next)
+    (example,) = open_collection(folder).examples
+    np.testing.assert_array_equal(example.image(), shown)
+    assert example.labels().shape == SHAPE
+    assert example.labels()[40, 60] == 1
+
+
+@pytest.mark.parametrize("mode", ["LA", "CMYK", "P", "RGBA"])
+def test_photos_of_any_mode_are_grey_or_in_colour(walk, folder, mode):
+    name = {"LA": "a0.png", "CMYK": "a0.jpg", "P": "a0.png", "RGBA": "a0.png"}[mode]
+    picture = Image.fromarray(np.stack([pixels(5)] * 3, axis=-1)).convert(mode)
+    picture.save(folder / name)
+    layer = walk().viewer.layers["a0"]
+    assert layer.data.shape[:2] == SHAPE
+    assert layer.ndim == 2
+    assert layer.rgb == (mode != "LA")

@@ -12,7 +12,7 @@ from pycocotools import mask as coco_masks
 
 from napari_cfr_icl._errors import InputError
 from napari_cfr_icl.evaluation.datasets.dataset import Dataset, Picture, TrueObject
-from napari_cfr_icl.images.files import read_pixels
+from napari_cfr_icl.images.planes import image_plane
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,7 +47,7 @@ def coco_json(path: Path, images: Path | None = None) -> Dataset:
         [
             Picture(
                 _file_name(image),
-                partial(read_pixels, place / _file_name(image)),
+                partial(image_plane, place / _file_name(image), _size(path, image)),
                 partial(_objects, annotations[image["id"]], _size(path, image)),
             )
             for image in listed

@@ -13,7 +13,7 @@ from napari_cfr_icl._errors import InputError
 from napari_cfr_icl.evaluation.datasets.dataset import Dataset, Picture, TrueObject
 from napari_cfr_icl.evaluation.datasets.folders import folder
 from napari_cfr_icl.evaluation.datasets.safe_pickle import read_pickle
-from napari_cfr_icl.images.files import read_photo
+from napari_cfr_icl.images.planes import read_photo
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,7 +11,7 @@ import numpy as np
 from napari_cfr_icl._errors import InputError, MaskError
 from napari_cfr_icl.evaluation.datasets.dataset import IGNORED, Dataset, Picture, TrueObject
 from napari_cfr_icl.evaluation.datasets.folders import by_name, files_in, folder, title_of
-from napari_cfr_icl.images.files import read_photo
+from napari_cfr_icl.images.planes import read_photo
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -57,7 +57,7 @@ def mask_files(root: Path) -> Dataset:
         if not mine:
             raise InputError(f"There is no mask for {path.name!r} in {root / 'masks'}.")
         objects = partial(_objects, mine, trimap)
-        pictures.append(Picture(path.name, partial(read_photo, path), objects))
+        pictures.append(Picture(path.name, partial(read_photo, path, mine[0]), objects))
     return Dataset(title_of(root), root, pictures)
 
 
@@ -81,7 +81,7 @@ def _one_mask_each(name: str, root: Path, folders: tuple[str, str], decoder: Dec
     for path in files_in(images):
         mask = by_name(mask_paths, path.name.split(".")[0], masks)
         objects = partial(_objects, [mask], decoder)
-        pictures.append(Picture(path.name, partial(read_photo, path), objects))
+        pictures.append(Picture(path.name, partial(read_photo, path, mask), objects))
     return Dataset(name, root, pictures)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from napari_cfr_icl._errors import InputError
 from napari_cfr_icl.evaluation.datasets.folders import LABEL_FOLDERS
-from napari_cfr_icl.images.files import is_readable
+from napari_cfr_icl.images.opening import is_readable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

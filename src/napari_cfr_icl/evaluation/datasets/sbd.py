@@ -17,7 +17,7 @@ from napari_cfr_icl.evaluation.datasets.dataset import (
     objects_of_labels,
 )
 from napari_cfr_icl.evaluation.datasets.folders import folder, names_in
-from napari_cfr_icl.images.files import read_photo
+from napari_cfr_icl.images.planes import read_photo
 
 if TYPE_CHECKING:
     from pathlib import Path

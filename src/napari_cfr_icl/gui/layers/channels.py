@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from psygnal import Signal
 
 from napari_cfr_icl.engine.rendering import WHITE, Channel, Rendering
-from napari_cfr_icl.engine.source import ImageSource, Plane
+from napari_cfr_icl.engine.source import ImageSource
 from napari_cfr_icl.gui.layers.planes import LayerPlane, data_shape
+from napari_cfr_icl.images.plane import Plane
 
 RGBA = 4
 _LOOKS = ("visible", "opacity", "blending", "colormap", "contrast_limits", "gamma")

@@ -9,9 +9,10 @@ import numpy as np
 from napari.layers import Image
 
 from napari_cfr_icl.engine.rendering import Rendering
-from napari_cfr_icl.engine.source import ImageSource, Plane
+from napari_cfr_icl.engine.source import ImageSource
 from napari_cfr_icl.gui.layers.channels import ChannelSource
 from napari_cfr_icl.gui.layers.planes import LayerPlane, data_shape
+from napari_cfr_icl.images.plane import Plane
 from napari_cfr_icl.session.objects import Scene
 
 

@@ -153,6 +153,8 @@ def inspect_dataset(
         except CfrIclError as error:
             findings.append(DatasetIssue(example.key, "error", "unusable", str(error)))
             continue
+        if doubt := example.doubt():
+            findings.append(DatasetIssue(example.key, "warning", "orientation", doubt))
         if on_read is not None:
             on_read(example, pixels, labels)
         found = list(_look_at(example.key, pixels, labels, min_area))

@@ -16,7 +16,12 @@ from napari_cfr_icl._errors import CfrIclError, InputError
 from napari_cfr_icl.evaluation.datasets.coco_json import coco_json
 from napari_cfr_icl.evaluation.datasets.folders import title_of
 from napari_cfr_icl.evaluation.datasets.pairs import pairs_in, pairs_of
-from napari_cfr_icl.images.planes import image_plane, label_shape, plane_indices
+from napari_cfr_icl.images.planes import (
+    image_plane,
+    label_shape,
+    orientation_doubt,
+    plane_indices,
+)
 from napari_cfr_icl.training.data.label_planes import label_plane
 
 if TYPE_CHECKING:
@@ -50,6 +55,8 @@ class Example:
         "train" or "val" where the collection says so.
     image, labels : callable
         Return (rows, columns[, channels]) of any type, and int32 (rows, columns), 0 background.
+    doubt : callable
+        Returns a sentence on what had to be assumed about the image; empty where nothing had.
     """
 
     key: str
@@ -57,6 +64,7 @@ class Example:
     split: Split | None
     image: Callable[[], NDArray[Any]]
     labels: Callable[[], NDArray[np.int32]]
+    doubt: Callable[[], str] = str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -220,4 +228,5 @@ def _examples(pair: _Listed) -> Iterator[Example]:
             pair.split,
             partial(image_plane, pair.image, shape, index),
             partial(label_plane, pair.labels, index),
+            partial(orientation_doubt, pair.image, shape),
         )

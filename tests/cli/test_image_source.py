@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import sys
+from types import SimpleNamespace
 
+import imageio.v3 as iio
 import numpy as np
 import pytest
 import tifffile
@@ -9,10 +11,11 @@ import zarr
 from PIL import Image
 
 from napari_cfr_icl._errors import ImageError
+from napari_cfr_icl.cli.image_source import open_mask, open_source
 from napari_cfr_icl.engine.rendering import Rendering
 from napari_cfr_icl.engine.source import ImageSource
 from napari_cfr_icl.engine.windows import Window
-from napari_cfr_icl.images.opening import open_image, open_mask
+from napari_cfr_icl.images import opening
 
 RANDOM = np.random.default_rng(0)
 GREY = RANDOM.integers(0, 256, (30, 40), np.uint8)
@@ -28,7 +31,7 @@ WHOLE = Window.whole((30, 40))
 
 
 def picture(path, axes=None, plane=None):
-    return open_image(path, axes, plane).read(WHOLE)
+    return open_source(path, axes, plane).read(WHOLE)
 
 
 def seen(array):
@@ -50,7 +53,7 @@ def test_tiff(tmp_path, values, compression):
 
 def test_uncompressed_tiff_is_not_read_until_it_is_needed(tmp_path):
     path = tiff(tmp_path, np.zeros((1000, 1000), np.uint8))
-    source = open_image(path, None, None)
+    source = open_source(path, None, None)
     assert isinstance(source._levels[0], np.memmap)
 
 
@@ -93,7 +96,7 @@ def test_axes_as_they_are_said_to_be(tmp_path):
     np.testing.assert_array_equal(picture(path, axes="cyx"), seen(FIVE))
     np.testing.assert_array_equal(picture(path, axes="ZYX", plane=(3,)), seen(FIVE[..., 3]))
     np.testing.assert_array_equal(
-        open_image(path, "CXY", None).read(Window.whole((40, 30))),
+        open_source(path, "CXY", None).read(Window.whole((40, 30))),
         ImageSource(FIVE.transpose(1, 0, 2)).read(Window.whole((40, 30))),
     )
 
@@ -107,7 +110,7 @@ def test_a_plane_of_a_hyperstack(tmp_path, options):
 def test_more_axes_than_can_be_guessed(tmp_path):
     np.save(tmp_path / "x.npy", STACK[np.newaxis, np.newaxis])
     with pytest.raises(ImageError, match=r"has 6 axes, 1 x 1 x 2 x 9 x 30 x 40: say with --axes"):
-        open_image(tmp_path / "x.npy", None, None)
+        open_source(tmp_path / "x.npy", None, None)
     found = picture(tmp_path / "x.npy", axes="ABTZYX", plane=(1, 7))
     np.testing.assert_array_equal(found, seen(STACK[1, 7]))
 
@@ -128,7 +131,7 @@ def test_axes_of_length_1_need_no_number(tmp_path):
 def test_a_plane_that_is_not_there(tmp_path, plane, sentence):
     path = tiff(tmp_path, STACK, metadata={"axes": "TZYX"})
     with pytest.raises(ImageError, match=sentence):
-        open_image(path, None, plane)
+        open_source(path, None, plane)
 
 
 @pytest.mark.parametrize("values", [GREY, WIDE, RGB, RGBA, FIVE, FLOAT], ids=lambda v: f"{v.shape}")
@@ -161,11 +164,41 @@ def test_png_of_any_mode(tmp_path, given, expected):
     np.testing.assert_array_equal(picture(tmp_path / "x.png"), seen(expected))
 
 
-def test_photos_are_turned_upright(tmp_path):
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_rows_and_columns_are_those_that_napari_shows(tmp_path, caplog, orientation):
     exif = Image.Exif()
-    exif[0x0112] = 6  # the top is at the right
-    Image.fromarray(RGB.transpose(1, 0, 2)).save(tmp_path / "x.png", exif=exif)
-    np.testing.assert_array_equal(picture(tmp_path / "x.png"), seen(RGB[:, ::-1]))
+    exif[0x0112] = orientation
+    Image.fromarray(RGB).save(tmp_path / "x.png", exif=exif)
+    np.testing.assert_array_equal(picture(tmp_path / "x.png"), seen(RGB))
+    np.testing.assert_array_equal(picture(tmp_path / "x.png"), seen(iio.imread(tmp_path / "x.png")))
+    told = [record.getMessage() for record in caplog.records]
+    assert all(f"(EXIF orientation {orientation}): rows and columns are" in text for text in told)
+    assert bool(told) == (orientation > 1)
+
+
+def test_a_picture_in_a_palette_is_seen_in_its_colours(tmp_path):
+    colours = np.zeros((3, 256), np.uint16)
+    colours[0], colours[2] = np.arange(256) * 257, np.arange(255, -1, -1) * 257
+    expected = np.stack([GREY, 0 * GREY, 255 - GREY], axis=-1)
+    path = tiff(tmp_path, GREY, photometric="palette", colormap=colours)
+    np.testing.assert_array_equal(picture(path), seen(expected))
+    np.testing.assert_array_equal(open_mask(path, None), GREY)
+
+
+def test_a_photo_beyond_the_limit_of_its_library(tmp_path, monkeypatch):
+    Image.fromarray(GREY).save(tmp_path / "x.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    np.testing.assert_array_equal(picture(tmp_path / "x.png"), seen(GREY))
+    assert Image.MAX_IMAGE_PIXELS == 100
+
+
+def test_more_pixels_than_the_memory_holds(tmp_path, monkeypatch):
+    monkeypatch.setattr(opening, "HARMLESS_BYTES", 0)
+    monkeypatch.setattr(opening.psutil, "virtual_memory", lambda: SimpleNamespace(available=10))
+    Image.fromarray(GREY).save(tmp_path / "x.png")
+    with pytest.raises(ImageError, match=r"x\.png needs 0 GB of memory, and 0 GB are free"):
+        open_source(tmp_path / "x.png")
+    np.testing.assert_array_equal(picture(tiff(tmp_path, GREY)), seen(GREY))
 
 
 def test_zarr_array(tmp_path):
@@ -188,7 +221,7 @@ def test_ome_zarr_is_a_pyramid(tmp_path, version):
     group.attrs.update(
         {"multiscales": [described]} if version == "0.4" else {"ome": {"multiscales": [described]}}
     )
-    source = open_image(tmp_path / "x.zarr", None, (1,))
+    source = open_source(tmp_path / "x.zarr", None, (1,))
     assert [level.shape[-1] for level in source._levels] == [40, 20]
     expected = ImageSource(fine[1].transpose(1, 2, 0), source.rendering)
     np.testing.assert_array_equal(source.read(WHOLE), expected.read(WHOLE))
@@ -200,14 +233,14 @@ def test_a_pyramid_that_is_described_otherwise(tmp_path, described):
     group.create_array("0", data=GREY)
     group.attrs["multiscales"] = described
     with pytest.raises(ImageError, match=r"x\.zarr cannot be read as a Zarr image"):
-        open_image(tmp_path / "x.zarr", None, None)
+        open_source(tmp_path / "x.zarr", None, None)
 
 
 def test_zarr_is_not_needed_for_anything_else(tmp_path, monkeypatch):
     zarr.save_array(tmp_path / "x.zarr", GREY)
     monkeypatch.setitem(sys.modules, "zarr", None)
     with pytest.raises(ImageError, match="needs the package zarr: pip install zarr"):
-        open_image(tmp_path / "x.zarr", None, None)
+        open_source(tmp_path / "x.zarr", None, None)
     np.testing.assert_array_equal(picture(tiff(tmp_path, GREY)), seen(GREY))
 
 
@@ -220,7 +253,7 @@ def test_a_tiny_file_that_claims_to_be_huge(tmp_path):
             content[tag.valueoffset : tag.valueoffset + 2] = (60_000).to_bytes(2, "little")
     path.write_bytes(content)
     with pytest.raises(ImageError, match="cannot hold 4 GB of pixels"):
-        open_image(path, None, None)
+        open_source(path, None, None)
 
 
 @pytest.mark.parametrize(

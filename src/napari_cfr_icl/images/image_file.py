@@ -1,17 +1,21 @@
-"""An image file that was opened: its arrays, and which of its axes is which."""
+"""An image file that was opened: its arrays, and the meaning of each axis."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from napari_cfr_icl._errors import ImageError, SettingsError
-from napari_cfr_icl.engine.source import Plane
-from napari_cfr_icl.images.planes import by
+from napari_cfr_icl.images.orientation import STORED
+from napari_cfr_icl.images.plane import Plane
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
 MOST_CHANNELS = 8
 """A last axis of at most this length holds channels, where the file does not say."""
@@ -22,8 +26,8 @@ _LEADING = "QTZ"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Opened:
-    """The arrays in an image file.
+class ImageFile:
+    """The arrays in an image file, read when they are indexed.
 
     Parameters
     ----------
@@ -34,18 +38,36 @@ class Opened:
     axes : str
         One letter for each axis, as far as the file tells: Y and X for rows and columns, S for
         colours, C for channels, anything else for planes. Empty where it does not.
+    orientation : int
+        EXIF orientation, which is not applied to the arrays; see `images.orientation`.
     """
 
     path: Path
     levels: Sequence[Any]
     axes: str = ""
+    orientation: int = STORED
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Length of every axis at the finest level."""
         return tuple(self.levels[0].shape)
 
-    def named(self, axes: str | None) -> Opened:
+    @property
+    def assumption(self) -> str:
+        """One sentence on the pixels of a file that asks to be shown turned; empty otherwise."""
+        if self.orientation == STORED:
+            return ""
+        return (
+            f"{self.path} asks to be shown turned (EXIF orientation {self.orientation}): rows and "
+            "columns are those of the stored pixels, as napari shows them."
+        )
+
+    @property
+    def likely_axes(self) -> str:
+        """A letter for every axis, as the file tells or guessed; empty where nobody can."""
+        return self.axes if self.axes and not _NAMELESS & set(self.axes) else _guessed(self.shape)
+
+    def named(self, axes: str | None) -> ImageFile:
         """The same with a letter for every axis: as asked for, as the file tells, or guessed.
 
         Raises
@@ -55,7 +77,9 @@ class Opened:
         ImageError
             When there is no picture in it.
         """
-        if axes is not None:
+        if axes is None:
+            letters = self.likely_axes
+        else:
             letters = axes.upper()
             distinct = len(set(letters)) == len(letters)
             if len(letters) != len(self.shape) or not distinct or not {"Y", "X"} <= set(letters):
@@ -63,10 +87,6 @@ class Opened:
                     f"{axes!r} cannot be the axes of {self.path}, which are {by(self.shape)}: "
                     "give each a letter, among them Y and X, and C for channels."
                 )
-        elif self.axes and not _NAMELESS & set(self.axes):
-            letters = self.axes
-        else:
-            letters = _guessed(self.shape)
         if not letters and len(self.shape) > 1:
             raise ImageError(
                 f"{self.path} has {len(self.shape)} axes, {by(self.shape)}: say with --axes which "
@@ -76,7 +96,7 @@ class Opened:
             raise ImageError(
                 f"{self.path} holds no picture of rows and columns, but {by(self.shape)} numbers."
             )
-        return Opened(self.path, self.levels, letters)
+        return replace(self, axes=letters)
 
     @property
     def channel_axis(self) -> int | None:
@@ -124,6 +144,11 @@ class Opened:
         rows, cols = self.axes.index("Y"), self.axes.index("X")
         return Plane(rows, cols, self.channel_axis, tuple(position))
 
+    def read(self) -> NDArray[Any]:
+        """A copy of all pixels; the colours of a photo are its last axis."""
+        pixels = np.array(self.levels[0][...])
+        return np.moveaxis(pixels, self.axes.index(_SAMPLES), -1) if self.is_photo else pixels
+
     def _explain_stack(self) -> str:
         stacked = self.plane_axes
         ranges = ",".join(f"0..{self.shape[axis] - 1}" for axis in stacked)
@@ -146,3 +171,8 @@ def _guessed(shape: tuple[int, ...]) -> str:
     if not 0 <= stacked <= len(_LEADING):
         return ""
     return _LEADING[len(_LEADING) - stacked :] + "YX"
+
+
+def by(shape: tuple[int, ...]) -> str:
+    """A shape as people write it: "3 x 512 x 512"."""
+    return " x ".join(str(length) for length in shape)

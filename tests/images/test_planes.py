@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image, ImageOps
+
+from napari_cfr_icl._errors import ImageError, MaskError
+from napari_cfr_icl.images.opening import open_image
+from napari_cfr_icl.images.photos import read_indices
+from napari_cfr_icl.images.planes import (
+    image_plane,
+    label_plane,
+    label_shape,
+    orientation_doubt,
+    read_photo,
+)
+
+GREY = np.arange(12, dtype=np.uint8).reshape(3, 4) * 20
+COLOUR = np.stack([GREY, GREY[::-1], 255 - GREY], axis=2)
+
+
+def save(path, array, mode=None, **options):
+    Image.fromarray(array, mode).save(path, **options)
+    return path
+
+
+UPRIGHT = {
+    1: COLOUR,
+    2: COLOUR[:, ::-1],
+    3: COLOUR[::-1, ::-1],
+    4: COLOUR[::-1],
+    5: COLOUR.transpose(1, 0, 2),
+    6: np.rot90(COLOUR, -1),
+    7: COLOUR[::-1, ::-1].transpose(1, 0, 2),
+    8: np.rot90(COLOUR),
+}
+each_orientation = pytest.mark.parametrize("orientation", UPRIGHT)
+
+
+def photo(path, orientation, pixels=COLOUR):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return save(path, pixels, exif=exif)
+
+
+@each_orientation
+def test_a_photo_keeps_its_stored_pixels(tmp_path, orientation):
+    path = photo(tmp_path / "a.png", orientation)
+    np.testing.assert_array_equal(read_photo(path), COLOUR)
+    np.testing.assert_array_equal(open_image(path).read(), COLOUR)
+    np.testing.assert_array_equal(image_plane(path, (3, 4)), COLOUR)
+
+
+@each_orientation
+def test_a_photo_is_turned_for_labels_that_fit_only_then(tmp_path, orientation):
+    path = photo(tmp_path / "a.png", orientation)
+    with Image.open(path) as picture:
+        shown = np.asarray(ImageOps.exif_transpose(picture))
+    np.testing.assert_array_equal(shown, UPRIGHT[orientation])
+    tifffile.imwrite(tmp_path / "labels.tif", np.zeros((4, 3), np.uint8))
+    if orientation > 4:
+        np.testing.assert_array_equal(image_plane(path, (4, 3)), shown)
+        np.testing.assert_array_equal(read_photo(path, tmp_path / "labels.tif"), shown)
+    else:
+        with pytest.raises(MaskError, match="has 3 x 4 x 3 pixels, its labels 4 x 3"):
+            image_plane(path, (4, 3))
+
+
+@each_orientation
+def test_what_cannot_be_known_is_said(tmp_path, caplog, orientation):
+    oblong = photo(tmp_path / "a.png", orientation)
+    square = photo(tmp_path / "b.png", orientation, COLOUR[:, :3])
+    assert bool(orientation_doubt(oblong, (3, 4))) == (orientation in (2, 3, 4))
+    assert bool(orientation_doubt(square, (3, 3))) == (orientation != 1)
+    np.testing.assert_array_equal(image_plane(square, (3, 3)), COLOUR[:, :3])
+    assert [record.getMessage() for record in caplog.records] == (
+        [orientation_doubt(square, (3, 3))] if orientation > 1 else []
+    )
+
+
+@each_orientation
+def test_a_tiff_with_an_orientation_is_no_other(tmp_path, orientation):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, COLOUR, photometric="rgb", extratags=[(274, 3, 1, orientation, True)])
+    np.testing.assert_array_equal(image_plane(path, (3, 4)), COLOUR)
+    if orientation > 4:
+        np.testing.assert_array_equal(image_plane(path, (4, 3)), UPRIGHT[orientation])
+
+
+def test_photo_drops_alpha_and_never_blends_it(tmp_path):
+    alpha = np.zeros((3, 4, 1), np.uint8)
+    path = save(tmp_path / "a.png", np.concatenate([COLOUR, alpha], axis=2))
+
+    np.testing.assert_array_equal(read_photo(path), COLOUR)
+    np.testing.assert_array_equal(open_image(path).read(), COLOUR)
+
+
+def test_photo_of_16_bits_keeps_the_upper_8(tmp_path):
+    path = save(tmp_path / "a.png", GREY.astype(np.uint16) * 256 + 255)
+
+    np.testing.assert_array_equal(read_photo(path), np.repeat(GREY[..., None], 3, axis=2))
+    np.testing.assert_array_equal(open_image(path).read(), GREY.astype(np.uint16) * 256 + 255)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "uint32", "int16", "float32"])
+def test_pixels_keep_their_type(tmp_path, dtype):
+    array = GREY.astype(dtype)
+    tifffile.imwrite(tmp_path / "a.tif", array)
+    np.save(tmp_path / "a.npy", array)
+
+    for name in ("a.tif", "a.npy"):
+        read = open_image(tmp_path / name).read()
+        assert read.dtype == dtype
+        np.testing.assert_array_equal(read, array)
+        assert label_shape(tmp_path / name) == (3, 4)
+
+
+def test_labels_are_the_indices_of_a_palette(tmp_path):
+    picture = Image.fromarray(GREY // 20)
+    picture.putpalette(bytes(range(36)))
+    picture.save(tmp_path / "a.png")
+
+    np.testing.assert_array_equal(label_plane(tmp_path / "a.png"), GREY // 20)
+    indices, colours = read_indices(tmp_path / "a.png")
+    np.testing.assert_array_equal(colours[indices][0, 1], [3, 4, 5])
+
+
+def test_labels_may_be_whole_floats_bools_or_grey_rgb(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", GREY.astype(np.float32))
+    save(tmp_path / "b.png", GREY > 100)
+    save(tmp_path / "c.png", np.repeat(GREY[..., None], 3, axis=2))
+
+    np.testing.assert_array_equal(label_plane(tmp_path / "a.tif"), GREY)
+    np.testing.assert_array_equal(label_plane(tmp_path / "b.png"), GREY > 100)
+    np.testing.assert_array_equal(label_plane(tmp_path / "c.png"), GREY)
+
+
+def test_labels_that_are_no_ids_are_refused(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", GREY + 0.5)
+    save(tmp_path / "b.png", COLOUR)
+
+    for name in ("a.tif", "b.png"):
+        with pytest.raises(MaskError, match="one whole number for each pixel"):
+            label_plane(tmp_path / name)
+
+
+def test_unreadable_files_are_named(tmp_path):
+    for name in ("a.png", "a.tif", "a.npy"):
+        (tmp_path / name).write_bytes(b"nothing of the kind")
+        for read in (open_image, label_shape):
+            with pytest.raises(ImageError, match=f"{name} cannot be read"):
+                read(tmp_path / name)
+            with pytest.raises(ImageError, match="no file"):
+                read(tmp_path / f"no_{name}")
+    (tmp_path / "a.tif").write_bytes(b"II*\0junk")
+    with pytest.raises(ImageError, match=r"a\.tif cannot be read.* \(there are no pixels in it\)"):
+        open_image(tmp_path / "a.tif").read()
+    (tmp_path / "a.docx").write_bytes(b"PK\3\4nothing of the kind")
+    with pytest.raises(ImageError, match="no image of a known kind"):
+        open_image(tmp_path / "a.docx").read()
+
+
+def test_array_file_with_objects_is_not_unpickled(tmp_path):
+    np.save(tmp_path / "a.npy", np.array([{}], dtype=object))
+
+    with pytest.raises(ImageError, match="cannot be read"):
+        open_image(tmp_path / "a.npy").read()
+
+
+def test_picture_without_palette_is_refused(tmp_path):
+    with pytest.raises(ImageError, match="palette"):
+        read_indices(save(tmp_path / "a.png", GREY))
