@@ -93,11 +93,15 @@ def tuning_look(driver: ViewerDriver) -> None:
     """The inner loop of a click, and a threshold that was dragged."""
     dock = driver.open_beside("Tune refinement")
     click(driver, 300, 250)
-    driver.wait(lambda: dock.looker.look is not None and dock.looker.look.steps == STEPS_SHOWN)
-    dock.look.steps.setValue(6)
-    dock.look.unit.setCurrentText("px")
-    dock.look.threshold.setValue(0.8 * min(dock.looker.look.changes[:3]))
-    dock.look.scrubber.setValue(2)
+    driver.wait(
+        lambda: (
+            dock.inspector.inspection is not None and dock.inspector.inspection.steps == STEPS_SHOWN
+        )
+    )
+    dock.inspector_panel.steps.setValue(6)
+    dock.inspector_panel.unit.setCurrentText("px")
+    dock.inspector_panel.threshold.setValue(0.8 * min(dock.inspector.inspection.changes[:3]))
+    dock.inspector_panel.scrubber.setValue(2)
 
 
 def tuning_search(driver: ViewerDriver) -> None:
@@ -106,11 +110,11 @@ def tuning_search(driver: ViewerDriver) -> None:
     driver.viewer.add_labels(truth, name="finished", opacity=0.4)
     dock = driver.open_beside("Tune refinement")
     dock.tabs.setCurrentIndex(1)
-    dock.search.source.labels.setCurrentText("finished")
-    dock.search.objects.setValue(6)
-    dock.search.max_clicks.setValue(6)
-    dock.search.start.click()
-    driver.wait(lambda: not dock.searcher.is_running, LONG)
+    dock.search_panel.source.labels.setCurrentText("finished")
+    dock.search_panel.fields["objects"].value = 6
+    dock.search_panel.fields["max_clicks"].value = 6
+    dock.search_panel.start.click()
+    driver.wait(lambda: not dock.searches.is_running, LONG)
 
 
 def training(driver: ViewerDriver) -> None:

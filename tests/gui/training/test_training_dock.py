@@ -253,7 +253,7 @@ def test_a_full_disk_and_little_memory_are_said(dock, monkeypatch, tmp_path):
 def test_a_value_that_cannot_be_is_named_before_anything_begins(dock, tmp_path, monkeypatch):
     said = []
     monkeypatch.setattr("napari_cfr_icl.gui.training.training_dock.show_error", said.append)
-    dock.settings.form.fields["optimizer.rate"].setText("quick")
+    dock.settings.form.fields["optimizer.rate"].value = "quick"
     press(dock.progress.start)
     assert str(said[0]) == "optimizer.rate must be a number, not 'quick'."
     assert not (tmp_path / "runs").exists()

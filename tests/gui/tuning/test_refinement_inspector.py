@@ -47,7 +47,11 @@ def looked(driver, dock):
     _, labels = blobs(3)
     driver.click(*np.argwhere(labels == 1).mean(axis=0))
     driver.wait_for_answer()
-    driver.wait(lambda: dock.looker.look is not None and dock.looker.look.steps == STEPS_SHOWN)
+    driver.wait(
+        lambda: (
+            dock.inspector.inspection is not None and dock.inspector.inspection.steps == STEPS_SHOWN
+        )
+    )
     return dock
 
 
@@ -79,14 +83,14 @@ def ran(driver, policy):
 
 
 def test_scrubbing_shows_the_mask_of_each_step(driver, looked):
-    scrubber, look = looked.look.scrubber, looked.looker.look
+    scrubber, look = looked.inspector_panel.scrubber, looked.inspector.inspection
     assert scrubber.maximum() == STEPS_SHOWN
     assert len(look.changes) == STEPS_SHOWN
     seen = []
     for step in range(STEPS_SHOWN + 1):
         seen.append(orange(driver))
         assert np.array_equal(seen[-1], look.mask(step).full())
-        assert f"{seen[-1].sum()} px" in looked.look.step_text.text()
+        assert f"{seen[-1].sum()} px" in looked.inspector_panel.step_text.text()
         QTest.keyClick(scrubber, Qt.Key.Key_Right)
     changed = tuple(int((a != b).sum()) for a, b in pairwise(seen))
     assert changed == look.changes
@@ -94,7 +98,7 @@ def test_scrubbing_shows_the_mask_of_each_step(driver, looked):
 
 
 def test_the_dock_says_where_the_program_really_stops(driver, looked):
-    look = looked.looker.look
+    look = looked.inspector.inspection
     for policy in (
         {"steps": 2},
         {"steps": 6, "adaptive": True, "threshold_pixels": 4},
@@ -109,7 +113,7 @@ def test_the_dock_says_where_the_program_really_stops(driver, looked):
 
 
 def test_dragging_the_line_moves_the_stop_and_use_this_makes_it_so(driver, looked):
-    panel, look = looked.look, looked.looker.look
+    panel, look = looked.inspector_panel, looked.inspector.inspection
     panel.steps.setValue(STEPS_SHOWN)
     panel.unit.setCurrentText(PIXELS)
     panel.threshold.setValue(1)
@@ -136,7 +140,7 @@ def test_dragging_the_line_moves_the_stop_and_use_this_makes_it_so(driver, looke
 
 
 def test_a_bar_shows_its_step_and_the_unit_can_be_changed(looked):
-    panel, look = looked.look, looked.looker.look
+    panel, look = looked.inspector_panel, looked.inspector.inspection
     panel.plot.draw()
     QTest.mouseClick(panel.plot, LEFT, PLAIN, on_canvas(panel.plot, 4, 0.5))
     assert panel.scrubber.value() == 4
@@ -154,7 +158,7 @@ def test_looking_leaves_the_object_as_it_was_and_ends_with_it(driver, looked):
     state = driver.session.state
     assert state.answer.passes < STEPS_SHOWN
     driver.type(Qt.Key.Key_Q)
-    assert looked.looker.look is None
+    assert looked.inspector.inspection is None
     assert LAYER_NAME not in driver.viewer.layers
     driver.type(Qt.Key.Key_U)
     assert driver.session.state.answer is state.answer
@@ -162,7 +166,10 @@ def test_looking_leaves_the_object_as_it_was_and_ends_with_it(driver, looked):
 
 def test_plots_follow_the_theme_and_closing_either_dock_is_clean(driver, looked):
     def colours():
-        return looked.look.plot.figure.get_facecolor(), looked.search.plot.figure.get_facecolor()
+        return (
+            looked.inspector_panel.plot.figure.get_facecolor(),
+            looked.search_panel.plot.figure.get_facecolor(),
+        )
 
     driver.viewer.theme = "dark"
     dark = colours()
@@ -171,8 +178,8 @@ def test_plots_follow_the_theme_and_closing_either_dock_is_clean(driver, looked)
     assert sum(light[0][:3]) > 2 > sum(dark[0][:3])
     assert light[0] == light[1]
     driver.viewer.window.remove_dock_widget(driver.dock)
-    driver.wait(lambda: looked.looker.dock is None)
-    assert looked.looker.look is None
+    driver.wait(lambda: looked.inspector.dock is None)
+    assert looked.inspector.inspection is None
     driver.viewer.window.remove_dock_widget(looked)
     assert LAYER_NAME not in driver.viewer.layers
     driver.viewer.theme = "light"

@@ -33,12 +33,12 @@ def dock(viewer):
     choose_tiny_model()
     _, dock = viewer.window.add_plugin_dock_widget("napari-cfr-icl", "Tune refinement")
     dock.tabs.setCurrentIndex(1)
-    panel = dock.search
-    panel.max_steps.setValue(2)
-    panel.max_clicks.setValue(1)
-    panel.pixels.setText("5")
-    panel.fractions.setText("0.02")
-    panel.first_clicks.setText("1, all")
+    panel = dock.search_panel
+    panel.fields["max_steps"].value = 2
+    panel.fields["max_clicks"].value = 1
+    panel.fields["pixels"].value = "5"
+    panel.fields["fractions"].value = "0.02"
+    panel.fields["first_clicks"].value = "1, all"
     yield dock
     dock.end()
 
@@ -56,26 +56,26 @@ def wait(until):
 
 def test_a_search_in_the_dock_is_the_commands_and_the_screen_lives(dock, tmp_path):
     folder = write_blobs(tmp_path / "blobs", pictures=3, count=1)
-    dock.search.source.use_folder.click()
-    dock.search.source.path.setText(str(folder))
+    dock.search_panel.source.use_folder.click()
+    dock.search_panel.source.path.setText(str(folder))
     beats, lines = [], []
     heart = QTimer()
     heart.timeout.connect(lambda: beats.append(time.monotonic()))
     heart.start(20)
-    dock.searcher.progressed.connect(lambda *facts: lines.append(facts))
-    press(dock.search.start)
-    assert not dock.search.start.isEnabled()
-    wait(lambda: not dock.searcher.is_running)
+    dock.searches.progressed.connect(lambda *facts: lines.append(facts))
+    press(dock.search_panel.start)
+    assert not dock.search_panel.start.isEnabled()
+    wait(lambda: not dock.searches.is_running)
     heart.stop()
 
-    assert "3 objects clicked" in dock.search.status.text()
+    assert "3 objects clicked" in dock.search_panel.status.text()
     assert next(standings.objects for _, _, standings in lines) == 0
     assert lines[-1][0] == 1
     # Pauses of a busy machine are not the dock's; one that waited for the search would stand still.
     assert np.median(np.diff(beats)) < 0.05
     assert len(beats) > 20
 
-    out = dock.searcher.folder
+    out = dock.searches.results.parent
     options = TuneOptions(
         (DatasetChoice(folder),),
         tmp_path / "again",
@@ -88,7 +88,7 @@ def test_a_search_in_the_dock_is_the_commands_and_the_screen_lives(dock, tmp_pat
     choice = tune(options)
     again, found = ((f / "tune.json").read_text() for f in (options.out, out / "results"))
     assert json.loads(found) == json.loads(again)
-    assert dock.search._standings.recommended == choice.recommended
+    assert dock.search_panel._scores.recommended == choice.recommended
     assert lines[-1][2].clicks == pytest.approx([s.clicks for s in choice.standings], abs=1e-4)
     assert lines[-1][2].recommended == choice.recommended
 
@@ -97,57 +97,57 @@ def test_layers_are_searched_as_they_are_drawn_and_a_point_can_be_used(viewer, d
     picture, labels = blobs(3)
     viewer.add_image(picture.astype(np.uint16)[..., 0] * 40, contrast_limits=(0, 9000), name="a/b")
     viewer.add_labels(labels)
-    press(dock.search.start)
-    wait(lambda: not dock.searcher.is_running)
-    assert dock.search.status.text().startswith("2 objects clicked")
-    assert not (dock.searcher.folder / "a-b").exists()
+    press(dock.search_panel.start)
+    wait(lambda: not dock.searches.is_running)
+    assert dock.search_panel.status.text().startswith("2 objects clicked")
+    assert not (dock.searches.results.parent / "a-b").exists()
 
-    standings, plot = dock.search._standings, dock.search.plot
+    standings, plot = dock.search_panel._scores, dock.search_panel.plot
     plot.draw()
     wanted = standings.front[0]
     point = standings.passes[wanted], standings.clicks[wanted]
     x, y = plot.axes.transData.transform(point) / plot.devicePixelRatioF()
     QTest.mouseClick(plot, LEFT, pos=QPoint(round(x), round(plot.height() - y)))
-    press(dock.search.use.button)
+    press(dock.search_panel.use.button)
     (preset,) = load_presets().values()
     assert preset.refinement == standings.policies[wanted]
     assert preset.base == "public-code"
-    assert load_preferences().preset == preset.name == dock.search.use.name.placeholderText()
+    assert load_preferences().preset == preset.name == dock.search_panel.use.name.placeholderText()
     assert preset_file(preset.name).is_file()
 
 
 def test_cancel_ends_the_process_at_once(dock, tmp_path):
-    dock.search.source.use_folder.click()
-    dock.search.source.path.setText(str(write_blobs(tmp_path / "blobs", pictures=20)))
-    press(dock.search.start)
-    wait(lambda: dock.searcher.pid)
-    process = psutil.Process(dock.searcher.pid)
-    press(dock.search.cancel)
+    dock.search_panel.source.use_folder.click()
+    dock.search_panel.source.path.setText(str(write_blobs(tmp_path / "blobs", pictures=20)))
+    press(dock.search_panel.start)
+    wait(lambda: dock.searches.pid)
+    process = psutil.Process(dock.searches.pid)
+    press(dock.search_panel.cancel)
     assert not process.is_running()
-    assert dock.search.status.text() == "Cancelled."
-    assert dock.search.start.isEnabled()
+    assert dock.search_panel.status.text() == "Cancelled."
+    assert dock.search_panel.start.isEnabled()
 
 
 def test_a_search_is_among_naparis_activities_and_cancelled_there(viewer, dock, tmp_path):
-    dock.search.source.use_folder.click()
-    dock.search.source.path.setText(str(write_blobs(tmp_path / "blobs", pictures=20)))
-    press(dock.search.start)
-    wait(lambda: SEARCHING in bars(viewer) and dock.searcher.pid)
-    process = psutil.Process(dock.searcher.pid)
+    dock.search_panel.source.use_folder.click()
+    dock.search_panel.source.path.setText(str(write_blobs(tmp_path / "blobs", pictures=20)))
+    press(dock.search_panel.start)
+    wait(lambda: SEARCHING in bars(viewer) and dock.searches.pid)
+    process = psutil.Process(dock.searches.pid)
     cancel(viewer, SEARCHING)
     assert not process.is_running()
-    assert dock.search.status.text() == "Cancelled."
+    assert dock.search_panel.status.text() == "Cancelled."
     wait(lambda: not bars(viewer))
 
 
 def test_closing_the_viewer_mid_search_ends_it(viewer, dock, tmp_path):
-    dock.search.source.use_folder.click()
-    dock.search.source.path.setText(str(write_blobs(tmp_path / "blobs", pictures=20)))
+    dock.search_panel.source.use_folder.click()
+    dock.search_panel.source.path.setText(str(write_blobs(tmp_path / "blobs", pictures=20)))
     seen = []
-    dock.searcher.progressed.connect(lambda *facts: seen.append(facts))
-    press(dock.search.start)
+    dock.searches.progressed.connect(lambda *facts: seen.append(facts))
+    press(dock.search_panel.start)
     wait(lambda: seen)
-    process = psutil.Process(dock.searcher.pid)
+    process = psutil.Process(dock.searches.pid)
     viewer.close()
     wait(lambda: not process.is_running())
 
@@ -162,14 +162,14 @@ def test_closing_the_viewer_mid_search_ends_it(viewer, dock, tmp_path):
 def test_what_is_wrong_is_one_sentence(dock, path, sentence, monkeypatch):
     said = []
     monkeypatch.setattr("napari_cfr_icl.gui.tuning.tuning_dock.show_error", said.append)
-    dock.search.source.use_folder.click()
-    dock.search.source.path.setText(path)
-    press(dock.search.start)
+    dock.search_panel.source.use_folder.click()
+    dock.search_panel.source.path.setText(path)
+    press(dock.search_panel.start)
     wait(lambda: said)
     assert str(said[0]).startswith(sentence)
-    assert dock.search.status.text() == str(said[0])
+    assert dock.search_panel.status.text() == str(said[0])
     assert "\n" not in str(said[0])
-    assert dock.search.start.isEnabled()
+    assert dock.search_panel.start.isEnabled()
 
 
 def test_labels_of_another_size_are_refused(viewer, dock, monkeypatch):
@@ -177,9 +177,9 @@ def test_labels_of_another_size_are_refused(viewer, dock, monkeypatch):
     monkeypatch.setattr("napari_cfr_icl.gui.tuning.tuning_dock.show_error", said.append)
     viewer.add_image(np.zeros((20, 30)), name="a")
     viewer.add_labels(np.ones((20, 20), int), name="b")
-    press(dock.search.start)
+    press(dock.search_panel.start)
     assert "20 x 30 pixels, the labels b 20 x 20" in str(said[0])
-    assert not dock.searcher.is_running
+    assert not dock.searches.is_running
 
 
 def test_a_named_preset_keeps_everything_but_the_inner_loop_of_its_base(dock, tmp_path):

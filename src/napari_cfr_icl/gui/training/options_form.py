@@ -1,22 +1,15 @@
-"""The options of training as a form: a few that matter in sight, all others under "More"."""
+"""Training options as a form: the important ones in sight, all others under "More"."""
 
 from __future__ import annotations
 
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from qtpy.QtWidgets import (
-    QCheckBox,
-    QComboBox,
-    QFormLayout,
-    QLineEdit,
-    QSpinBox,
-    QVBoxLayout,
-    QWidget,
-)
+from magicgui.widgets.bases import ValueWidget
+from qtpy.QtWidgets import QComboBox, QFormLayout, QVBoxLayout, QWidget
 
-from napari_cfr_icl._errors import SettingsError
 from napari_cfr_icl._options import with_values
+from napari_cfr_icl.gui.widgets.option_field import as_option, as_shown, option_field
 from napari_cfr_icl.gui.widgets.section import Section
 from napari_cfr_icl.training.options import TrainOptions
 from napari_cfr_icl.zoo.catalog import CATALOGUE
@@ -30,7 +23,7 @@ BASIC = {
     "optimizer.rate": "Learning rate",
     "icl.enabled": "ICL",
 }
-"""Options in sight, by their full names, and what the form calls them."""
+"""Options in sight, by their full names, and their labels."""
 
 SECTIONS = {
     "": "Run",
@@ -43,30 +36,42 @@ SECTIONS = {
     "schedule": "Schedule",
     "validation": "Measuring",
 }
-_MOST = 2**31 - 1
 
-Field = QCheckBox | QComboBox | QSpinBox | QLineEdit
+
+class ModelMenu(QComboBox):
+    """Menu of models, where the path of a file can be typed too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setEditable(True)
+        self.setMinimumContentsLength(12)
+        self.addItems(dict.fromkeys([*CATALOGUE, *ModelStore().own_names()]))
+
+    @property
+    def value(self) -> str:
+        """Name or path."""
+        return self.currentText()
+
+    @value.setter
+    def value(self, name: str) -> None:
+        self.setCurrentText(name)
 
 
 class OptionsForm(QWidget):
-    """Made from the options' declaration: a new option is in the form as soon as it is declared."""
+    """Form made from the declaration of the options: a new option needs no other line here."""
 
     def __init__(self, options: TrainOptions) -> None:
         super().__init__()
         self._options = options
-        self.fields: dict[str, Field] = {}
+        self.fields: dict[str, ValueWidget[Any] | ModelMenu] = {}
         basic, more = QFormLayout(), QWidget()
+        rest = {section: QFormLayout() for section in SECTIONS}
+        for name, metadata, value in _declared(options):
+            section, _, short = name.rpartition(".")
+            form, label = (basic, BASIC[name]) if name in BASIC else (rest[section], short)
+            form.addRow(label.replace("_", " "), self._add_field(name, metadata, value))
         more_layout = QVBoxLayout(more)
         more_layout.setContentsMargins(12, 0, 0, 0)
-        rest = {section: QFormLayout() for section in SECTIONS}
-        for name, spec, value in _declared(options):
-            field = self.fields[name] = _field(name, spec.metadata, value)
-            field.setToolTip(f"{spec.metadata['help']}  ({name})")
-            section, _, short = name.rpartition(".")
-            if name in BASIC:
-                basic.addRow(BASIC[name], field)
-            else:
-                rest[section].addRow(short.replace("_", " "), field)
         for section, form in rest.items():
             content = QWidget()
             form.setContentsMargins(0, 0, 0, 0)
@@ -80,97 +85,44 @@ class OptionsForm(QWidget):
         self.show_options(options)
 
     def options(self) -> TrainOptions:
-        """What the form says.
+        """The options as the form shows them.
 
         Raises
         ------
         SettingsError
-            When something in it cannot be; one sentence names it.
+            When a value is invalid; its sentence names the option.
         """
         values: dict[str, Any] = {}
-        for name, _, value in _declared(self._options):
+        for name, _, old in _declared(self._options):
             section, _, short = name.rpartition(".")
             place = values.setdefault(section, {}) if section else values
-            place[short] = _read(name, self.fields[name], value)
+            place[short] = as_option(self.fields[name].value, old)
         return with_values(self._options, values)
 
     def show_options(self, options: TrainOptions) -> None:
-        """Show these."""
+        """Show other options."""
         self._options = options
         for name, _, value in _declared(options):
-            _write(self.fields[name], value)
+            self.fields[name].value = as_shown(value)
+
+    def _add_field(self, name: str, metadata: Any, value: Any) -> QWidget:
+        if name == "base":
+            menu = self.fields[name] = ModelMenu()
+            menu.setToolTip(f"{metadata['help']}  ({name})")
+            return menu
+        field = self.fields[name] = option_field(name, metadata, value)
+        native: QWidget = field.native
+        return native
 
 
 def _declared(options: TrainOptions) -> list[tuple[str, Any, Any]]:
-    """Full name, declaration and value of every option."""
+    """Full name, metadata and value of every option."""
     found = []
     for spec in fields(options):
         value = getattr(options, spec.name)
         if is_dataclass(value):
-            inner = [(f"{spec.name}.{f.name}", f, getattr(value, f.name)) for f in fields(value)]
-            found += inner
+            inner = fields(value)
+            found += [(f"{spec.name}.{f.name}", f.metadata, getattr(value, f.name)) for f in inner]
         else:
-            found.append((spec.name, spec, value))
+            found.append((spec.name, spec.metadata, value))
     return found
-
-
-def _field(name: str, about: Any, value: Any) -> Field:
-    if name == "base":
-        return _models()
-    if isinstance(value, bool):
-        return QCheckBox()
-    if about["enum"]:
-        combo = QComboBox()
-        combo.addItems(about["enum"])
-        return combo
-    if isinstance(value, int):
-        spin = QSpinBox()
-        spin.setRange(int(about["minimum"] or 0), int(min(about["maximum"] or _MOST, _MOST)))
-        return spin
-    return QLineEdit()
-
-
-def _models() -> QComboBox:
-    """The model menu, where a file can be typed too."""
-    combo = QComboBox()
-    combo.setEditable(True)
-    combo.setMinimumContentsLength(12)
-    combo.addItems([*CATALOGUE, *(n for n in ModelStore().own_names() if n not in CATALOGUE)])
-    return combo
-
-
-def _read(name: str, field: Field, before: Any) -> Any:
-    if isinstance(field, QCheckBox):
-        return field.isChecked()
-    if isinstance(field, QComboBox):
-        return field.currentText().strip()
-    if isinstance(field, QSpinBox):
-        return field.value()
-    text = field.text().strip()
-    if isinstance(before, str):
-        return text
-    words = text.replace(",", " ").split()
-    if isinstance(before, tuple):
-        are_words = name == "optimizer.frozen"
-        return words if are_words else [_number(name, word) for word in words]
-    return _number(name, text)
-
-
-def _number(name: str, text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise SettingsError(f"{name} must be a number, not {text!r}.") from None
-
-
-def _write(field: Field, value: Any) -> None:
-    if isinstance(field, QCheckBox):
-        field.setChecked(value)
-    elif isinstance(field, QComboBox):
-        field.setCurrentText(str(value))
-    elif isinstance(field, QSpinBox):
-        field.setValue(value)
-    elif isinstance(value, tuple):
-        field.setText(", ".join(str(item) for item in value))
-    else:
-        field.setText(str(value))

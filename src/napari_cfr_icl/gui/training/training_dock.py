@@ -8,8 +8,7 @@ from typing import Any
 
 import napari
 from napari.utils.notifications import show_info
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_cfr_icl._errors import CfrIclError, InputError
 from napari_cfr_icl.gui.interaction.open_docks import choose_model
@@ -28,6 +27,7 @@ from napari_cfr_icl.gui.training.run_panel import RunPanel
 from napari_cfr_icl.gui.training.settings_panel import SettingsPanel
 from napari_cfr_icl.gui.widgets.closable_dock import ClosableDock
 from napari_cfr_icl.gui.widgets.notices import show_error
+from napari_cfr_icl.gui.widgets.scrolling import scrolling
 from napari_cfr_icl.gui.widgets.section import Section
 
 TRAINING = "Training a model"
@@ -81,14 +81,9 @@ class TrainingDock(ClosableDock):
         layout.addWidget(Section("2  Settings", self.settings, opened=True))
         layout.addWidget(Section("3  Training", self.progress, opened=True))
         layout.addStretch(1)
-        scroll = QScrollArea()
-        scroll.setWidgetResizable(True)
-        scroll.setFrameShape(QScrollArea.Shape.NoFrame)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setWidget(inside)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
-        outer.addWidget(scroll)
+        outer.addWidget(scrolling(inside))
         self.setMinimumWidth(WIDTH)
 
     def _connect(self) -> None:

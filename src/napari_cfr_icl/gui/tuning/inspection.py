@@ -1,4 +1,4 @@
-"""The inner loop of one click looked at: the masks of all steps, and where a policy stops."""
+"""The inner loop of one click: the masks of all steps, and the step at which a policy stops."""
 
 from __future__ import annotations
 
@@ -18,17 +18,18 @@ Reason = Literal["limit", "converged", "refused", "unrefined", "unknown"]
 
 @dataclass(frozen=True, slots=True)
 class Stopping:
-    """Where a policy ends an inner loop.
+    """End of an inner loop under a policy.
 
     Parameters
     ----------
     steps : int
-        Refinement steps that are run; there is one pass more.
+        Refinement steps that are run, which takes one pass more.
     kept : int
         Step whose mask is the answer: the last one, or the one before a refused step.
     reason : str
         "limit": all steps are done; "converged": few pixels changed; "refused": a step contradicted
-        a click; "unrefined": this click is not refined; "unknown": it goes on beyond what was seen.
+        a click; "unrefined": this click is not refined; "unknown": it needs more steps than were
+        run.
     """
 
     steps: int
@@ -38,7 +39,7 @@ class Stopping:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Inspection:
-    """All steps of the inner loop of an object's newest click, further than a policy may need.
+    """The inner loop of an object's newest click, with more steps than a policy may need.
 
     Parameters
     ----------
@@ -56,7 +57,7 @@ class Inspection:
 
     @property
     def steps(self) -> int:
-        """Number of refinement steps that were seen."""
+        """Number of refinement steps that were run."""
         return max(0, len(self.answers) - 1)
 
     @property
@@ -65,7 +66,7 @@ class Inspection:
         return tuple(answer.trace[-1].changed_pixels or 0 for answer in self.answers[1:])
 
     def with_answer(self, answer: Answer) -> Inspection:
-        """The same after one pass more."""
+        """The inspection after one more pass."""
         return replace(self, answers=(*self.answers, answer))
 
     def mask(self, step: int) -> Patch:
@@ -73,16 +74,16 @@ class Inspection:
         return self.answers[step].probabilities.threshold(self.mask_threshold)
 
     def area(self, step: int) -> int:
-        """Pixels of that mask."""
+        """Number of pixels of the mask of a step."""
         return int(np.count_nonzero(self.mask(step).values))
 
     def limit(self, policy: Refinement, step: int) -> int | None:
-        """Fewer changed pixels than this end the loop at `step`; None where nothing does."""
+        """Changed pixels below which the loop ends at `step`; None without a threshold."""
         probabilities = self.answers[step].probabilities
         return stop_threshold(policy, probabilities, self.mask_threshold)
 
     def stop(self, policy: Refinement) -> Stopping:
-        """Where `policy` ends this loop."""
+        """The end of this loop under `policy`."""
         first = policy.first_clicks
         if first is not None and len(self.state.clicks) > first:
             return Stopping(0, 0, "unrefined")
@@ -107,7 +108,7 @@ class Inspection:
 
 
 def in_words(stopping: Stopping) -> str:
-    """One sentence about where a loop ends."""
+    """The end of a loop as a sentence."""
     passes = f"{stopping.steps + 1} pass{'es' if stopping.steps else ''}"
     after = f"after step {stopping.steps} ({passes})"
     if stopping.reason == "limit" and not stopping.steps:

@@ -1,4 +1,4 @@
-"""The part of the tuning dock that looks at one click: a scrubber, a plot, a policy to try."""
+"""Panel of the tuning dock: one click's inner loop, and a policy to try on it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import napari
 from qtpy.QtCore import Qt, Signal
+from qtpy.QtGui import QHideEvent, QShowEvent
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -39,18 +40,20 @@ NOTHING = "Click an object with “Segment with clicks”; its inner loop appear
 
 
 class InspectorPanel(QWidget):
-    """Shows a `Inspection` and lets the user try policies on it.
+    """Shows an `Inspection` and lets the user try policies on it.
 
-    Emits `step_chosen` (int) when a mask should be shown, and `use_requested` (name, Refinement).
+    Emits `step_chosen` (int) when a mask should be shown, `use_requested` (name, Refinement), and
+    `visibility_changed` (bool).
     """
 
     step_chosen = Signal(int)
     use_requested = Signal(str, object)
+    visibility_changed = Signal(bool)
 
     def __init__(self, viewer: napari.Viewer) -> None:
         super().__init__()
-        self._look: Inspection | None = None
-        self._today = Refinement()
+        self._inspection: Inspection | None = None
+        self._current = Refinement()
         self.plot = LoopPlot(viewer)
         self._build_scrubber()
         self._build_policy()
@@ -61,15 +64,15 @@ class InspectorPanel(QWidget):
         self.use = NamedAction(*USE_THIS)
         self._lay_out()
         self._connect()
-        self.show_look(None)
+        self.show_inspection(None)
 
     @property
     def policy(self) -> Refinement:
-        """What the form says."""
+        """The policy as the form shows it."""
         value = self.threshold.value()
         in_pixels = self.unit.currentText() == PIXELS
         return replace(
-            self._today,
+            self._current,
             steps=self.steps.value(),
             adaptive=value > 0,
             threshold_pixels=round(value) if in_pixels else 0,
@@ -78,9 +81,9 @@ class InspectorPanel(QWidget):
             guard=self.guard.isChecked(),
         )
 
-    def show_today(self, policy: Refinement) -> None:
-        """Begin with this policy."""
-        self._today = policy
+    def show_current(self, policy: Refinement) -> None:
+        """Show the policy in use as the one to try."""
+        self._current = policy
         with signals_blocked(self.steps), signals_blocked(self.first), signals_blocked(self.guard):
             self.steps.setValue(policy.steps)
             self.first.setValue(policy.first_clicks or 0)
@@ -91,16 +94,26 @@ class InspectorPanel(QWidget):
         self._set_threshold(100 * policy.threshold_fraction if in_share else pixels)
         self._show()
 
-    def show_look(self, look: Inspection | None) -> None:
+    def show_inspection(self, inspection: Inspection | None) -> None:
         """Show the steps so far of an inner loop, or none."""
-        is_new = look is None or self._look is None or look.state is not self._look.state
-        self._look = look
+        before, self._inspection = self._inspection, inspection
+        steps = 0 if inspection is None else inspection.steps
         with signals_blocked(self.scrubber):
-            self.scrubber.setRange(0, look.steps if look is not None else 0)
-        self.scrubber.setEnabled(look is not None and look.steps > 0)
-        if is_new and look is not None:
+            self.scrubber.setRange(0, steps)
+        self.scrubber.setEnabled(steps > 0)
+        if inspection is not None and (before is None or inspection.state is not before.state):
             self.scrubber.setValue(0)
         self._show()
+
+    def showEvent(self, event: QShowEvent | None) -> None:
+        """Tell that it is visible."""
+        super().showEvent(event)
+        self.visibility_changed.emit(self.isVisible())
+
+    def hideEvent(self, event: QHideEvent | None) -> None:
+        """Tell that it is hidden, unless the whole window was minimized."""
+        super().hideEvent(event)
+        self.visibility_changed.emit(self.isVisible())
 
     def _build_scrubber(self) -> None:
         self.scrubber = QSlider(Qt.Orientation.Horizontal)
@@ -165,7 +178,7 @@ class InspectorPanel(QWidget):
         self._show()
 
     def _on_unit_chosen(self, unit: str) -> None:
-        """The same threshold in the other unit."""
+        """Convert the threshold into the other unit."""
         value = self.threshold.value()
         pixels = value if unit == SHARE else value / 100 * self._area()
         self._set_unit(unit)
@@ -180,7 +193,8 @@ class InspectorPanel(QWidget):
         return 100 * pixels / max(1, self._area())
 
     def _area(self) -> int:
-        return 0 if self._look is None or not self._look.answers else self._look.area(-1)
+        inspection = self._inspection
+        return inspection.area(-1) if inspection is not None and inspection.answers else 0
 
     def _set_unit(self, unit: str) -> None:
         self.threshold.setDecimals(0 if unit == PIXELS else 3)
@@ -193,19 +207,19 @@ class InspectorPanel(QWidget):
             self.threshold.setValue(value)
 
     def _show(self) -> None:
-        look, policy = self._look, self.policy
+        inspection, policy = self._inspection, self.policy
         self.use.show_default(describe(policy))
-        if look is None or not look.answers:
+        if inspection is None or not inspection.answers:
             self.step_text.setText(NOTHING)
             self.outcome.setText("")
             self.plot.show_loop(LoopDrawing())
             return
-        step = min(self.scrubber.value(), look.steps)
-        self.step_text.setText(f"Mask Y<sub>{step}</sub>: {look.area(step)} px")
-        stopping, today = look.stop(policy), look.stop(self._today)
+        step = min(self.scrubber.value(), inspection.steps)
+        self.step_text.setText(f"Mask Y<sub>{step}</sub>: {inspection.area(step)} px")
+        stopping, current = inspection.stop(policy), inspection.stop(self._current)
         text = in_words(stopping)
-        if policy != self._today:
-            text += f" Today's setting: {today.steps + 1} pass{'es' if today.steps else ''}."
+        if policy != self._current:
+            text += f" Today's setting: {current.steps + 1} pass{'es' if current.steps else ''}."
         self.outcome.setText(text)
-        limits = tuple(look.limit(policy, index) for index in range(1, look.steps + 1))
-        self.plot.show_loop(LoopDrawing(look.changes, limits, stopping.steps, step))
+        limits = tuple(inspection.limit(policy, index) for index in range(1, inspection.steps + 1))
+        self.plot.show_loop(LoopDrawing(inspection.changes, limits, stopping.steps, step))

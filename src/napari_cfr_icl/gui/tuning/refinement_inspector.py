@@ -1,4 +1,4 @@
-"""Has the inner loop of the newest click run again when there is time, and shows its masks."""
+"""Repeats the refinement of the newest click while the session is idle, and shows its masks."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ LAYER_NAME = "refinement step"
 class RefinementInspector(QObject):
     """Follows a dock "Segment with clicks".
 
-    `changed` is emitted with the `Inspection` whenever it grew or went, and `settings_changed`
-    with the `Refinement` of the settings that are chosen there.
+    `changed` is emitted with the `Inspection` after each pass, or None when there is none any more;
+    `settings_changed` with the `Refinement` of the settings that are chosen in the dock.
 
     Parameters
     ----------
     viewer : napari.Viewer
-        Where masks are shown.
+        The viewer that shows the masks.
     parent : QObject
-        What it dies with.
+        Owner, as in Qt.
     """
 
     changed = Signal(object)
@@ -46,19 +46,19 @@ class RefinementInspector(QObject):
         super().__init__(parent)
         self._dock: OpenDock | None = None
         self._preview = Preview(viewer, LAYER_NAME, ORANGE, contour=2)
-        self._look: Inspection | None = None
-        self._today: EngineChoice | None = None
-        self._wanted = False
+        self._inspection: Inspection | None = None
+        self._engine: EngineChoice | None = None
+        self._active = False
         self._timer = single_shot(self, PAUSE, self._on_pause)
 
     @property
-    def look(self) -> Inspection | None:
-        """What was seen of the newest click."""
-        return self._look
+    def inspection(self) -> Inspection | None:
+        """Inner loop of the newest click, as far as it was run."""
+        return self._inspection
 
     @property
     def dock(self) -> OpenDock | None:
-        """Whom it follows."""
+        """The dock that is followed."""
         return self._dock
 
     def follow(self, dock: OpenDock | None) -> None:
@@ -72,32 +72,32 @@ class RefinementInspector(QObject):
             session = dock.session
             session.object_changed.connect(self._on_object_changed)
             session.busy_changed.connect(self._on_busy_changed)
-            session.inspected.connect(self._on_looked)
+            session.inspected.connect(self._on_inspected)
             self._on_engine_chosen()
-        self._forget()
+        self._clear()
 
-    def set_wanted(self, wanted: bool) -> None:
-        """Look only while somebody is looking on."""
-        self._wanted = wanted
-        if wanted:
+    def set_active(self, active: bool) -> None:
+        """Inspect only while the inspection can be seen."""
+        self._active = active
+        if active:
             self._timer.start()
         else:
             self._preview.remove()
 
     def show_step(self, step: int) -> None:
         """Show the mask of a step on the picture."""
-        look, dock = self._look, self._dock
-        if look is None or dock is None or look.state.scene is None or step > look.steps:
+        inspection, dock = self._inspection, self._dock
+        if inspection is None or dock is None or step > inspection.steps:
             return
-        image = dock.workspace.image
-        if image is not None and look.state.scene.plane[0] == image.unique_id:
-            self._preview.show(look.mask(step), image, look.state.scene.plane[1])
+        scene, image = inspection.state.scene, dock.workspace.image
+        if scene is not None and image is not None and scene.plane[0] == image.unique_id:
+            self._preview.show(inspection.mask(step), image, scene.plane[1])
 
     def close(self) -> None:
         """Let go of the session and the viewer."""
-        self._wanted = False
+        self._active = False
         self._disconnect()
-        self._dock = self._look = None
+        self._dock = self._inspection = None
         self._preview.remove()
 
     def _disconnect(self) -> None:
@@ -106,10 +106,10 @@ class RefinementInspector(QObject):
         session = self._dock.session
         session.object_changed.disconnect(self._on_object_changed, missing_ok=True)
         session.busy_changed.disconnect(self._on_busy_changed, missing_ok=True)
-        session.inspected.disconnect(self._on_looked, missing_ok=True)
+        session.inspected.disconnect(self._on_inspected, missing_ok=True)
 
-    def _forget(self) -> None:
-        self._look = None
+    def _clear(self) -> None:
+        self._inspection = None
         self._preview.remove()
         self.changed.emit(None)
         self._timer.start()
@@ -117,13 +117,13 @@ class RefinementInspector(QObject):
     def _on_engine_chosen(self, chosen: Any = None) -> None:
         if self._dock is None:
             return
-        self._today = EngineChoice.of(self._dock.view.engine.preferences)
-        self.settings_changed.emit(self._today.settings_for(None).refinement)
+        self._engine = EngineChoice.of(self._dock.view.engine.preferences)
+        self.settings_changed.emit(self._engine.settings_for(None).refinement)
         self._timer.start()
 
     def _on_object_changed(self, state: ObjectState) -> None:
-        if self._look is not None and state is not self._look.state:
-            self._forget()
+        if self._inspection is not None and state is not self._inspection.state:
+            self._clear()
         self._timer.start()
 
     def _on_busy_changed(self, busy: bool) -> None:
@@ -131,21 +131,21 @@ class RefinementInspector(QObject):
             self._timer.start()
 
     def _on_pause(self) -> None:
-        if not self._wanted or self._dock is None or self._today is None:
+        if not self._active or self._dock is None or self._engine is None:
             return
         session = self._dock.session
-        if self._look is not None and self._look.state is session.state:
+        if self._inspection is not None and self._inspection.state is session.state:
             return
-        settings = self._today.settings_for(None)
+        settings = self._engine.settings_for(None)
         whole = Refinement(steps=STEPS_SHOWN, rezoom=settings.refinement.rezoom)
-        self._look = Inspection(session.state, mask_threshold=settings.mask_threshold)
+        self._inspection = Inspection(session.state, mask_threshold=settings.mask_threshold)
         if not session.inspect(
-            replace(self._today, refinement=whole, inference="", every_click=False)
+            replace(self._engine, refinement=whole, inference="", every_click=False)
         ):
-            self._look = None
+            self._inspection = None
 
-    def _on_looked(self, answer: Answer | None) -> None:
-        if self._look is None or answer is None:
+    def _on_inspected(self, answer: Answer | None) -> None:
+        if self._inspection is None or answer is None:
             return
-        self._look = self._look.with_answer(answer)
-        self.changed.emit(self._look)
+        self._inspection = self._inspection.with_answer(answer)
+        self.changed.emit(self._inspection)

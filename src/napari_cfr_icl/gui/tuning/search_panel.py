@@ -1,20 +1,18 @@
-"""The part of the tuning dock that searches: what on, what for, how far it is, what it found."""
+"""Panel of the tuning dock: a search for the best refinement on finished labels."""
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 
 import napari
 from qtpy.QtCore import Qt, QUrl, Signal
 from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import (
-    QDoubleSpinBox,
     QFormLayout,
     QHBoxLayout,
     QLabel,
-    QLineEdit,
     QPushButton,
-    QSpinBox,
     QVBoxLayout,
     QWidget,
 )
@@ -22,14 +20,20 @@ from qtpy.QtWidgets import (
 from napari_cfr_icl.evaluation.tuning.policies import describe
 from napari_cfr_icl.gui.tuning.inspector_panel import USE_THIS
 from napari_cfr_icl.gui.tuning.plots import FrontDrawing, FrontPlot
-from napari_cfr_icl.gui.tuning.search_request import SearchWish, Standings
+from napari_cfr_icl.gui.tuning.policy_scores import PolicyScores
+from napari_cfr_icl.gui.tuning.search_options import SearchOptions
 from napari_cfr_icl.gui.views.source_choice import SourceChoice
 from napari_cfr_icl.gui.widgets.durations import time_left
 from napari_cfr_icl.gui.widgets.named_action import NamedAction
+from napari_cfr_icl.gui.widgets.option_field import as_option, option_field
 from napari_cfr_icl.gui.widgets.progress_bar import ProgressBar
 from napari_cfr_icl.gui.widgets.section import Section
 
 BAR_STEPS = 1000
+
+BASIC = {"goal": {"unit": " % IoU"}, "pictures": {"zero": "all"}, "objects": {"zero": "all"}}
+"""Options in sight, and how their fields look."""
+
 EXPLANATION = (
     "A robot clicks objects whose labels are finished, under every setting of the refinement, and "
     "finds the setting that needs the fewest clicks for its passes through the network."
@@ -48,11 +52,16 @@ class SearchPanel(QWidget):
 
     def __init__(self, viewer: napari.Viewer) -> None:
         super().__init__()
-        self._standings: Standings | None = None
+        self._scores: PolicyScores | None = None
         self._chosen: int | None = None
         self._results: Path | None = None
         self.source = SourceChoice(viewer)
-        self._build_options()
+        self.fields = {
+            spec.name: option_field(
+                spec.name, spec.metadata, spec.default, **BASIC.get(spec.name, {})
+            )
+            for spec in fields(SearchOptions)
+        }
         self._build_progress()
         self.plot = FrontPlot(viewer)
         self.chosen = _wrapped()
@@ -62,27 +71,27 @@ class SearchPanel(QWidget):
         self.show_idle("")
         self.clear()
 
-    def wish(self) -> SearchWish:
-        """What the form says."""
-        return SearchWish(
-            self.goal.value() / 100,
-            self.max_steps.value(),
-            self.max_clicks.value(),
-            self.pictures.value(),
-            self.objects.value(),
-            self.pixels.text(),
-            self.fractions.text(),
-            self.first_clicks.text(),
+    def options(self) -> SearchOptions:
+        """The options as the form shows them.
+
+        Raises
+        ------
+        SettingsError
+            When a value is invalid.
+        """
+        known = fields(SearchOptions)
+        return SearchOptions(
+            **{s.name: as_option(self.fields[s.name].value, s.default) for s in known}
         )
 
     def clear(self) -> None:
         """Show no result."""
-        self._standings = self._chosen = None
+        self._scores = self._chosen = None
         self.plot.show_front(FrontDrawing())
         self._show_chosen()
 
     def show_running(self, text: str) -> None:
-        """Show that it works, before any number is known."""
+        """Show that a search runs, before any number is known."""
         self.start.setEnabled(False)
         self.cancel.setEnabled(True)
         self.bar.setRange(0, 0)
@@ -91,13 +100,13 @@ class SearchPanel(QWidget):
         self.status.setText(text)
 
     def show_progress(self, fraction: float, seconds_left: float | None, objects: int) -> None:
-        """Show how far it is."""
+        """Show the progress of the search."""
         self.bar.show_progress(round(BAR_STEPS * fraction), BAR_STEPS)
         parts = [f"{objects} object{'' if objects == 1 else 's'} clicked", time_left(seconds_left)]
         self.status.setText(", ".join(part for part in parts if part) + ".")
 
     def show_idle(self, text: str, results: Path | None = None) -> None:
-        """Show that nothing runs, and why."""
+        """Show that no search runs, and why."""
         self.start.setEnabled(True)
         self.cancel.setEnabled(False)
         self.bar.hide()
@@ -105,25 +114,10 @@ class SearchPanel(QWidget):
         self.report.setVisible(results is not None)
         self._results = results
 
-    def show_standings(self, standings: Standings) -> None:
-        """Draw what is known of the policies; the user's choice among them stays."""
-        self._standings = standings
+    def show_scores(self, scores: PolicyScores) -> None:
+        """Draw the scores of the policies; the user's choice among them stays."""
+        self._scores = scores
         self._show_chosen()
-
-    def _build_options(self) -> None:
-        self.goal = QDoubleSpinBox()
-        self.goal.setRange(50, 99)
-        self.goal.setDecimals(0)
-        self.goal.setValue(90)
-        self.goal.setSuffix(" % IoU")
-        self.max_steps = _count(1, 20, 4)
-        self.max_clicks = _count(1, 100, 20)
-        self.pictures = _count(0, 10**6, 0, "all")
-        self.objects = _count(0, 10**6, 0, "all")
-        usual = SearchWish()
-        self.pixels = QLineEdit(usual.pixels)
-        self.fractions = QLineEdit(usual.fractions)
-        self.first_clicks = QLineEdit(usual.first_clicks)
 
     def _build_progress(self) -> None:
         self.start = QPushButton("Search")
@@ -135,18 +129,12 @@ class SearchPanel(QWidget):
         self.report = QPushButton("Open the report")
 
     def _lay_out(self) -> None:
-        form = QFormLayout()
-        form.addRow("Click until", self.goal)
-        form.addRow("Most pictures", self.pictures)
-        form.addRow("Objects of each", self.objects)
-        more = QWidget()
-        extra = QFormLayout(more)
+        form, extra, more = QFormLayout(), QFormLayout(), QWidget()
         extra.setContentsMargins(0, 0, 0, 0)
-        extra.addRow("Most steps", self.max_steps)
-        extra.addRow("Most clicks", self.max_clicks)
-        extra.addRow("Thresholds, px", self.pixels)
-        extra.addRow("… of the object", self.fractions)
-        extra.addRow("Refined clicks", self.first_clicks)
+        more.setLayout(extra)
+        for spec in fields(SearchOptions):
+            place = form if spec.name in BASIC else extra
+            place.addRow(spec.metadata["title"], self.fields[spec.name].native)
         buttons = QHBoxLayout()
         buttons.addWidget(self.start)
         buttons.addWidget(self.cancel)
@@ -168,52 +156,44 @@ class SearchPanel(QWidget):
         self.use.requested.connect(self._on_use)
         self.report.clicked.connect(self._on_report)
 
-    def _on_policy_chosen(self, place: int) -> None:
-        self._chosen = place
+    def _on_policy_chosen(self, index: int) -> None:
+        self._chosen = index
         self._show_chosen()
 
     def _on_use(self, name: str) -> None:
-        if self._standings is not None:
-            self.use_requested.emit(name, self._standings.policies[self._place(self._standings)])
+        if self._scores is not None:
+            self.use_requested.emit(name, self._scores.policies[self._index(self._scores)])
 
     def _on_report(self) -> None:
         if self._results is not None:
             QDesktopServices.openUrl(QUrl.fromLocalFile(str(self._results / "tune.md")))
 
-    def _place(self, standings: Standings) -> int:
-        return standings.recommended if self._chosen is None else self._chosen
+    def _index(self, scores: PolicyScores) -> int:
+        return scores.recommended if self._chosen is None else self._chosen
 
     def _show_chosen(self) -> None:
-        standings = self._standings
-        self.use.setEnabled(standings is not None and bool(standings.objects))
-        if standings is None or not standings.objects:
+        scores = self._scores
+        self.use.setEnabled(scores is not None and bool(scores.objects))
+        if scores is None or not scores.objects:
             self.chosen.setText("")
             return
-        place = self._place(standings)
-        goal = f"clicks to {self.goal.value():g} % overlap"
+        index = self._index(scores)
+        goal = f"clicks to {self.fields['goal'].value:g} % overlap"
         self.plot.show_front(
             FrontDrawing(
-                standings.passes,
-                standings.clicks,
-                standings.front,
-                standings.current,
-                standings.recommended,
-                place,
+                scores.passes,
+                scores.clicks,
+                scores.front,
+                scores.current,
+                scores.recommended,
+                index,
                 goal,
             )
         )
-        title = "Recommended" if place == standings.recommended else "Chosen"
-        today = standings.words(standings.current)
-        self.chosen.setText(f"{title}: {standings.words(place)}. Today: {today}.")
-        self.use.show_default(describe(standings.policies[place]))
-
-
-def _count(low: int, high: int, value: int, zero: str = "") -> QSpinBox:
-    spin = QSpinBox()
-    spin.setRange(low, high)
-    spin.setValue(value)
-    spin.setSpecialValueText(zero)
-    return spin
+        title = "Recommended" if index == scores.recommended else "Chosen"
+        today = scores.words(scores.current)
+        self.chosen.setText(f"{title}: {scores.words(index)}. Today: {today}.")
+        self.use.show_default(describe(scores.policies[index]))
 
 
 def _wrapped(text: str = "") -> QLabel:
