@@ -10,7 +10,6 @@ from qtpy.QtCore import Signal
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import (
     QHeaderView,
-    QLabel,
     QPushButton,
     QTreeWidget,
     QTreeWidgetItem,
@@ -21,6 +20,7 @@ from qtpy.QtWidgets import (
 from napari_cfr_icl.gui.views.source_choice import SourceChoice
 from napari_cfr_icl.gui.widgets.progress_bar import ProgressBar
 from napari_cfr_icl.gui.widgets.themed_canvas import GREEN, ORANGE, RED
+from napari_cfr_icl.gui.widgets.wrapped_label import WrappedLabel
 
 SEVERITIES = {
     "error": ("left out", RED),
@@ -44,11 +44,8 @@ class DataPanel(QWidget):
         self.source = SourceChoice(viewer)
         self.check = QPushButton("Check")
         self.check.setToolTip("Read all pictures and labels, and tell what is wrong with which.")
-        self.bar = ProgressBar()
-        self.bar.setTextVisible(False)
-        self.bar.setFixedHeight(8)
-        self.summary = QLabel()
-        self.summary.setWordWrap(True)
+        self.bar = ProgressBar(thin=True)
+        self.summary = WrappedLabel()
         self.findings = QTreeWidget()
         self.findings.setColumnCount(2)
         self.findings.setHeaderLabels(["file", "what was found"])

@@ -21,6 +21,7 @@ from napari_cfr_icl.gui.training.plot import TrainingPlot
 from napari_cfr_icl.gui.training.run_monitor import RunStatus
 from napari_cfr_icl.gui.widgets.named_action import NamedAction
 from napari_cfr_icl.gui.widgets.progress_bar import ProgressBar
+from napari_cfr_icl.gui.widgets.wrapped_label import WrappedLabel
 
 SAMPLES_TIP = "Samples of this step: green the truth, orange the answer to the first clicks."
 NOT_COMPARED = (
@@ -106,12 +107,8 @@ class RunPanel(QWidget):
         self.stop = QPushButton("Stop")
         self.stop.setToolTip("Finish the step, save it, end. Resume goes on from there.")
         self.resume = QPushButton("Resume")
-        self.sentence = QLabel()
-        self.sentence.setWordWrap(True)
-        self.sentence.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.bar = ProgressBar()
-        self.bar.setTextVisible(False)
-        self.bar.setFixedHeight(8)
+        self.sentence = WrappedLabel()
+        self.bar = ProgressBar(thin=True)
         self.samples = QLabel()
         self.samples.setToolTip(SAMPLES_TIP)
         self.samples.setMinimumWidth(1)

@@ -1,4 +1,4 @@
-"""The part of the training dock that says how to train."""
+"""Panel of the training dock: recipe, device and options."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QFormLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_cfr_icl._options import with_values
 from napari_cfr_icl.gui.training.options_form import OptionsForm
 from napari_cfr_icl.gui.views.panels import DEVICES
 from napari_cfr_icl.gui.widgets.durations import duration
+from napari_cfr_icl.gui.widgets.wrapped_label import WrappedLabel
 from napari_cfr_icl.training import recipes
 from napari_cfr_icl.training.options import TrainOptions
 
 
 class SettingsPanel(QWidget):
-    """Shows the options of a recipe; `suggest_requested` is emitted when the user asks for some."""
+    """Options of a run; `suggest_requested` is emitted when the user asks for a suggestion."""
 
     suggest_requested = Signal()
 
@@ -31,8 +32,7 @@ class SettingsPanel(QWidget):
         self.form = OptionsForm(recipes.load_recipe("finetune"))
         self.suggest = QPushButton("Suggest")
         self.suggest.setToolTip("Try the network on this machine for some seconds.")
-        self.suggestion = QLabel()
-        self.suggestion.setWordWrap(True)
+        self.suggestion = WrappedLabel()
         rows = QFormLayout()
         rows.addRow("Recipe", self.recipe)
         rows.addRow("Device", self.device)
@@ -46,16 +46,16 @@ class SettingsPanel(QWidget):
         self.suggest.clicked.connect(self.suggest_requested)
 
     def options(self) -> TrainOptions:
-        """What the form says; raises SettingsError where it cannot be."""
+        """The options as the form shows them; raises SettingsError where one is invalid."""
         return self.form.options()
 
     def show_suggesting(self) -> None:
-        """Show that the machine is tried."""
+        """Show that the machine is being measured."""
         self.suggest.setEnabled(False)
         self.suggestion.setText("Trying this machine for some seconds…")
 
     def show_suggestion(self, found: Mapping[str, Any]) -> None:
-        """Fill in what was suggested, and say how long it takes."""
+        """Fill in the suggested values, and show how long they take."""
         self.form.show_options(with_values(self.form.options(), found["values"]))
         schedule = found["values"]["schedule"]
         self.show_no_suggestion(
@@ -64,7 +64,7 @@ class SettingsPanel(QWidget):
         )
 
     def show_no_suggestion(self, text: str) -> None:
-        """Show that nothing is tried, and why."""
+        """Show that nothing is being measured, and why."""
         self.suggest.setEnabled(True)
         self.suggestion.setText(text)
 

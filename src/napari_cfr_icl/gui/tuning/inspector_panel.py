@@ -13,7 +13,6 @@ from qtpy.QtWidgets import (
     QDoubleSpinBox,
     QFormLayout,
     QHBoxLayout,
-    QLabel,
     QSlider,
     QSpinBox,
     QVBoxLayout,
@@ -24,8 +23,9 @@ from superqt.utils import signals_blocked
 from napari_cfr_icl.engine.settings import Refinement
 from napari_cfr_icl.evaluation.tuning.policies import describe
 from napari_cfr_icl.gui.tuning.inspection import Inspection, in_words
-from napari_cfr_icl.gui.tuning.plots import LoopDrawing, LoopPlot
+from napari_cfr_icl.gui.tuning.plots import LoopPlot
 from napari_cfr_icl.gui.widgets.named_action import NamedAction
+from napari_cfr_icl.gui.widgets.wrapped_label import WrappedLabel
 
 STEPS_SHOWN = 8
 """Steps of the inner loop that are run to be looked at."""
@@ -57,8 +57,7 @@ class InspectorPanel(QWidget):
         self.plot = LoopPlot(viewer)
         self._build_scrubber()
         self._build_policy()
-        self.outcome = QLabel()
-        self.outcome.setWordWrap(True)
+        self.outcome = WrappedLabel()
         # Without it a third line is cut off until the dock is laid out anew.
         self.outcome.setMinimumHeight(3 * self.outcome.fontMetrics().lineSpacing() + 6)
         self.use = NamedAction(*USE_THIS)
@@ -120,8 +119,7 @@ class InspectorPanel(QWidget):
         self.scrubber.setTickPosition(QSlider.TickPosition.TicksBelow)
         self.scrubber.setPageStep(1)
         self.scrubber.setToolTip("The mask of this step, orange on the picture.")
-        self.step_text = QLabel()
-        self.step_text.setWordWrap(True)
+        self.step_text = WrappedLabel()
 
     def _build_policy(self) -> None:
         self.steps = QSpinBox()
@@ -212,7 +210,7 @@ class InspectorPanel(QWidget):
         if inspection is None or not inspection.answers:
             self.step_text.setText(NOTHING)
             self.outcome.setText("")
-            self.plot.show_loop(LoopDrawing())
+            self.plot.show_loop(None, policy)
             return
         step = min(self.scrubber.value(), inspection.steps)
         self.step_text.setText(f"Mask Y<sub>{step}</sub>: {inspection.area(step)} px")
@@ -221,5 +219,4 @@ class InspectorPanel(QWidget):
         if policy != self._current:
             text += f" Today's setting: {current.steps + 1} pass{'es' if current.steps else ''}."
         self.outcome.setText(text)
-        limits = tuple(inspection.limit(policy, index) for index in range(1, inspection.steps + 1))
-        self.plot.show_loop(LoopDrawing(inspection.changes, limits, stopping.steps, step))
+        self.plot.show_loop(inspection, policy, step)

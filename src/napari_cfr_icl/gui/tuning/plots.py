@@ -2,40 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import napari
 import numpy as np
 from qtpy.QtCore import Signal
 
+from napari_cfr_icl.engine.settings import Refinement
+from napari_cfr_icl.gui.tuning.inspection import Inspection
+from napari_cfr_icl.gui.tuning.policy_scores import NO_SCORES, PolicyScores
 from napari_cfr_icl.gui.widgets.themed_canvas import BLUE, GREEN, ORANGE, ThemedCanvas, add_legend
 
 GRASP = 10.0
 """Distance in pixels from which the mouse takes hold of a line or a point."""
-
-
-@dataclass(frozen=True, slots=True)
-class LoopDrawing:
-    """What the plot of an inner loop shows.
-
-    Parameters
-    ----------
-    changes : tuple of int
-        Changed pixels of step 1, 2, ...
-    limits : tuple of (int or None)
-        Threshold at each of them.
-    ran : int
-        Steps that the policy runs.
-    shown : int
-        Step whose mask is on the picture.
-    """
-
-    changes: tuple[int, ...] = ()
-    limits: tuple[int | None, ...] = ()
-    ran: int = 0
-    shown: int = 0
 
 
 class LoopPlot(ThemedCanvas):
@@ -50,7 +29,9 @@ class LoopPlot(ThemedCanvas):
 
     def __init__(self, viewer: napari.Viewer) -> None:
         super().__init__(viewer, height=190)
-        self._drawing = LoopDrawing()
+        self._changes: tuple[int, ...] = ()
+        self._limits: tuple[int | None, ...] = ()
+        self._ran = self._shown = 0
         self._dragging = False
         self._top = 1.0
         self.mpl_connect("button_press_event", self._on_pressed)
@@ -59,27 +40,37 @@ class LoopPlot(ThemedCanvas):
         self.setToolTip("Drag the dashed line to another threshold; click a step to see its mask.")
         self.redraw()
 
-    def show_loop(self, drawing: LoopDrawing) -> None:
-        """Draw another loop, or the same with another threshold."""
-        self._drawing = drawing
-        self.redraw()
+    def show_loop(self, inspection: Inspection | None, policy: Refinement, shown: int = 0) -> None:
+        """Draw a loop under a policy, or an empty plot.
 
-    @property
-    def threshold(self) -> float | None:
-        """Where the line is at its right end, in pixels; None where there is none."""
-        return next((float(x) for x in reversed(self._drawing.limits) if x is not None), None)
+        Parameters
+        ----------
+        inspection : Inspection or None
+            The loop.
+        policy : Refinement
+            Its steps and its threshold.
+        shown : int
+            Step whose mask is on the picture.
+        """
+        self._changes, self._limits, self._ran, self._shown = (), (), 0, shown
+        if inspection is not None:
+            self._changes = inspection.changes
+            steps = range(1, inspection.steps + 1)
+            self._limits = tuple(inspection.limit(policy, step) for step in steps)
+            self._ran = inspection.stop(policy).steps
+        self.redraw()
 
     def draw_on(self) -> None:
         """Bars for the steps, a dashed line for the threshold."""
-        axes, drawing = self.axes, self._drawing
+        axes, changes = self.axes, self._changes
         axes.set_yscale("symlog", linthresh=1)
         axes.set(xlabel="refinement step", ylabel="changed pixels")
-        if not drawing.changes:
+        if not changes:
             axes.set(xlim=(0.4, 4.6), ylim=(0, 100))
             return
-        steps = range(1, len(drawing.changes) + 1)
-        axes.bar(steps, drawing.changes, color=[self._colour(step) for step in steps], width=0.62)
-        for step, changed in zip(steps, drawing.changes, strict=True):
+        steps = range(1, len(changes) + 1)
+        axes.bar(steps, changes, color=[self._colour(step) for step in steps], width=0.62)
+        for step, changed in zip(steps, changes, strict=True):
             axes.annotate(
                 str(changed),
                 (step, changed),
@@ -87,34 +78,34 @@ class LoopPlot(ThemedCanvas):
                 textcoords="offset points",
                 ha="center",
                 fontsize=7,
-                fontweight="bold" if step == drawing.shown else "normal",
+                fontweight="bold" if step == self._shown else "normal",
                 color=self.colours.text,
                 bbox={"facecolor": self.colours.background, "alpha": 0.7, "pad": 0.5, "lw": 0},
                 zorder=5,
             )
         if not self._dragging:  # a scale that follows the line would run from under the mouse
-            self._top = 3 * max([*drawing.changes, *(limit or 0 for limit in drawing.limits), 1])
-        axes.set(xlim=(0.4, len(drawing.changes) + 0.6), ylim=(0, self._top), xticks=list(steps))
+            self._top = 3 * max([*changes, *(limit or 0 for limit in self._limits), 1])
+        axes.set(xlim=(0.4, len(changes) + 0.6), ylim=(0, self._top), xticks=list(steps))
         self._draw_threshold()
 
     def _draw_threshold(self) -> None:
-        known = [limit for limit in self._drawing.limits if limit is not None]
+        known = [limit for limit in self._limits if limit is not None]
         if known:
             edges = np.arange(len(known) + 1) + 0.5
             self.axes.stairs(known, edges, baseline=None, color=ORANGE, linestyle="--", linewidth=2)
 
     def _colour(self, step: int) -> str:
-        if step > self._drawing.ran:
+        if step > self._ran:
             return self.colours.faint
-        limit = self._drawing.limits[step - 1]
-        settled = limit is not None and self._drawing.changes[step - 1] < limit
+        limit = self._limits[step - 1]
+        settled = limit is not None and self._changes[step - 1] < limit
         return GREEN if settled else BLUE
 
     def _on_pressed(self, event: Any) -> None:
-        if event.inaxes is not self.axes or event.button != 1 or not self._drawing.changes:
+        if event.inaxes is not self.axes or event.button != 1 or not self._changes:
             return
         step = self._step_at(event.xdata)
-        limit = self._drawing.limits[step - 1]
+        limit = self._limits[step - 1]
         if limit is not None and abs(self._height(limit) - event.y) <= GRASP:
             self._dragging = True
         else:
@@ -131,81 +122,71 @@ class LoopPlot(ThemedCanvas):
             self.redraw()
 
     def _step_at(self, place: float) -> int:
-        return int(np.clip(round(place), 1, len(self._drawing.changes)))
+        return int(np.clip(round(place), 1, len(self._changes)))
 
     def _height(self, pixels: float) -> float:
         return float(self.axes.transData.transform((1, pixels))[1])
 
 
-@dataclass(frozen=True, slots=True)
-class FrontDrawing:
-    """What the plot of a search shows; places are those of the policies.
-
-    Parameters
-    ----------
-    passes, clicks : sequence of float
-        What each policy needs for an object.
-    front : sequence of int
-        The efficient ones, fewest passes first.
-    current, recommended, chosen : int
-        Today's policy, the recommended one, and the one that the user picked.
-    goal : str
-        What the clicks are counted for.
-    """
-
-    passes: Sequence[float] = ()
-    clicks: Sequence[float] = ()
-    front: Sequence[int] = ()
-    current: int = 0
-    recommended: int = 0
-    chosen: int = 0
-    goal: str = ""
-
-
 class FrontPlot(ThemedCanvas):
-    """Clicks against passes of every policy; `policy_chosen` tells the place of a clicked one."""
+    """Clicks against passes of every policy; `policy_chosen` is emitted with a clicked index."""
 
     policy_chosen = Signal(int)
 
     def __init__(self, viewer: napari.Viewer) -> None:
         super().__init__(viewer, height=270)
-        self._drawing = FrontDrawing()
+        self.show_front(NO_SCORES)
         self.mpl_connect("button_press_event", self._on_pressed)
         self.setToolTip("Lower left is better. Click a point to choose its setting.")
-        self.redraw()
 
-    def show_front(self, drawing: FrontDrawing) -> None:
-        """Draw other standings."""
-        self._drawing = drawing
+    def show_front(
+        self, scores: PolicyScores, chosen: int = 0, goal: str = "clicks per object"
+    ) -> None:
+        """Draw other scores.
+
+        Parameters
+        ----------
+        scores : PolicyScores
+            The scores.
+        chosen : int
+            Index of the policy that is marked.
+        goal : str
+            Label of the clicks.
+        """
+        self._scores, self._chosen, self._goal = scores, chosen, goal
         self.redraw()
 
     def draw_on(self) -> None:
-        """All policies, the efficient front, today's, the recommended and the chosen one."""
-        axes, drawing = self.axes, self._drawing
-        axes.set(xlabel="passes per object", ylabel=drawing.goal or "clicks per object")
-        if not drawing.passes:
+        """All policies, the Pareto front, and the current, recommended and chosen policy."""
+        axes, scores = self.axes, self._scores
+        axes.set(xlabel="passes per object", ylabel=self._goal)
+        if not scores.passes:
             return
-        axes.scatter(drawing.passes, drawing.clicks, s=9, color=self.colours.faint, label="tried")
-        edge = [(drawing.passes[i], drawing.clicks[i]) for i in drawing.front]
+        axes.scatter(scores.passes, scores.clicks, s=9, color=self.colours.faint, label="tried")
+        edge = [self._at(index) for index in scores.front]
         axes.step(*zip(*edge, strict=True), where="post", marker=".", color=BLUE, label="best")
-        self._mark(drawing.current, "s", ORANGE, "today")
-        self._mark(drawing.recommended, "*", GREEN, "recommended")
-        at = drawing.passes[drawing.chosen], drawing.clicks[drawing.chosen]
-        axes.plot(*at, "o", markersize=16, fillstyle="none", color=self.colours.text)
+        self._mark(scores.current, "s", ORANGE, "today")
+        self._mark(scores.recommended, "*", GREEN, "recommended")
+        text = self.colours.text
+        axes.plot(*self._at(self._chosen), "o", markersize=16, fillstyle="none", color=text)
         add_legend(axes, self.colours, loc="upper right")
 
-    def _mark(self, place: int, marker: str, colour: str, label: str) -> None:
-        at = self._drawing.passes[place], self._drawing.clicks[place]
+    def _at(self, index: int) -> tuple[float, float]:
+        return self._scores.passes[index], self._scores.clicks[index]
+
+    def _mark(self, index: int, marker: str, colour: str, label: str) -> None:
+        at = self._at(index)
         self.axes.plot(*at, marker, markersize=9, color=colour, label=label, linestyle="none")
 
     def _on_pressed(self, event: Any) -> None:
-        if event.inaxes is not self.axes or not self._drawing.passes:
+        scores = self._scores
+        if event.inaxes is not self.axes or not scores.passes:
             return
-        places = np.column_stack([self._drawing.passes, self._drawing.clicks])
+        places = np.column_stack([scores.passes, scores.clicks])
         drawn = self.axes.transData.transform(places)
         distances = np.hypot(*(drawn - (event.x, event.y)).T)
-        # Policies often fall together; the front's and the marked ones are meant then.
-        for place in (*self._drawing.front, self._drawing.recommended, self._drawing.current):
-            distances[place] -= 0.5
+        # Policies often coincide; those of the front and the marked ones come first then.
+        for index in (*scores.front, scores.recommended, scores.current):
+            distances[index] -= 0.5
         if distances.min() <= GRASP:
             self.policy_chosen.emit(int(distances.argmin()))

@@ -65,6 +65,9 @@ class PolicyScores:
         return f"{describe(self.policies[index])}: {needs}"
 
 
+NO_SCORES = PolicyScores((), 0)
+
+
 def read_result(folder: Path, objects: int) -> tuple[PolicyScores, str]:
     """Final scores of a search, and the recommended policy's results on held-out objects.
 

@@ -6,12 +6,11 @@ from dataclasses import fields
 from pathlib import Path
 
 import napari
-from qtpy.QtCore import Qt, QUrl, Signal
+from qtpy.QtCore import QUrl, Signal
 from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import (
     QFormLayout,
     QHBoxLayout,
-    QLabel,
     QPushButton,
     QVBoxLayout,
     QWidget,
@@ -19,8 +18,8 @@ from qtpy.QtWidgets import (
 
 from napari_cfr_icl.evaluation.tuning.policies import describe
 from napari_cfr_icl.gui.tuning.inspector_panel import USE_THIS
-from napari_cfr_icl.gui.tuning.plots import FrontDrawing, FrontPlot
-from napari_cfr_icl.gui.tuning.policy_scores import PolicyScores
+from napari_cfr_icl.gui.tuning.plots import FrontPlot
+from napari_cfr_icl.gui.tuning.policy_scores import NO_SCORES, PolicyScores
 from napari_cfr_icl.gui.tuning.search_options import SearchOptions
 from napari_cfr_icl.gui.views.source_choice import SourceChoice
 from napari_cfr_icl.gui.widgets.durations import time_left
@@ -28,6 +27,7 @@ from napari_cfr_icl.gui.widgets.named_action import NamedAction
 from napari_cfr_icl.gui.widgets.option_field import as_option, option_field
 from napari_cfr_icl.gui.widgets.progress_bar import ProgressBar
 from napari_cfr_icl.gui.widgets.section import Section
+from napari_cfr_icl.gui.widgets.wrapped_label import WrappedLabel
 
 BAR_STEPS = 1000
 
@@ -52,7 +52,7 @@ class SearchPanel(QWidget):
 
     def __init__(self, viewer: napari.Viewer) -> None:
         super().__init__()
-        self._scores: PolicyScores | None = None
+        self._scores = NO_SCORES
         self._chosen: int | None = None
         self._results: Path | None = None
         self.source = SourceChoice(viewer)
@@ -64,7 +64,7 @@ class SearchPanel(QWidget):
         }
         self._build_progress()
         self.plot = FrontPlot(viewer)
-        self.chosen = _wrapped()
+        self.chosen = WrappedLabel()
         self.use = NamedAction(*USE_THIS)
         self._lay_out()
         self._connect()
@@ -86,9 +86,9 @@ class SearchPanel(QWidget):
 
     def clear(self) -> None:
         """Show no result."""
-        self._scores = self._chosen = None
-        self.plot.show_front(FrontDrawing())
-        self._show_chosen()
+        self._chosen = None
+        self.plot.show_front(NO_SCORES)
+        self.show_scores(NO_SCORES)
 
     def show_running(self, text: str) -> None:
         """Show that a search runs, before any number is known."""
@@ -117,15 +117,16 @@ class SearchPanel(QWidget):
     def show_scores(self, scores: PolicyScores) -> None:
         """Draw the scores of the policies; the user's choice among them stays."""
         self._scores = scores
-        self._show_chosen()
+        self.use.setEnabled(scores.objects > 0)
+        self.chosen.setText("")
+        if scores.objects:
+            self._show_chosen()
 
     def _build_progress(self) -> None:
         self.start = QPushButton("Search")
         self.cancel = QPushButton("Cancel")
-        self.bar = ProgressBar()
-        self.bar.setTextVisible(False)
-        self.bar.setFixedHeight(8)
-        self.status = _wrapped()
+        self.bar = ProgressBar(thin=True)
+        self.status = WrappedLabel()
         self.report = QPushButton("Open the report")
 
     def _lay_out(self) -> None:
@@ -140,7 +141,7 @@ class SearchPanel(QWidget):
         buttons.addWidget(self.cancel)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 6, 6, 6)
-        layout.addWidget(_wrapped(EXPLANATION))
+        layout.addWidget(WrappedLabel(EXPLANATION))
         layout.addWidget(self.source)
         layout.addLayout(form)
         layout.addWidget(Section("More", more, opened=False))
@@ -161,43 +162,21 @@ class SearchPanel(QWidget):
         self._show_chosen()
 
     def _on_use(self, name: str) -> None:
-        if self._scores is not None:
-            self.use_requested.emit(name, self._scores.policies[self._index(self._scores)])
+        self.use_requested.emit(name, self._scores.policies[self._index])
 
     def _on_report(self) -> None:
         if self._results is not None:
             QDesktopServices.openUrl(QUrl.fromLocalFile(str(self._results / "tune.md")))
 
-    def _index(self, scores: PolicyScores) -> int:
-        return scores.recommended if self._chosen is None else self._chosen
+    @property
+    def _index(self) -> int:
+        return self._scores.recommended if self._chosen is None else self._chosen
 
     def _show_chosen(self) -> None:
-        scores = self._scores
-        self.use.setEnabled(scores is not None and bool(scores.objects))
-        if scores is None or not scores.objects:
-            self.chosen.setText("")
-            return
-        index = self._index(scores)
+        scores, index = self._scores, self._index
         goal = f"clicks to {self.fields['goal'].value:g} % overlap"
-        self.plot.show_front(
-            FrontDrawing(
-                scores.passes,
-                scores.clicks,
-                scores.front,
-                scores.current,
-                scores.recommended,
-                index,
-                goal,
-            )
-        )
+        self.plot.show_front(scores, index, goal)
         title = "Recommended" if index == scores.recommended else "Chosen"
         today = scores.words(scores.current)
         self.chosen.setText(f"{title}: {scores.words(index)}. Today: {today}.")
         self.use.show_default(describe(scores.policies[index]))
-
-
-def _wrapped(text: str = "") -> QLabel:
-    label = QLabel(text)
-    label.setWordWrap(True)
-    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-    return label

@@ -8,12 +8,23 @@ from qtpy.QtWidgets import QProgressBar
 class ProgressBar(QProgressBar):
     """Qt's bar, without its drawing in the middle of `show_progress`.
 
-    Qt draws a bar the moment its value is set; beside napari's canvas that puts the whole window
-    together, which takes longer than most of what the bar tells about.
+    Qt draws a bar the moment its value is set; beside napari's canvas that repaints the whole
+    window, which takes longer than most of the work whose progress is shown.
+
+    Parameters
+    ----------
+    thin : bool
+        A line without text.
     """
 
+    def __init__(self, *, thin: bool = False) -> None:
+        super().__init__()
+        if thin:
+            self.setTextVisible(False)
+            self.setFixedHeight(8)
+
     def show_progress(self, done: int, total: int) -> None:
-        """Tell how far the work is; of 0 in all: nobody knows."""
+        """Show the progress of the work; a total of 0 means unknown."""
         self.setUpdatesEnabled(False)
         self.setRange(0, total)
         self.setValue(done)
