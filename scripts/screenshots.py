@@ -111,7 +111,7 @@ def tuning_search(driver: ViewerDriver) -> None:
     dock = driver.open_beside("Tune refinement")
     dock.tabs.setCurrentIndex(1)
     dock.search_panel.source.labels.setCurrentText("finished")
-    dock.search_panel.fields["objects"].value = 6
+    dock.search_panel.fields["objects_per_picture"].value = 6
     dock.search_panel.fields["max_clicks"].value = 6
     dock.search_panel.start.click()
     driver.wait(lambda: not dock.searches.is_running, LONG)

@@ -1,4 +1,4 @@
-"""Training as a process of its own, which goes on when napari ends and can be found again."""
+"""Training processes, which outlive napari and are found again by a file in their run folder."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from napari_cfr_icl.gui.threads.child_command import (
 
 MARK, OUTPUT, ERRORS = "process.json", "output.txt", "complaints.txt"
 _TOLERANCE = 2.0
-"""Seconds by which clocks of the process and of its files may differ."""
+"""Seconds by which the clocks of processes and of files may differ."""
 
 _NO_CONSOLE = getattr(subprocess, "CREATE_NO_WINDOW", 0)
-"""Windows opens one for a program of the console, were it for a moment."""
+"""Without it Windows opens a console window, if only for a moment."""
 
-# A helper starts the run and ends at once: so the run is nobody's child, and waits for nobody.
+# A helper starts the run and exits at once, so that the run is no child of napari.
 _HELPER = """
 import os, subprocess, sys
 run, *command = sys.argv[1:]
@@ -42,7 +42,7 @@ with open(os.path.join(run, "output.txt"), "ab") as out:
             command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, **apart
         )
 try:
-    # Linux shares its time out between sessions first; niceness counts within each.
+    # Linux divides its time between sessions first; niceness counts within each.
     with open("/proc/%d/autogroup" % child.pid, "w") as group:
         group.write("10")
 except OSError:
@@ -54,14 +54,14 @@ os._exit(0)
 
 @dataclass(frozen=True, slots=True)
 class ProcessMark:
-    """A process, told from a later one that got the same number.
+    """Identity of a process, which distinguishes it from a later one with the same number.
 
     Parameters
     ----------
     pid : int
         Its number.
     created : float
-        When it began, in seconds since 1970.
+        Time of its start, in seconds since 1970.
     """
 
     pid: int
@@ -78,18 +78,18 @@ class ProcessMark:
             return False
 
     def kill(self) -> None:
-        """End it at once, if it still runs."""
+        """Kill it, if it still runs."""
         if self.is_alive:
             psutil.Process(self.pid).kill()
 
 
 def start_run(run: Path, arguments: Sequence[str]) -> None:
-    """Start `napari-cfr-icl ARGUMENTS` for a run's folder, and leave a mark of it there.
+    """Start `napari-cfr-icl ARGUMENTS` for a run's folder, and write its mark there.
 
     Raises
     ------
     OutputError
-        When the process cannot be started, or its folder not be written.
+        When the process cannot be started, or its folder cannot be written.
     """
     try:
         run.mkdir(parents=True, exist_ok=True)
@@ -102,7 +102,7 @@ def start_run(run: Path, arguments: Sequence[str]) -> None:
             creationflags=_NO_CONSOLE,
         )
         pid = int(helper.stdout)
-        # One that ended at once leaves no mark; the reason is in its error file.
+        # A process that has ended already leaves no mark; the reason is in its error file.
         with suppress(psutil.NoSuchProcess):
             mark = ProcessMark(pid, psutil.Process(pid).create_time())
             atomic_write_json(run / MARK, asdict(mark))
@@ -118,18 +118,18 @@ def find_run(run: Path, status: dict[str, object]) -> ProcessMark | None:
     run : Path
         The folder.
     status : dict
-        What the run said last: its process and the time.
+        The last status that the run wrote, with its process and the time.
     """
     started = mark_of(run)
     candidates = [] if started is None else [started]
-    pid, said = status.get("pid"), status.get("time")
-    if isinstance(pid, int) and isinstance(said, float):
-        candidates.append(ProcessMark(pid, _created_before(pid, said)))
+    pid, written = status.get("pid"), status.get("time")
+    if isinstance(pid, int) and isinstance(written, float):
+        candidates.append(ProcessMark(pid, _created_before(pid, written)))
     return next((mark for mark in candidates if mark.is_alive), None)
 
 
 def mark_of(run: Path) -> ProcessMark | None:
-    """The process that a dock started there last; None for a run from the command line."""
+    """The process that a dock last started there; None for a run from the command line."""
     try:
         return ProcessMark(**json.loads((run / MARK).read_text("utf-8")))
     except (OSError, ValueError, TypeError):
@@ -137,7 +137,7 @@ def mark_of(run: Path) -> ProcessMark | None:
 
 
 def error_of(run: Path) -> str:
-    """The last line that a run's process wrote about its troubles."""
+    """The last line that a run's process wrote to its error file."""
     try:
         return last_line((run / ERRORS).read_bytes())
     except OSError:
@@ -145,7 +145,7 @@ def error_of(run: Path) -> str:
 
 
 def _created_before(pid: int, moment: float) -> float:
-    """When a process began, if it can have spoken at `moment`; else a time that no process has."""
+    """Start of a process, if it was running at `moment`; else a time that no process has."""
     try:
         created = psutil.Process(pid).create_time()
     except psutil.Error:

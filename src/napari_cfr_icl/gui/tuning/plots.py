@@ -14,7 +14,7 @@ from napari_cfr_icl.gui.tuning.policy_scores import NO_SCORES, PolicyScores
 from napari_cfr_icl.gui.widgets.themed_canvas import BLUE, GREEN, ORANGE, ThemedCanvas, add_legend
 
 GRASP = 10.0
-"""Distance in pixels from which the mouse takes hold of a line or a point."""
+"""Distance in pixels at which the mouse picks a line or a point."""
 
 
 class LoopPlot(ThemedCanvas):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from napari_cfr_icl._options import Options, option
@@ -10,13 +10,13 @@ from napari_cfr_icl._options import Options, option
 
 @dataclass(frozen=True, slots=True)
 class SearchOptions(Options):
-    """Options of a search."""
+    """Options of a search, under the names that they have on the command line."""
 
     goal: int = option(
         90, "IoU in percent at which an object is done", (50, 99), label="Click until"
     )
-    pictures: int = option(0, "pictures, drawn at random; 0: all", (0, 1e6), label="Most pictures")
-    objects: int = option(
+    limit: int = option(0, "pictures, drawn at random; 0: all", (0, 1e6), label="Most pictures")
+    objects_per_picture: int = option(
         0, "objects of each picture, drawn at random; 0: all", (0, 1e6), label="Objects of each"
     )
     max_steps: int = option(4, "refinement steps to try", (1, 20), label="Most steps")
@@ -45,23 +45,13 @@ class SearchOptions(Options):
         engine : tuple of (str, str, Path)
             Model, device, and the file of the current settings.
         """
-        model, device, settings = engine
-        named: dict[str, object] = {
+        given = dict(zip(("model", "device", "preset"), engine, strict=True))
+        values = {
+            **asdict(self),
+            **given,
+            "goal": self.goal / 100,
             "format": "coco-json" if dataset.suffix.lower() == ".json" else "folder",
             "out": out,
-            "model": model,
-            "device": device,
-            "preset": settings,
-            "goal": self.goal / 100,
-            "max-steps": self.max_steps,
-            "max-clicks": self.max_clicks,
-            "pixels": self.pixels,
-            "fractions": self.fractions,
-            "first-clicks": self.first_clicks,
         }
-        if self.pictures:
-            named["limit"] = self.pictures
-        if self.objects:
-            named["objects-per-picture"] = self.objects
-        words = [f"--{name}={value}" for name, value in named.items()]
+        words = [f"--{name.replace('_', '-')}={x}" for name, x in values.items() if x != 0]
         return ["tune", str(dataset), *words, "--json-progress"]

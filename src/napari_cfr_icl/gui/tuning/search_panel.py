@@ -31,7 +31,11 @@ from napari_cfr_icl.gui.widgets.wrapped_label import WrappedLabel
 
 BAR_STEPS = 1000
 
-BASIC = {"goal": {"unit": " % IoU"}, "pictures": {"zero": "all"}, "objects": {"zero": "all"}}
+BASIC = {
+    "goal": {"unit": " % IoU"},
+    "limit": {"zero": "all"},
+    "objects_per_picture": {"zero": "all"},
+}
 """Options in sight, and how their fields look."""
 
 EXPLANATION = (

@@ -36,11 +36,9 @@ def option_field(
         options["min"] = int(metadata["minimum"] or 0)
         options["max"] = int(min(metadata["maximum"] or _LARGEST, _LARGEST))
     if not (unit or zero):
-        return cast(
-            "ValueWidget[Any]", create_widget(value=as_shown(value), name=name, options=options)
-        )
+        return cast("ValueWidget[Any]", create_widget(value=as_shown(value), options=options))
     # The spin box for large whole numbers knows neither.
-    field = FloatSpinBox(value=value, name=name, step=1, **options)
+    field = FloatSpinBox(value=value, step=1, **options)
     field.native.setDecimals(0)
     field.native.setSuffix(unit)
     field.native.setSpecialValueText(zero)

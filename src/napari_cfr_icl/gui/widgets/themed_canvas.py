@@ -14,12 +14,12 @@ from napari.utils.theme import get_theme
 from qtpy.QtWidgets import QSizePolicy
 
 BLUE, GREEN, ORANGE, RED = "#00b7ff", "#2ecc40", "#ff9f43", "#ff5c57"
-"""Of what is drawn: they stand out on light and dark alike."""
+"""Colours of lines and marks, which stand out on light and dark backgrounds alike."""
 
 
 @dataclass(frozen=True, slots=True)
 class Colours:
-    """Of a theme, as matplotlib takes them.
+    """Colours of a theme, as matplotlib takes them.
 
     Parameters
     ----------
@@ -33,13 +33,13 @@ class Colours:
 
     @classmethod
     def of(cls, viewer: napari.Viewer) -> Colours:
-        """The viewer's at the moment."""
+        """The colours of the viewer's current theme."""
         theme = get_theme(viewer.theme)
         return cls(*(_hex(c) for c in (theme.background, theme.text, theme.secondary)))
 
 
 def dress(axes: Axes, colours: Colours) -> None:
-    """Give axes the theme's colours and a size of text that fits a dock."""
+    """Give axes the theme's colours and text that is small enough for a dock."""
     axes.set_facecolor(colours.background)
     axes.tick_params(colors=colours.text, labelsize=7)
     axes.xaxis.label.set(color=colours.text, size=8)
@@ -57,12 +57,12 @@ def add_legend(axes: Axes, colours: Colours, **where: Any) -> Legend:
 
 
 class ThemedCanvas(FigureCanvasQTAgg):
-    """A figure that follows the viewer's theme; subclasses draw on its axes in `draw_on`.
+    """A figure in the colours of the viewer's theme; subclasses draw on its axes in `draw_on`.
 
     Parameters
     ----------
     viewer : napari.Viewer
-        Whose theme.
+        Its theme is followed.
     height : int
         In pixels.
     """
@@ -78,7 +78,7 @@ class ThemedCanvas(FigureCanvasQTAgg):
         viewer.events.theme.connect(self._on_theme_changed)
 
     def redraw(self) -> None:
-        """Draw everything anew."""
+        """Clear the axes and draw."""
         if self._viewer is None:
             return
         self.figure.set_facecolor(self.colours.background)
