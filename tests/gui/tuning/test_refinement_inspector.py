@@ -183,3 +183,14 @@ def test_plots_follow_the_theme_and_closing_either_dock_is_clean(driver, looked)
     driver.viewer.window.remove_dock_widget(looked)
     assert LAYER_NAME not in driver.viewer.layers
     driver.viewer.theme = "light"
+
+
+def test_a_dock_that_is_opened_or_closed_is_noticed_at_once(viewer, open_dock):
+    choose_tiny_model()
+    _, dock = viewer.window.add_plugin_dock_widget("napari-cfr-icl", "Tune refinement")
+    assert dock.inspector.dock is None
+    segment = open_dock(viewer).dock
+    assert dock.inspector.dock.view is segment
+    viewer.window.remove_dock_widget(segment)
+    assert dock.inspector.dock is None
+    dock.end()
