@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import napari
-from napari.layers import Image, Layer
+from napari.layers import Image
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import (
-    QButtonGroup,
     QFileDialog,
     QFormLayout,
     QHBoxLayout,
@@ -44,7 +43,7 @@ class SourceChoice(QWidget):
         self._layers = viewer.layers
         self.use_layers = QRadioButton("Layers")
         self.use_folder = QRadioButton("Folder or COCO json")
-        self.image = LayerCombo(viewer.layers, _is_image)
+        self.image = LayerCombo(viewer.layers, lambda layer: isinstance(layer, Image))
         self.labels = LayerCombo(viewer.layers, is_objects)
         self.path = QLineEdit()
         self.path.setPlaceholderText("folder with images and labels")
@@ -85,28 +84,23 @@ class SourceChoice(QWidget):
         self.labels.close_events()
 
     def _lay_out(self) -> None:
-        self._group = QButtonGroup(self)
-        kinds = QHBoxLayout()
-        for button in (self.use_layers, self.use_folder):
-            self._group.addButton(button)
-            kinds.addWidget(button)
+        kinds, buttons = QHBoxLayout(), QHBoxLayout()
+        kinds.addWidget(self.use_layers)
+        kinds.addWidget(self.use_folder)
         kinds.addStretch(1)
-        layers = QWidget()
-        form = QFormLayout(layers)
-        form.setContentsMargins(0, 0, 0, 0)
-        form.addRow("Image", self.image)
-        form.addRow("Labels", self.labels)
-        folder = QWidget()
-        row = QVBoxLayout(folder)
-        row.setContentsMargins(0, 0, 0, 0)
-        buttons = QHBoxLayout()
         buttons.addWidget(self.browse)
         buttons.addWidget(self.browse_file)
-        row.addWidget(self.path)
-        row.addLayout(buttons)
+        layers, folder = QFormLayout(), QVBoxLayout()
+        layers.addRow("Image", self.image)
+        layers.addRow("Labels", self.labels)
+        folder.addWidget(self.path)
+        folder.addLayout(buttons)
         self._pages = QStackedWidget()
-        self._pages.addWidget(layers)
-        self._pages.addWidget(folder)
+        for page in (layers, folder):
+            page.setContentsMargins(0, 0, 0, 0)
+            widget = QWidget()
+            widget.setLayout(page)
+            self._pages.addWidget(widget)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(kinds)
@@ -116,15 +110,12 @@ class SourceChoice(QWidget):
         self.use_layers.toggled.connect(self._on_kind)
         self.browse.clicked.connect(self._on_browse)
         self.browse_file.clicked.connect(self._on_browse_file)
-        self.path.textChanged.connect(self._on_changed)
-        self.image.layer_chosen.connect(self._on_changed)
-        self.labels.layer_chosen.connect(self._on_changed)
+        self.path.textChanged.connect(self.changed)
+        self.image.layer_chosen.connect(self.changed)
+        self.labels.layer_chosen.connect(self.changed)
 
     def _on_kind(self) -> None:
         self._pages.setCurrentIndex(0 if self.is_layers else 1)
-        self.changed.emit()
-
-    def _on_changed(self) -> None:
         self.changed.emit()
 
     def _on_browse(self) -> None:
@@ -136,7 +127,3 @@ class SourceChoice(QWidget):
         found, _ = QFileDialog.getOpenFileName(self, "COCO json or a list of pairs", "", kinds)
         if found:
             self.path.setText(found)
-
-
-def _is_image(layer: Layer) -> bool:
-    return isinstance(layer, Image)
