@@ -159,11 +159,11 @@ def _model(name: str) -> Any:
     import torch
 
     from napari_cfr_icl import zoo
-    from napari_cfr_icl.engine import models
+    from napari_cfr_icl.engine.models import PUBLISHED, build
 
-    if name == "vit_b":
+    if name in PUBLISHED:
         torch.manual_seed(0)
-        return models.vit_b().eval()
+        return build(PUBLISHED[name])
     return zoo.load(name)
 
 

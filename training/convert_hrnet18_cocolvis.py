@@ -22,7 +22,7 @@ import torch
 from skimage.data import astronaut
 from torch import Tensor
 
-from napari_cfr_icl.engine.models import ClickModel, hrnet18
+from napari_cfr_icl.engine.models import PUBLISHED, ClickModel, build
 from napari_cfr_icl.zoo import CATALOGUE, ModelInfo, load, save
 from published_wheel import fetch_wheel, read_member
 
@@ -58,7 +58,7 @@ def main() -> None:
         program, parameters = (
             read_member(wheel, FILES + suffix, sha256) for suffix, sha256 in SHA256.items()
         )
-    model = hrnet18()
+    model = build(PUBLISHED["hrnet18"])
     published = read_parameters(parameters, parameter_names(program))
     model.load_state_dict(translate(published, model), strict=True)
 

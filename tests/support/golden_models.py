@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from napari_cfr_icl.engine.models import ClickModel, build, infer_architecture
+from napari_cfr_icl.zoo.key_maps import published_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -88,7 +89,9 @@ def network(weights: Mapping[str, Tensor], num_heads: int | None = None) -> Clic
     with torch.device("meta"):
         model = build(infer_architecture(weights, num_heads))
     alive = {key: value for key, value in weights.items() if not key.startswith(model.dead_keys)}
-    model.load_state_dict(alive, strict=True, assign=True)
+    ours = {key: alive.pop(published_name(key)) for key in model.state_dict()}
+    assert not alive
+    model.load_state_dict(ours, strict=True, assign=True)
     return model
 
 

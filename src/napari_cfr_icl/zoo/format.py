@@ -15,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 
 from napari_cfr_icl._errors import ModelFileError, OutputError
 from napari_cfr_icl._files import atomic_path, explain_write_failure
+from napari_cfr_icl.zoo.key_maps import published_weights
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -96,7 +97,9 @@ def save(model: ClickModel, path: Path, info: ModelInfo) -> None:
     # Here and not above, for reading a header must not load torch.
     from safetensors.torch import save_file
 
-    weights = {key: _stored(key, weight, info.dtype) for key, weight in model.state_dict().items()}
+    weights = {
+        key: _stored(key, weight, info.dtype) for key, weight in published_weights(model).items()
+    }
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_path(path) as part:

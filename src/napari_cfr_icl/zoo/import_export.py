@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from napari_cfr_icl._errors import ModelFileError, OutputError
-from napari_cfr_icl.engine import models
+from napari_cfr_icl.engine.models import PUBLISHED, build
 from napari_cfr_icl.zoo.catalog import CATALOGUE, ModelEntry
 from napari_cfr_icl.zoo.file_kinds import FileKind, file_sha256, kind_of
 from napari_cfr_icl.zoo.format import ModelInfo, read_info, save
@@ -133,7 +133,7 @@ def _info(model: ClickModel, path: Path, entry: ModelEntry | None) -> ModelInfo:
 
 def _check_size(model: ClickModel, entry: ModelEntry, path: Path) -> None:
     with torch.device("meta"):
-        expected: ClickModel = getattr(models, entry.architecture)()
+        expected = build(PUBLISHED[entry.architecture])
     if model.architecture != expected.architecture:
         raise ModelFileError(
             f"{path} is not {entry.title}: its network is of another size. Import it under a name "

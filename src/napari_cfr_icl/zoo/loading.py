@@ -14,6 +14,7 @@ from napari_cfr_icl.engine.models import ClickModel, build, infer_architecture
 from napari_cfr_icl.zoo.catalog import CATALOGUE, unknown_model
 from napari_cfr_icl.zoo.file_kinds import FileKind, kind_of
 from napari_cfr_icl.zoo.format import read_info
+from napari_cfr_icl.zoo.key_maps import published_name, published_weights
 from napari_cfr_icl.zoo.store import ModelStore
 from napari_cfr_icl.zoo.upstream import describe, read_checkpoint
 
@@ -129,7 +130,7 @@ def _assemble(
             model = build(architecture)
     except ValueError as error:
         raise ModelFileError(f"{path} holds no network that can be built. {error}") from error
-    wanted = model.state_dict()
+    wanted = published_weights(model)
     alive = {key: value for key, value in weights.items() if not key.startswith(model.dead_keys)}
     # Old files do not count batches, and nothing that is used here reads the count.
     counters = {key: torch.tensor(0) for key in wanted if key.endswith("num_batches_tracked")}
@@ -143,7 +144,8 @@ def _assemble(
         raise ModelFileError(
             f"{path} holds weights that are not numbers ({_some(broken)}): it is damaged."
         )
-    model.load_state_dict(copies, strict=True, assign=True)
+    ours = {key: copies[published_name(key)] for key in model.state_dict()}
+    model.load_state_dict(ours, strict=True, assign=True)
     return model.eval()
 
 

@@ -19,9 +19,8 @@ from torch import Tensor
 from torch.serialization import get_unsafe_globals_in_checkpoint, safe_globals
 
 from napari_cfr_icl._errors import ModelFileError
-from napari_cfr_icl.engine.models import infer_architecture
+from napari_cfr_icl.engine.models import family_of, infer_architecture
 from napari_cfr_icl.engine.models.click_model import IMAGE_MEAN, IMAGE_STD
-from napari_cfr_icl.engine.models.mobile_sam import MARK as MOBILE_SAM
 from napari_cfr_icl.zoo.file_kinds import FileKind, find_damage, kind_of
 
 if TYPE_CHECKING:
@@ -146,7 +145,7 @@ def _sort_out(content: object, path: Path) -> Checkpoint:
         )
     wrapped = content.get("model")
     # Some wrap it as pretrained backbones are.
-    if isinstance(wrapped, Mapping) and MOBILE_SAM in wrapped:
+    if isinstance(wrapped, Mapping) and family_of(wrapped) == "mobile_sam":
         content = wrapped
     if "state_dict" not in content and isinstance(content.get("model"), Mapping):
         raise ModelFileError(

@@ -5,30 +5,18 @@ import pytest
 import torch
 
 from golden_models import TOY_HEADS, public_shapes, public_weights, randomised
-from napari_cfr_icl.engine import models
-from napari_cfr_icl.engine.models import build, infer_architecture
+from napari_cfr_icl.engine.models import PUBLISHED, build, infer_architecture
+from napari_cfr_icl.zoo.key_maps import published_weights
 
-PUBLISHED = [
-    "hrnet18",
-    "hrnet18_noprevmask",
-    "hrnet18s",
-    "hrnet32",
-    "mobile_sam",
-    "vit_b",
-    "vit_h",
-    "vit_l",
-    "vit_xtiny",
-]
 FINER = {"vit_b_x2": 2, "vit_b_x4": 4}
 
 
 def _built(name):
     with torch.device("meta"):
         if name not in FINER:
-            return getattr(models, name)()
-        architecture = models.vit_b().architecture
+            return build(PUBLISHED[name])
         upsample = FINER[name]
-        return build({**architecture, "upsample": upsample, "head_channels": 256 // upsample})
+        return build({**PUBLISHED["vit_b"], "upsample": upsample, "head_channels": 256 // upsample})
 
 
 def _meta_weights(name):
@@ -43,7 +31,7 @@ def test_keys_shapes_and_types_are_those_of_the_public_checkpoint(name):
     model = _built(name)
     ours = {
         key: [list(weight.shape), str(weight.dtype).removeprefix("torch.")]
-        for key, weight in model.state_dict().items()
+        for key, weight in published_weights(model).items()
     }
     public = public_shapes()[name]
     assert ours == {key: public[key] for key in public if not key.startswith(model.dead_keys)}

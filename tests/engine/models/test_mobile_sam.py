@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from golden_models import arrays, full_size, image_tensor, randomised
-from napari_cfr_icl.engine.models import build, folded
+from napari_cfr_icl.engine.models import build
 from napari_cfr_icl.engine.runtime.autotuner import EncoderCache, accelerated
+from napari_cfr_icl.engine.runtime.batch_norm_folding import folded
 
 ARCHITECTURE = {"family": "mobile_sam", "detail": True, "image_size": 448}
 CLICKS = torch.tensor([[[40.0, 60.0, 0.0], [90.0, 30.0, 1.0]]])

@@ -11,7 +11,7 @@ from golden_models import (
     random_input,
     randomised,
 )
-from napari_cfr_icl.engine.models import folded
+from napari_cfr_icl.engine.runtime.batch_norm_folding import folded
 
 
 @pytest.mark.parametrize("name", ["toy", "hrnet18"])

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from napari_cfr_icl import zoo
-from napari_cfr_icl.engine.models import hrnet18s
+from napari_cfr_icl.engine.models import PUBLISHED, build
 from napari_cfr_icl.training.steps.frozen_norms import freeze_norms
 from training_goldens import GOLDEN
 
@@ -38,7 +38,7 @@ def test_function_gradients_and_names_stay(inputs):
 
 
 def test_statistics_stay_in_training_mode(inputs):
-    model = hrnet18s()
+    model = build(PUBLISHED["hrnet18s"])
     freeze_norms(model)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     model.train()

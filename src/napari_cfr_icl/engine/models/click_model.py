@@ -44,9 +44,11 @@ class ClickModel(nn.Module):
     float32_parts : tuple of str
         Submodules that stay in float32 when the rest is brought to 16 bits: what they lose, no
         later layer gets back.
+    checkpointed : tuple of type
+        Modules, of one input, whose activations a training may forget and compute again.
     packable_parts : tuple of str
         Submodules of nothing but convolutions, norms, ReLUs and sums, which `packed` makes quick.
-    looks_once : bool
+    caches_image_features : bool
         Whether clicks and mask come late: what `encode` makes of a picture serves every pass over
         it, and a pass costs `decode` alone.
     architecture : dict
@@ -58,6 +60,7 @@ class ClickModel(nn.Module):
     fixed_square: bool
     dead_keys: tuple[str, ...] = ()
     float32_parts: tuple[str, ...] = ()
+    checkpointed: tuple[type[nn.Module], ...] = ()
     packable_parts: tuple[str, ...] = ()
     caches_image_features: bool = False
     image_mean: Tensor

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
-
-from napari_cfr_icl.engine.models import hrnet_ocr, mobile_sam, plain_vit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -13,9 +12,66 @@ if TYPE_CHECKING:
 
     from napari_cfr_icl.engine.models.click_model import ClickModel
 
+_KEY_PREFIXES = {
+    "plain_vit": "backbone.pos_embed",
+    "hrnet_ocr": "feature_extractor.stage4.",
+    "mobile_sam": "image_encoder.patch_embed.seq.",
+}
+"""For each family a prefix of keys that its checkpoints have, and no other family's.
+
+A family is a module of this package with `make` and `infer`. It is imported when it is needed,
+because some of them import timm, which takes a second."""
+
+PUBLISHED: dict[str, dict[str, Any]] = {
+    "hrnet18s": {"family": "hrnet_ocr", "width": 18, "ocr_width": 48, "small": True},
+    "hrnet18": {"family": "hrnet_ocr", "width": 18, "ocr_width": 64},
+    "hrnet18_noprevmask": {
+        "family": "hrnet_ocr",
+        "width": 18,
+        "ocr_width": 64,
+        "with_previous": False,
+    },
+    "hrnet32": {"family": "hrnet_ocr", "width": 32, "ocr_width": 128},
+    "mobile_sam": {"family": "mobile_sam"},
+    "vit_xtiny": {
+        "family": "plain_vit",
+        "dim": 160,
+        "depth": 8,
+        "num_heads": 4,
+        "patch": 16,
+        "neck_dims": (96, 192, 288, 384),
+        "head_channels": 128,
+    },
+    "vit_b": {
+        "family": "plain_vit",
+        "dim": 768,
+        "depth": 12,
+        "num_heads": 12,
+        "patch": 16,
+        "neck_dims": (128, 256, 512, 1024),
+    },
+    "vit_l": {
+        "family": "plain_vit",
+        "dim": 1024,
+        "depth": 24,
+        "num_heads": 16,
+        "patch": 16,
+        "neck_dims": (192, 384, 768, 1536),
+    },
+    "vit_h": {
+        "family": "plain_vit",
+        "dim": 1280,
+        "depth": 32,
+        "num_heads": 16,
+        "patch": 14,
+        "neck_dims": (240, 480, 960, 1920),
+    },
+}
+"""Descriptions of the published sizes, by the names that the catalogue of models uses."""
+
 
 def build(architecture: Mapping[str, Any]) -> ClickModel:
-    """Make the network that a description stands for, with random weights, in eval mode.
+    """Make the network of a description, with random weights, in eval mode.
 
     Under `torch.device("meta")` this costs nothing; `load_state_dict(weights, assign=True)` then
     makes the network whole.
@@ -23,7 +79,8 @@ def build(architecture: Mapping[str, Any]) -> ClickModel:
     Parameters
     ----------
     architecture : mapping
-        As in `ClickModel.architecture`: "family", and the fields of that family's architecture.
+        As in `ClickModel.architecture`: "family", and the fields of that family's architecture;
+        or one of `PUBLISHED`.
 
     Returns
     -------
@@ -37,19 +94,27 @@ def build(architecture: Mapping[str, Any]) -> ClickModel:
     """
     fields = dict(architecture)
     family = fields.pop("family", None)
+    if family not in _KEY_PREFIXES:
+        *others, last = _KEY_PREFIXES
+        raise ValueError(
+            f"There is no network family {family!r}; known are {', '.join(others)} and {last}."
+        )
     try:
-        match family:
-            case plain_vit.FAMILY:
-                return plain_vit.PlainVit(plain_vit.PlainVitArchitecture(**fields)).eval()
-            case hrnet_ocr.FAMILY:
-                return hrnet_ocr.HRNetOcr(hrnet_ocr.HRNetOcrArchitecture(**fields)).eval()
-            case mobile_sam.FAMILY:
-                return mobile_sam.MobileSam(mobile_sam.MobileSamArchitecture(**fields)).eval()
+        model: ClickModel = _module(family).make(**fields).eval()
     except TypeError as error:
         raise ValueError(f"This is no description of a {family} network: {error}") from error
-    raise ValueError(
-        f"There is no network family {family!r}; known are {plain_vit.FAMILY}, "
-        f"{hrnet_ocr.FAMILY} and {mobile_sam.FAMILY}."
+    return model
+
+
+def family_of(weights: Mapping[str, Tensor]) -> str | None:
+    """Family of the network that a published checkpoint belongs to; None for one not known here."""
+    return next(
+        (
+            family
+            for family, prefix in _KEY_PREFIXES.items()
+            if any(str(key).startswith(prefix) for key in weights)
+        ),
+        None,
     )
 
 
@@ -77,10 +142,14 @@ def infer_architecture(
     ValueError
         When the weights belong to no network known here, or `num_heads` is needed and missing.
     """
-    if "backbone.pos_embed" in weights:
-        return plain_vit.infer_plain_vit(weights, num_heads)
-    if any(key.startswith("feature_extractor.stage4.") for key in weights):
-        return hrnet_ocr.infer_hrnet_ocr(weights)
-    if mobile_sam.MARK in weights:
-        return mobile_sam.infer_mobile_sam(weights)
-    raise ValueError("These weights belong to no plain ViT, no HRNet with OCR and no MobileSAM.")
+    family = family_of(weights)
+    if family is None:
+        raise ValueError(
+            "These weights belong to no plain ViT, no HRNet with OCR and no MobileSAM."
+        )
+    described: dict[str, Any] = _module(family).infer(weights, num_heads)
+    return described
+
+
+def _module(family: str) -> Any:
+    return import_module(f"napari_cfr_icl.engine.models.{family}")

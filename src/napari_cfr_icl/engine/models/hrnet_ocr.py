@@ -20,7 +20,7 @@ from napari_cfr_icl.engine.models.click_model import (
     is_traced,
     shape_of,
 )
-from napari_cfr_icl.engine.models.hrnet import HRNet
+from napari_cfr_icl.engine.models.hrnet import Bottleneck, Exchange, HRNet
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -86,6 +86,7 @@ class HRNetOcr(ClickModel):
     """
 
     fixed_square = False
+    checkpointed = (Exchange, Bottleneck)
     float32_parts = (
         "maps_transform",
         "feature_extractor.conv1",
@@ -249,7 +250,12 @@ def _two_convs(channels: int, out: int) -> nn.Sequential:
     )
 
 
-def infer_hrnet_ocr(weights: Mapping[str, Tensor]) -> dict[str, Any]:
+def make(**fields: Any) -> HRNetOcr:
+    """The network of these fields of an `HRNetOcrArchitecture`."""
+    return HRNetOcr(HRNetOcrArchitecture(**fields))
+
+
+def infer(weights: Mapping[str, Tensor], _: int | None = None) -> dict[str, Any]:
     """Describe the HRNet that a checkpoint belongs to, from its shapes.
 
     Parameters
@@ -279,23 +285,3 @@ def infer_hrnet_ocr(weights: Mapping[str, Tensor]) -> dict[str, Any]:
         with_previous=map_channels == 3,
     )
     return arch.described()
-
-
-def hrnet18s() -> HRNetOcr:
-    """RITM's small HRNet-18, 4 million parameters."""
-    return HRNetOcr(HRNetOcrArchitecture(width=18, ocr_width=48, small=True)).eval()
-
-
-def hrnet18() -> HRNetOcr:
-    """RITM's HRNet-18, 10 million parameters."""
-    return HRNetOcr(HRNetOcrArchitecture(width=18, ocr_width=64)).eval()
-
-
-def hrnet18_noprevmask() -> HRNetOcr:
-    """RITM's HRNet-18 that does not see the previous mask."""
-    return HRNetOcr(HRNetOcrArchitecture(width=18, ocr_width=64, with_previous=False)).eval()
-
-
-def hrnet32() -> HRNetOcr:
-    """RITM's HRNet-32, 31 million parameters."""
-    return HRNetOcr(HRNetOcrArchitecture(width=32, ocr_width=128)).eval()

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from napari_cfr_icl.engine.models.tiny_vit import OUT_WIDTH, ChannelNorm
+from napari_cfr_icl.engine.models.timm_layers import LayerNorm2d
+from napari_cfr_icl.engine.models.tiny_vit import OUT_WIDTH
 
 _HEADS = 8
 _LAYERS = 2
@@ -48,10 +49,10 @@ class PromptEncoder(nn.Module):
         self.not_a_point_embed = Rows(1)
         self.mask_downscaling = nn.Sequential(
             nn.Conv2d(1, _FULL // 4, 2, stride=2),
-            ChannelNorm(_FULL // 4),
+            LayerNorm2d(_FULL // 4),
             nn.GELU(),
             nn.Conv2d(_FULL // 4, _FULL, 2, stride=2),
-            ChannelNorm(_FULL),
+            LayerNorm2d(_FULL),
             nn.GELU(),
             nn.Conv2d(_FULL, OUT_WIDTH, 1),
         )
@@ -144,7 +145,7 @@ class MaskDecoder(nn.Module):
         middle, fine = OUT_WIDTH // 4, OUT_WIDTH // 8
         self.output_upscaling = nn.Sequential(
             nn.ConvTranspose2d(OUT_WIDTH, middle, 2, stride=2),
-            ChannelNorm(middle),
+            LayerNorm2d(middle),
             nn.GELU(),
             nn.ConvTranspose2d(middle, fine, 2, stride=2),
             nn.GELU(),

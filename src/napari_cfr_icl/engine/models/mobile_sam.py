@@ -15,7 +15,8 @@ from torch.nn import functional as F
 
 from napari_cfr_icl.engine.models.click_model import ClickModel, check_count
 from napari_cfr_icl.engine.models.mask_decoder import MaskDecoder, PromptEncoder
-from napari_cfr_icl.engine.models.tiny_vit import OUT_WIDTH, REDUCTION, WIDTHS, TinyVit
+from napari_cfr_icl.engine.models.timm_layers import MBConv, TinyVitBlock
+from napari_cfr_icl.engine.models.tiny_vit import OUT_WIDTH, STRIDE, WIDTHS, TinyVit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from napari_cfr_icl.engine.models.click_model import Features
 
 FAMILY = "mobile_sam"
-MARK = "image_encoder.patch_embed.seq.0.c.weight"
-"""A weight that every checkpoint of it has, and no other network's."""
 
 _SURE = 10.0
 """Largest logit of the previous mask that is shown: SAM knows masks by their logits."""
@@ -74,6 +73,7 @@ class MobileSam(ClickModel):
     """
 
     fixed_square = False
+    checkpointed = (MBConv, TinyVitBlock)
     caches_image_features = True
     float32_parts = ("prompt_encoder.pe_layer",)
     # Three more masks for a click that is not clear, and boxes: what clicks alone do not need.
@@ -124,8 +124,8 @@ class MobileSam(ClickModel):
 
     def nearest_size(self, rows: int, cols: int) -> tuple[int, int]:
         """Round to multiples of 16 pixels, of which there are four at least."""
-        down, across = (max(_LEAST_PLACES, round(side / REDUCTION)) for side in (rows, cols))
-        return down * REDUCTION, across * REDUCTION
+        down, across = (max(_LEAST_PLACES, round(side / STRIDE)) for side in (rows, cols))
+        return down * STRIDE, across * STRIDE
 
 
 class Detail(nn.ModuleList):
@@ -152,7 +152,12 @@ def _as_logits(previous: Tensor, rows: int, cols: int) -> Tensor:
     return torch.logit(small, eps=1e-6).clamp(-_SURE, _SURE)
 
 
-def infer_mobile_sam(weights: Mapping[str, Tensor]) -> dict[str, Any]:
+def make(**fields: Any) -> MobileSam:
+    """The network of these fields of a `MobileSamArchitecture`."""
+    return MobileSam(MobileSamArchitecture(**fields))
+
+
+def infer(weights: Mapping[str, Tensor], _: int | None = None) -> dict[str, Any]:
     """Describe the network that a checkpoint belongs to.
 
     Parameters
@@ -166,8 +171,3 @@ def infer_mobile_sam(weights: Mapping[str, Tensor]) -> dict[str, Any]:
         The architecture, for `build`.
     """
     return MobileSamArchitecture(detail="detail.0.weight" in weights).described()
-
-
-def mobile_sam() -> MobileSam:
-    """MobileSAM as published, for windows of 1024 pixels."""
-    return MobileSam(MobileSamArchitecture()).eval()

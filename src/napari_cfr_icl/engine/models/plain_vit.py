@@ -22,6 +22,7 @@ from napari_cfr_icl.engine.models.click_model import (
     shape_of,
 )
 from napari_cfr_icl.engine.models.pyramid_head import Head, Pyramid
+from napari_cfr_icl.engine.models.timm_layers import Block, PatchEmbed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -127,6 +128,7 @@ class PlainVit(ClickModel):
     """
 
     fixed_square = True
+    checkpointed = (Block,)
 
     def __init__(self, arch: PlainVitArchitecture) -> None:
         super().__init__(arch.described())
@@ -134,7 +136,7 @@ class PlainVit(ClickModel):
         unused = {1: ("head.up_conv1.", "head.up_conv2."), 2: ("head.up_conv2.",), 4: ()}
         self.dead_keys = (*_DEAD_KEYS, *unused[arch.upsample])
         self._patch, self._base_window = arch.patch, arch.base_window
-        self.patch_embed_coords = PatchEmbed(arch)
+        self.patch_embed_coords = _patch_embed(arch)
         self.backbone = Backbone(arch)
         self.neck = Pyramid(arch.dim, arch.neck_dims)
         self.head = Head(arch.neck_dims, arch.head_channels, arch.upsample)
@@ -176,19 +178,6 @@ class PlainVit(ClickModel):
         )
 
 
-class PatchEmbed(nn.Module):
-    """Cut (B, 3, H, W) into patches: (B, rows, columns, dim) tokens."""
-
-    def __init__(self, arch: PlainVitArchitecture) -> None:
-        super().__init__()
-        self.proj = nn.Conv2d(3, arch.dim, kernel_size=arch.patch, stride=arch.patch)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Make one token of each patch."""
-        patches: Tensor = self.proj(x)
-        return patches.permute(0, 2, 3, 1)
-
-
 class Backbone(nn.Module):
     """The transformer: groups of windowed blocks, each closed by a global one."""
 
@@ -198,8 +187,9 @@ class Backbone(nn.Module):
         # The first position was that of a class token, which no click network has.
         self.pos_embed = nn.Parameter(torch.zeros(1, arch.grid**2 + 1, arch.dim))
         nn.init.trunc_normal_(self.pos_embed, std=0.02)
-        self.patch_embed = PatchEmbed(arch)
-        self.blocks = nn.ModuleList(Block(arch.dim, arch.num_heads) for _ in range(arch.depth))
+        self.patch_embed = _patch_embed(arch)
+        blocks = (Block(arch.dim, arch.num_heads, qkv_bias=True) for _ in range(arch.depth))
+        self.blocks = nn.ModuleList(blocks)
 
     def forward(self, image: Tensor, coords: Tensor) -> Tensor:
         """(B, 3, H, W) and the tokens of the click maps to (B, rows, columns, dim)."""
@@ -226,6 +216,11 @@ class Backbone(nn.Module):
         return resized.permute(0, 2, 3, 1)
 
 
+def _patch_embed(arch: PlainVitArchitecture) -> PatchEmbed:
+    """(B, 3, H, W) to one token per patch: (B, rows, columns, dim)."""
+    return PatchEmbed(None, arch.patch, embed_dim=arch.dim, output_fmt="NHWC")
+
+
 def split_windows(x: Tensor, base: int) -> Tensor:
     """Cut (B, rows, columns, dim) tokens into windows of at least `base` tokens a side.
 
@@ -247,56 +242,12 @@ def join_windows(windows: Tensor, rows: int, cols: int, base: int) -> Tensor:
     return x.transpose(2, 3).reshape(-1, rows, cols, windows.shape[-1])
 
 
-class Block(nn.Module):
-    """Pre-norm transformer block on (B, tokens, dim)."""
-
-    def __init__(self, dim: int, num_heads: int) -> None:
-        super().__init__()
-        self.norm1 = nn.LayerNorm(dim, eps=1e-6)
-        self.attn = Attention(dim, num_heads)
-        self.norm2 = nn.LayerNorm(dim, eps=1e-6)
-        self.mlp = Mlp(dim, 4 * dim)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Attend, then transform each token; both around shortcuts."""
-        x = x + self.attn(self.norm1(x))
-        out: Tensor = x + self.mlp(self.norm2(x))
-        return out
+def make(**fields: Any) -> PlainVit:
+    """The network of these fields of a `PlainVitArchitecture`."""
+    return PlainVit(PlainVitArchitecture(**fields))
 
 
-class Attention(nn.Module):
-    """Multi-head self-attention on (B, tokens, dim)."""
-
-    def __init__(self, dim: int, num_heads: int) -> None:
-        super().__init__()
-        self.heads = num_heads
-        self.qkv = nn.Linear(dim, 3 * dim)
-        self.proj = nn.Linear(dim, dim)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Each token gathers from all tokens of its sample."""
-        qkv = self.qkv(x).unflatten(-1, (3, self.heads, -1))
-        query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)  # (B, heads, tokens, dim / heads)
-        seen = F.scaled_dot_product_attention(query, key, value)
-        out: Tensor = self.proj(seen.transpose(1, 2).flatten(2))
-        return out
-
-
-class Mlp(nn.Module):
-    """Two linear layers with GELU between them."""
-
-    def __init__(self, dim: int, hidden: int) -> None:
-        super().__init__()
-        self.fc1 = nn.Linear(dim, hidden)
-        self.fc2 = nn.Linear(hidden, dim)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Transform each token by itself."""
-        out: Tensor = self.fc2(F.gelu(self.fc1(x)))
-        return out
-
-
-def infer_plain_vit(weights: Mapping[str, Tensor], num_heads: int | None = None) -> dict[str, Any]:
+def infer(weights: Mapping[str, Tensor], num_heads: int | None = None) -> dict[str, Any]:
     """Describe the plain ViT that a checkpoint belongs to, from its shapes.
 
     Parameters
@@ -341,44 +292,3 @@ def infer_plain_vit(weights: Mapping[str, Tensor], num_heads: int | None = None)
         image_size=grid * patch,
     )
     return arch.described()
-
-
-def vit_b() -> PlainVit:
-    """ViT-B, 97 million parameters."""
-    return PlainVit(
-        PlainVitArchitecture(
-            dim=768, depth=12, num_heads=12, patch=16, neck_dims=(128, 256, 512, 1024)
-        )
-    ).eval()
-
-
-def vit_l() -> PlainVit:
-    """ViT-L, 323 million parameters."""
-    return PlainVit(
-        PlainVitArchitecture(
-            dim=1024, depth=24, num_heads=16, patch=16, neck_dims=(192, 384, 768, 1536)
-        )
-    ).eval()
-
-
-def vit_h() -> PlainVit:
-    """ViT-H, 661 million parameters; patches of 14 pixels."""
-    return PlainVit(
-        PlainVitArchitecture(
-            dim=1280, depth=32, num_heads=16, patch=14, neck_dims=(240, 480, 960, 1920)
-        )
-    ).eval()
-
-
-def vit_xtiny() -> PlainVit:
-    """SimpleClick's xTiny, 4 million parameters."""
-    return PlainVit(
-        PlainVitArchitecture(
-            dim=160,
-            depth=8,
-            num_heads=4,
-            patch=16,
-            neck_dims=(96, 192, 288, 384),
-            head_channels=128,
-        )
-    ).eval()

@@ -19,12 +19,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from napari_cfr_icl.engine.models import ClickModel, folded
+from napari_cfr_icl.engine.runtime.batch_norm_folding import folded
 from napari_cfr_icl.engine.runtime.int8_linear import with_int8_linears
-from napari_cfr_icl.engine.runtime.matrix_attention import with_matrix_attention
+from napari_cfr_icl.engine.runtime.matrix_attention import use_matrix_attention
 from napari_cfr_icl.engine.runtime.packed_convolutions import packed
 
 if TYPE_CHECKING:
+    from napari_cfr_icl.engine.models import ClickModel
     from napari_cfr_icl.engine.models.click_model import Features
 
 logger = logging.getLogger(__name__)
@@ -217,7 +218,7 @@ def _converted(model: ClickModel, arithmetic: str) -> Accelerated:
     precise = {part: deepcopy(copy.get_submodule(part)) for part in copy.float32_parts}
     copy = copy.to(dtype).to(memory_format=torch.channels_last)
     if dtype != torch.float32 and next(model.parameters()).device.type == "cpu":
-        with_matrix_attention(copy)
+        use_matrix_attention(copy)
     if precise:
         dtype = torch.float32
         copy.image_mean, copy.image_std = model.image_mean, model.image_std

@@ -17,9 +17,6 @@ from torch.utils.checkpoint import checkpoint
 import napari_cfr_icl
 from napari_cfr_icl import zoo
 from napari_cfr_icl._errors import InputError
-from napari_cfr_icl.engine.models.hrnet import Bottleneck, Exchange
-from napari_cfr_icl.engine.models.plain_vit import Block
-from napari_cfr_icl.engine.models.tiny_vit import Inverted, WindowBlock
 from napari_cfr_icl.training.data.batches import Batches
 from napari_cfr_icl.training.data.check import DatasetReport, inspect_dataset, without_ignored
 from napari_cfr_icl.training.data.collection import open_collection
@@ -42,7 +39,6 @@ if TYPE_CHECKING:
     from napari_cfr_icl.training.runs.run_folder import RunFolder
 
 _CPU_MICRO_BATCH = 8
-_RECOMPUTED = (Block, Exchange, Bottleneck, Inverted, WindowBlock)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -172,11 +168,11 @@ def prepared_model(options: TrainOptions, device: torch.device) -> ClickModel:
     return model
 
 
-def recompute_activations(model: nn.Module) -> None:
+def recompute_activations(model: ClickModel) -> None:
     """Let the large parts of a network forget their activations and compute them again."""
     for module in model.modules():
-        if isinstance(module, _RECOMPUTED):
-            module.forward = _recomputed(module.forward)  # type: ignore[method-assign]
+        if isinstance(module, model.checkpointed):
+            module.forward = _recomputed(module.forward)
 
 
 def _recomputed(forward: Callable[..., Any]) -> Callable[..., Any]:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from napari_cfr_icl.engine.models import ClickModel, folded
+from napari_cfr_icl.engine.runtime.batch_norm_folding import folded
 
 if TYPE_CHECKING:
+    from napari_cfr_icl.engine.models import ClickModel
     from napari_cfr_icl.engine.models.click_model import Features
 
 
