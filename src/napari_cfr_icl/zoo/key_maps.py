@@ -14,25 +14,28 @@ if TYPE_CHECKING:
 
 __all__ = ["published_name", "published_weights"]
 
-_ENCODER: Final = "image_encoder."
-_TINY_VIT: Final = (
-    ("patch_embed.conv1", "patch_embed.seq.0"),
-    ("patch_embed.conv2", "patch_embed.seq.2"),
-    # timm downsamples at the start of a stage, the published code at the end of the one before.
-    ("stages.1.downsample", "layers.0.downsample"),
-    ("stages.2.downsample", "layers.1.downsample"),
-    ("stages.3.downsample", "layers.2.downsample"),
-    ("stages", "layers"),
-    (".conv.", ".c."),
-)
-"""timm's names and MobileSAM's, replaced in this order."""
+_RENAMED: Final = {
+    "image_encoder.": (
+        ("patch_embed.conv1", "patch_embed.seq.0"),
+        ("patch_embed.conv2", "patch_embed.seq.2"),
+        # timm downsamples at the start of a stage, MobileSAM at the end of the one before.
+        ("stages.1.downsample", "layers.0.downsample"),
+        ("stages.2.downsample", "layers.1.downsample"),
+        ("stages.3.downsample", "layers.2.downsample"),
+        ("stages", "layers"),
+        (".conv.", ".c."),
+    ),
+    "mask_decoder.": ((".mlp.fc", ".mlp.lin"),),
+}
+"""For each part of MobileSAM: timm's names and the published ones, replaced in this order."""
 
 
 def published_name(key: str) -> str:
     """Name in a published checkpoint of the network's parameter or buffer `key`."""
-    if key.startswith(_ENCODER):
-        for ours, published in _TINY_VIT:
-            key = key.replace(ours, published)
+    for part, renamed in _RENAMED.items():
+        if key.startswith(part):
+            for ours, published in renamed:
+                key = key.replace(ours, published)
     return key
 
 

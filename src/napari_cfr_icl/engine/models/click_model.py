@@ -1,4 +1,4 @@
-"""What every network of this package offers to the rest of it."""
+"""The interface of the networks."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ IMAGE_STD = (0.229, 0.224, 0.225)
 CLICK_STYLES = ("disks", "distances")
 
 Features = tuple[Tensor, ...]
-"""What `ClickModel.encode` makes of a picture."""
+"""Output of `ClickModel.encode`."""
 
 
 class ClickModel(nn.Module):
-    """A network that turns an image, the last mask and clicks into logits of a new mask.
+    """A network from an image, the previous mask and clicks to logits of a new mask.
 
     Parameters
     ----------
     architecture : dict
         Plain JSON description from which `build` makes the same network again. `click_style` and
-        `click_radius` in it say how clicks are drawn, but in a network that looks once, which
-        takes them as they are.
+        `click_radius` in it say how clicks are drawn, except for networks that cache image
+        features: those take clicks as coordinates.
 
     Attributes
     ----------
@@ -37,20 +37,20 @@ class ClickModel(nn.Module):
     input_size : int
         Longest side in pixels of the images it was trained on.
     fixed_square : bool
-        Whether it was only ever shown squares of that size.
+        Whether it was only trained on squares of that size.
     dead_keys : tuple of str
-        Beginnings of keys that a public checkpoint of this network holds and the network does
-        not: weights that no output depends on. The others have to fit strictly.
+        Prefixes of keys in public checkpoints for which the network has no parameters, because no
+        output depends on them. All others have to fit strictly.
     float32_parts : tuple of str
-        Submodules that stay in float32 when the rest is brought to 16 bits: what they lose, no
-        later layer gets back.
+        Submodules that stay in float32 when the rest is converted to 16 bits, because later layers
+        cannot recover what rounding loses there.
     checkpointed : tuple of type
-        Modules, of one input, whose activations a training may forget and compute again.
+        Types of the submodules, each with one input, for activation checkpointing.
     packable_parts : tuple of str
-        Submodules of nothing but convolutions, norms, ReLUs and sums, which `packed` makes quick.
+        Submodules of nothing but convolutions, norms, ReLUs and sums, which `packed` speeds up.
     caches_image_features : bool
-        Whether clicks and mask come late: what `encode` makes of a picture serves every pass over
-        it, and a pass costs `decode` alone.
+        Whether clicks and mask enter in `decode` only, so that the output of `encode` serves every
+        pass over the same image.
     architecture : dict
         As given.
     """
@@ -96,7 +96,7 @@ class ClickModel(nn.Module):
         return self.decode(self.encode(image), previous, points)
 
     def encode(self, image: Tensor) -> Features:
-        """What can be computed from the picture alone: here, nothing.
+        """Compute what depends on the image alone: here, nothing.
 
         Parameters
         ----------
@@ -106,7 +106,7 @@ class ClickModel(nn.Module):
         Returns
         -------
         tuple of Tensor
-            The batch comes first in each.
+            The batch is the first axis of each.
         """
         return (image,)
 
@@ -116,9 +116,9 @@ class ClickModel(nn.Module):
         return self.forward_maps(image, self.draw_maps(previous, points))
 
     def draw_maps(self, previous: Tensor, points: Tensor) -> Tensor:
-        """Draw what the network sees besides the image: previous mask, positive, negative clicks.
+        """Draw the maps besides the image: previous mask, positive clicks, negative clicks.
 
-        Not for a network that looks once.
+        Not for a network that caches image features.
 
         Parameters
         ----------
@@ -138,7 +138,7 @@ class ClickModel(nn.Module):
         return torch.cat([previous, clicks], dim=1) if self.with_previous else clicks
 
     def forward_maps(self, image: Tensor, maps: Tensor) -> Tensor:
-        """Logits of the mask from clicks already drawn. Not for a network that looks once.
+        """Logits of the mask from clicks already drawn; see `draw_maps`.
 
         Parameters
         ----------
@@ -163,12 +163,12 @@ class ClickModel(nn.Module):
         raise NotImplementedError
 
     def normalised(self, image: Tensor) -> Tensor:
-        """Bring the image to the units that the weights were trained with."""
+        """Normalise with ImageNet's mean and standard deviation."""
         return (image - self.image_mean) / self.image_std
 
 
 def check_clicks(style: str, radius: float) -> None:
-    """Raise ValueError for a way to draw clicks that does not exist."""
+    """Raise ValueError for an unknown style or an impossible radius of drawn clicks."""
     if style not in CLICK_STYLES:
         raise ValueError(f"click_style must be one of {', '.join(CLICK_STYLES)}, not {style!r}.")
     if not radius > 0:

@@ -1,7 +1,7 @@
-"""MobileSAM (Zhang et al. 2023, arXiv 2306.14289) for clicks: the picture is looked at once.
+"""MobileSAM (Zhang et al. 2023, arXiv 2306.14289) as a click model.
 
-Clicks and the previous mask come late, so a pass over a window that was seen before, such as every
-step of CFR within one window, costs the decoder alone. Unlike SAM it is always shown its last mask.
+Clicks and the previous mask enter the decoder only, so a further pass over the same window, such as
+a step of CFR, costs the decoder alone. Unlike SAM it is always given its last mask.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 FAMILY = "mobile_sam"
 
-_SURE = 10.0
-"""Largest logit of the previous mask that is shown: SAM knows masks by their logits."""
+_MASK_LOGIT_LIMIT = 10.0
+"""Logits of the previous mask, which SAM takes instead of probabilities, are clamped to this."""
 
-_LEAST_PLACES = 4
-"""Places of the features on the shorter side of the smallest input."""
+_MIN_GRID = 4
+"""Features on the shorter side of the smallest input."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class MobileSam(ClickModel):
     checkpointed = (MBConv, TinyVitBlock)
     caches_image_features = True
     float32_parts = ("prompt_encoder.pe_layer",)
-    # Three more masks for a click that is not clear, and boxes: what clicks alone do not need.
+    # Boxes, and the masks for ambiguous clicks.
     dead_keys = (
         "image_encoder.norm_head.",
         "image_encoder.head.",
@@ -94,7 +94,7 @@ class MobileSam(ClickModel):
         self.detail = Detail() if arch.detail else None
 
     def encode(self, image: Tensor) -> Features:
-        """Features of the picture.
+        """Features of the image.
 
         Parameters
         ----------
@@ -106,8 +106,8 @@ class MobileSam(ClickModel):
         tuple of Tensor
             (B, 256, H/16, W/16), and with `detail` (B, 64, H/8, W/8) and (B, 32, H/4, W/4).
         """
-        narrow = next(self.image_encoder.parameters()).dtype
-        coarse, middle, fine = self.image_encoder(self.normalised(image).to(narrow))
+        dtype = next(self.image_encoder.parameters()).dtype
+        coarse, middle, fine = self.image_encoder(self.normalised(image).to(dtype))
         return (coarse,) if self.detail is None else (coarse, *self.detail(middle, fine))
 
     def decode(self, features: Features, previous: Tensor, points: Tensor) -> Tensor:
@@ -117,19 +117,19 @@ class MobileSam(ClickModel):
         encoder, size = self.prompt_encoder, (previous.shape[-2], previous.shape[-1])
         tokens, empty = encoder.tokens(points, size)
         given = previous.amax(dim=(1, 2, 3), keepdim=True) > 0
-        seen = coarse + encoder.mask(_as_logits(previous, rows, cols).to(coarse.dtype), given)
+        embedding = coarse + encoder.mask(_as_logits(previous, rows, cols).to(coarse.dtype), given)
         position = encoder.pe_layer.grid(rows, cols).to(coarse.dtype)
-        logits = self.mask_decoder(seen, position, tokens, empty, detail)
+        logits = self.mask_decoder(embedding, position, tokens, empty, detail)
         return F.interpolate(logits.float(), size=size, mode="bilinear", align_corners=False)
 
     def nearest_size(self, rows: int, cols: int) -> tuple[int, int]:
-        """Round to multiples of 16 pixels, of which there are four at least."""
-        down, across = (max(_LEAST_PLACES, round(side / STRIDE)) for side in (rows, cols))
+        """Round to multiples of 16 pixels, at least 64."""
+        down, across = (max(_MIN_GRID, round(side / STRIDE)) for side in (rows, cols))
         return down * STRIDE, across * STRIDE
 
 
 class Detail(nn.ModuleList):
-    """Finer features on their way to the decoder. Untrained, it adds nothing."""
+    """Lateral convolutions of the finer features, zero at first."""
 
     def __init__(self) -> None:
         widths = ((WIDTHS[1], OUT_WIDTH // 4), (WIDTHS[0], OUT_WIDTH // 8))
@@ -149,7 +149,7 @@ def _as_logits(previous: Tensor, rows: int, cols: int) -> Tensor:
     small = F.interpolate(
         previous.float(), size, mode="bilinear", align_corners=False, antialias=True
     )
-    return torch.logit(small, eps=1e-6).clamp(-_SURE, _SURE)
+    return torch.logit(small, eps=1e-6).clamp(-_MASK_LOGIT_LIMIT, _MASK_LOGIT_LIMIT)
 
 
 def make(**fields: Any) -> MobileSam:

@@ -20,6 +20,7 @@ __all__ = [
     "ConvLayer",
     "LayerNorm2d",
     "MBConv",
+    "Mlp",
     "PatchEmbed",
     "TinyVitBlock",
     "TinyVitStage",
@@ -66,7 +67,7 @@ def _remove_stand_ins() -> None:
 
 
 with _without_compiler():
-    from timm.layers import LayerNorm2d, PatchEmbed
+    from timm.layers import LayerNorm2d, Mlp, PatchEmbed
     from timm.models import tiny_vit
     from timm.models.tiny_vit import ConvLayer, MBConv, TinyVitBlock, TinyVitStage
     from timm.models.vision_transformer import Block
