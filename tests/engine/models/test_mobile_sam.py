@@ -6,8 +6,8 @@ import torch
 
 from golden_models import arrays, full_size, image_tensor, randomised
 from napari_cfr_icl.engine.models import build
-from napari_cfr_icl.engine.runtime.autotuner import EncoderCache, accelerated
-from napari_cfr_icl.engine.runtime.batch_norm_folding import folded
+from napari_cfr_icl.engine.runtime.autotuner import EncoderCache, make_variant
+from napari_cfr_icl.engine.runtime.batch_norm_folding import fold_batch_norms
 
 ARCHITECTURE = {"family": "mobile_sam", "detail": True, "image_size": 448}
 CLICKS = torch.tensor([[[40.0, 60.0, 0.0], [90.0, 30.0, 1.0]]])
@@ -131,7 +131,7 @@ def test_the_nearest_size_is_one_that_it_takes(model, asked, given):
 
 
 def test_batch_norms_fold(model):
-    image, light = picture(112, 128), folded(model)
+    image, light = picture(112, 128), fold_batch_norms(model)
     assert not any("bn.running_mean" in key for key in light.state_dict())
     torch.testing.assert_close(
         light(image, None, CLICKS), model(image, None, CLICKS), rtol=1e-3, atol=1e-3
@@ -142,14 +142,14 @@ def test_batch_norms_fold(model):
 def test_traced_it_gives_the_same_logits_at_any_size(model, size):
     image, previous = picture(*size), torch.rand(1, 1, *size)
     expected = model(image, previous, CLICKS)
-    run = accelerated(model, "float32-traced")
+    run = make_variant(model, "float32-traced")
     torch.testing.assert_close(run(image, previous, CLICKS), expected, rtol=1e-3, atol=1e-3)
 
 
 def test_bfloat16_stays_near_float32(model):
     image, previous = picture(224, 224), torch.rand(1, 1, 224, 224)
     expected = model(image, previous, CLICKS)
-    logits = accelerated(model, "bfloat16")(image, previous, CLICKS)
+    logits = make_variant(model, "bfloat16")(image, previous, CLICKS)
     assert logits.dtype == torch.float32
     assert 0 < float((logits - expected).pow(2).mean().sqrt() / expected.std()) < 0.1
 

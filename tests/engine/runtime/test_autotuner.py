@@ -31,20 +31,20 @@ def _inputs(model, shape, seed=0):
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-@pytest.mark.parametrize("way", ["float32", "float32-traced", "float32-packed"])
+@pytest.mark.parametrize("variant", ["float32", "float32-traced", "float32-packed"])
 @torch.inference_mode()
-def test_folded_and_packed_or_traced_it_gives_the_same_logits_at_any_size(hrnet, way, shape):
-    run = autotuner.accelerated(hrnet, way)
+def test_folded_and_packed_or_traced_it_gives_the_same_logits_at_any_size(hrnet, variant, shape):
+    run = autotuner.make_variant(hrnet, variant)
     inputs = _inputs(hrnet, shape)
     torch.testing.assert_close(run(*inputs), hrnet(*inputs), atol=1e-3, rtol=1e-3)
 
 
-@pytest.mark.parametrize("way", ["bfloat16", "int8"])
+@pytest.mark.parametrize("variant", ["bfloat16", "int8"])
 @torch.inference_mode()
-def test_a_quicker_arithmetic_stays_near_float32(vit, way):
+def test_a_quicker_arithmetic_stays_near_float32(vit, variant):
     inputs = _inputs(vit, (448, 448))
     reference = vit(*inputs)
-    logits = autotuner.accelerated(vit, way)(*inputs)
+    logits = autotuner.make_variant(vit, variant)(*inputs)
     assert logits.dtype == torch.float32
     assert 0 < float((logits - reference).pow(2).mean().sqrt() / reference.std()) < 0.1
 
@@ -71,30 +71,30 @@ def test_the_quickest_way_that_agrees_is_taken(hrnet, monkeypatch):
     }
     made = []
 
-    def accelerated(model, way):
-        made.append(way)
-        error = wrong if "bfloat16" in way else 0
+    def make_variant(model, variant):
+        made.append(variant)
+        error = wrong if "bfloat16" in variant else 0
         return lambda *inputs: model(*inputs) + error
 
-    monkeypatch.setattr(autotuner, "accelerated", accelerated)
+    monkeypatch.setattr(autotuner, "make_variant", make_variant)
     monkeypatch.setattr(
         autotuner, "_seconds", lambda run, inputs: seconds[made[-1]] if made else 9.0
     )
     wrong = 0.0
-    assert autotuner.quickest(hrnet, torch.device("cpu"))[0] == "bfloat16-packed"
+    assert autotuner.find_fastest(hrnet, torch.device("cpu"))[0] == "bfloat16-packed"
     wrong = 1e6
     made.clear()
     # No layout of an arithmetic that disagrees is tried.
-    assert autotuner.quickest(hrnet, torch.device("cpu"))[0] == "float32-traced"
+    assert autotuner.find_fastest(hrnet, torch.device("cpu"))[0] == "float32-traced"
     assert made == ["bfloat16", "float32-traced", "float32-packed"]
 
 
 def test_a_way_that_this_machine_lacks_is_passed_over(hrnet, monkeypatch):
-    def accelerated(model, way):
+    def make_variant(model, variant):
         raise RuntimeError("no such kernel")
 
-    monkeypatch.setattr(autotuner, "accelerated", accelerated)
-    assert autotuner.quickest(hrnet, torch.device("cpu"))[0] == "float32"
+    monkeypatch.setattr(autotuner, "make_variant", make_variant)
+    assert autotuner.find_fastest(hrnet, torch.device("cpu"))[0] == "float32"
 
 
 def test_the_model_that_was_given_is_not_changed(hrnet):

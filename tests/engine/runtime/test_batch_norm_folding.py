@@ -11,7 +11,7 @@ from golden_models import (
     random_input,
     randomised,
 )
-from napari_cfr_icl.engine.runtime.batch_norm_folding import folded
+from napari_cfr_icl.engine.runtime.batch_norm_folding import fold_batch_norms
 
 
 @pytest.mark.parametrize("name", ["toy", "hrnet18"])
@@ -21,7 +21,7 @@ def test_a_folded_network_gives_the_same_logits_without_batch_norms(name):
     _, maps = random_input(*image.shape[-2:])
     before = {key: weight.clone() for key, weight in model.state_dict().items()}
 
-    light = folded(model)
+    light = fold_batch_norms(model)
 
     with torch.inference_mode():
         expected = model.forward_maps_with_aux(image, maps)
@@ -45,7 +45,7 @@ def test_a_network_without_batch_norms_is_copied():
         }
     )
     image, maps = random_input(224, 224)
-    light = folded(model)
+    light = fold_batch_norms(model)
     with torch.inference_mode():
         assert torch.equal(light.forward_maps(image, maps), model.forward_maps(image, maps))
     assert light is not model
@@ -53,10 +53,10 @@ def test_a_network_without_batch_norms_is_copied():
 
 def test_training_mode_is_refused():
     with pytest.raises(ValueError, match="in eval mode"):
-        folded(nn.Sequential(nn.Conv2d(1, 1, 1), nn.BatchNorm2d(1)).train())
+        fold_batch_norms(nn.Sequential(nn.Conv2d(1, 1, 1), nn.BatchNorm2d(1)).train())
 
 
 def test_a_batch_norm_without_its_convolution_is_refused():
     model = nn.Sequential(nn.Conv2d(1, 2, 1), nn.ReLU(), nn.BatchNorm2d(2)).eval()
     with pytest.raises(ValueError, match="Batch norm 2 does not follow a convolution"):
-        folded(model)
+        fold_batch_norms(model)

@@ -47,7 +47,7 @@ class ClickModel(nn.Module):
     checkpointed : tuple of type
         Types of the submodules, each with one input, for activation checkpointing.
     packable_parts : tuple of str
-        Submodules of nothing but convolutions, norms, ReLUs and sums, which `packed` speeds up.
+        Submodules of nothing but convolutions, norms, ReLUs and sums, which `pack` speeds up.
     caches_image_features : bool
         Whether clicks and mask enter in `decode` only, so that the output of `encode` serves every
         pass over the same image.

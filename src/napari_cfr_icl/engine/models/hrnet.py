@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class HRNet(nn.Module):
     """Backbone that mixes the clicks into its stem.
 
-    Every norm is registered right after the convolution that it follows; `folded` relies on it.
+    Every norm is registered right after its convolution: `fold_batch_norms` relies on it.
 
     Parameters
     ----------

@@ -1,9 +1,8 @@
-"""Quick arithmetic: the ways to run a network on a device, and a timed trial that picks one.
+"""Variants of a network by arithmetic and layout, and a timed trial that picks the fastest.
 
-What a processor is good at is found by trying, not by its name: bfloat16 is several times quicker
-than float32 on one machine and slower on the next, and so are packed convolutions beside traced
-ones: where oneDNN lacks a kernel for the packed layout and a picture's size, they take three times
-as long.
+The trial is needed because a processor's name does not tell: bfloat16 is several times faster than
+float32 on one machine and slower on the next. Packed convolutions beat traced ones, or, where
+oneDNN lacks a kernel for the packed layout at an image's size, take three times as long.
 """
 
 from __future__ import annotations
@@ -19,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from napari_cfr_icl.engine.runtime.batch_norm_folding import folded
-from napari_cfr_icl.engine.runtime.int8_linear import with_int8_linears
+from napari_cfr_icl.engine.runtime.batch_norm_folding import fold_batch_norms
+from napari_cfr_icl.engine.runtime.int8_linear import quantize_linears
 from napari_cfr_icl.engine.runtime.matrix_attention import use_matrix_attention
-from napari_cfr_icl.engine.runtime.packed_convolutions import packed
+from napari_cfr_icl.engine.runtime.packed_convolutions import pack
 
 if TYPE_CHECKING:
     from napari_cfr_icl.engine.models import ClickModel
@@ -34,28 +33,28 @@ Run = Callable[[Tensor, Tensor, Tensor], Tensor]
 """Image (B, 3, H, W), previous mask (B, 1, H, W) and clicks (B, 2N, 3), float32, to logits
 (B, 1, H, W), float32; see `ClickModel.forward`."""
 
-AGREEMENT = 0.1
-"""Largest difference from float32 logits that a quicker way may make: root mean square over the
-standard deviation of the logits. Rounding to bfloat16 makes about 0.01 to 0.03."""
+MAX_DIFFERENCE = 0.1
+"""Largest accepted difference from the float32 logits: root mean square over the standard deviation
+of the logits. Rounding to bfloat16 makes about 0.01 to 0.03."""
 
-LAYOUT_MARK = "-"
-"""Between the arithmetic and the layout in the name of a way."""
+SEPARATOR = "-"
+"""Between the arithmetic and the layout in the name of a variant."""
 
 TRIAL_SIDE = 256
-"""Side in pixels of the picture of the trial."""
+"""Side in pixels of the image of the trial."""
 
 TRIAL_RUNS = 2
-"""Timed runs per way; the quickest counts."""
+"""Timed runs per variant; the fastest counts."""
 
 WARM_UP_RUNS = 2
-"""Runs before: a traced network rewrites itself during the first two."""
+"""Untimed runs before: a traced network is optimized during the first two."""
 
 
 class EncoderCache:
-    """Runs a network that looks once: what it saw in a picture serves until another one comes.
+    """Runs a network that caches image features, encoding each image once.
 
-    Pictures are compared pixel by pixel, which takes a hundredth of a look: a window can stay the
-    same while the contrast, and so the picture, does not. One picture, or batch, is remembered, and
+    Images are compared pixel by pixel, which takes a hundredth of the encoding: a window can stay
+    the same while the contrast, and so the image, changes. The last image, or batch, is kept, and
     must not be changed afterwards.
 
     Parameters
@@ -70,23 +69,23 @@ class EncoderCache:
         decode: Callable[[Features, Tensor, Tensor], Tensor],
     ) -> None:
         self._encode, self._decode = encode, decode
-        self._picture: Tensor | None = None
+        self._image: Tensor | None = None
         self._features: Features = ()
 
     def __call__(self, image: Tensor, previous: Tensor, points: Tensor) -> Tensor:
         """Logits, as `Run` says."""
-        if self._picture is None or not torch.equal(image, self._picture):
-            self._features, self._picture = self._encode(image), image
+        if self._image is None or not torch.equal(image, self._image):
+            self._features, self._image = self._encode(image), image
         return self._decode(self._features, previous, points)
 
 
-def as_it_is(model: ClickModel) -> Run:
-    """Run a network without any change."""
+def unmodified(model: ClickModel) -> Run:
+    """The run of a network as it is."""
     return EncoderCache(model.encode, model.decode) if model.caches_image_features else model
 
 
-class Accelerated(nn.Module):
-    """A network in another arithmetic: takes and gives float32.
+class ConvertedModel(nn.Module):
+    """A network in another arithmetic, with inputs and outputs in float32.
 
     Parameters
     ----------
@@ -103,36 +102,36 @@ class Accelerated(nn.Module):
 
     def forward(self, image: Tensor, maps: Tensor) -> Tensor:
         """Image and click maps to logits (B, 1, H, W)."""
-        logits: Tensor = self.model.forward_maps(self.brought(image), self.brought(maps))
+        logits: Tensor = self.model.forward_maps(self.converted(image), self.converted(maps))
         return logits.float()
 
-    def brought(self, values: Tensor) -> Tensor:
-        """An input as the network takes it."""
+    def converted(self, values: Tensor) -> Tensor:
+        """An input in the network's dtype and layout."""
         return values.to(self.dtype, memory_format=torch.channels_last)
 
 
-class AcceleratedEncoder(Accelerated):
-    """The costly part of a network that looks once: float32 image to features."""
+class ConvertedEncoder(ConvertedModel):
+    """The encoder of a network that caches image features: float32 image to features."""
 
     def forward(self, image: Tensor) -> Features:  # type: ignore[override]
         """See `ClickModel.encode`."""
-        return self.model.encode(self.brought(image))
+        return self.model.encode(self.converted(image))
 
 
 class Autotuner:
-    """Runs a network in several ways, and remembers the quickest whose masks agree.
+    """Times variants of a network and keeps the fastest whose logits agree with float32.
 
     Parameters
     ----------
     model : ClickModel
-        In eval mode, float32, on the device; as it is, it is the first to run.
+        In eval mode, float32, on the device; unmodified, it is the first to run.
     device : torch.device
         Where it runs.
 
     Attributes
     ----------
     name : str
-        The way that leads.
+        The fastest variant so far.
     run : callable
         See `Run`.
     """
@@ -140,28 +139,28 @@ class Autotuner:
     def __init__(self, model: ClickModel, device: torch.device) -> None:
         self._model = model
         self._inputs = _trial_inputs(model, device)
-        self.name, self.run = "float32", as_it_is(model)
+        self.name, self.run = "float32", unmodified(model)
         self._reference = self.run(*self._inputs)
         self._best = _seconds(self.run, self._inputs)
         logger.debug("float32 takes %.0f ms", 1000 * self._best)
 
-    def enter(self, way: str) -> None:
-        """Try one way; one that this build of PyTorch lacks on this device is passed over."""
+    def try_variant(self, variant: str) -> None:
+        """Time one variant; those that PyTorch lacks on this device are passed over."""
         try:
-            run = accelerated(self._model, way)
+            run = make_variant(self._model, variant)
             difference = _difference(run(*self._inputs), self._reference)
             seconds = _seconds(run, self._inputs)
         except (RuntimeError, AttributeError) as error:
-            logger.debug("%s cannot run in %s: %s", type(self._model).__name__, way, error)
+            logger.debug("%s cannot run in %s: %s", type(self._model).__name__, variant, error)
             return
-        logger.debug("%s takes %.0f ms, differs by %.4f", way, 1000 * seconds, difference)
-        if difference <= AGREEMENT and seconds < self._best:
-            self.name, self.run, self._best = way, run, seconds
+        logger.debug("%s takes %.0f ms, differs by %.4f", variant, 1000 * seconds, difference)
+        if difference <= MAX_DIFFERENCE and seconds < self._best:
+            self.name, self.run, self._best = variant, run, seconds
 
 
 @torch.inference_mode()
-def quickest(model: ClickModel, device: torch.device) -> tuple[str, Run]:
-    """Find the quickest arithmetic for a network on a device, then the layout that suits it best.
+def find_fastest(model: ClickModel, device: torch.device) -> tuple[str, Run]:
+    """Find the fastest arithmetic for a network on a device, then the fastest layout for it.
 
     Parameters
     ----------
@@ -173,48 +172,48 @@ def quickest(model: ClickModel, device: torch.device) -> tuple[str, Run]:
     Returns
     -------
     name : str
-        A way, as `accelerated` takes it, or "float32" for the network as it is.
+        A variant, as `make_variant` takes it, or "float32" for the unmodified network.
     run : callable
         See `Run`.
     """
-    race = Autotuner(model, device)
+    tuner = Autotuner(model, device)
     for arithmetic in _arithmetics(model, device):
-        race.enter(arithmetic)
-    arithmetic = race.name
+        tuner.try_variant(arithmetic)
+    arithmetic = tuner.name
     for layout in _layouts(model):
-        race.enter(arithmetic + LAYOUT_MARK + layout)
-    return race.name, race.run
+        tuner.try_variant(arithmetic + SEPARATOR + layout)
+    return tuner.name, tuner.run
 
 
-def accelerated(model: ClickModel, way: str) -> Run:
-    """Make a network run one way, batch norms folded and channels last.
+def make_variant(model: ClickModel, variant: str) -> Run:
+    """Convert a network, with batch norms folded and channels last.
 
     Parameters
     ----------
     model : ClickModel
         In eval mode, float32. It is not changed.
-    way : str
-        "float32", "bfloat16", "float16", or "int8", which multiplies the linear layers in 8 bits,
-        with a scale for each output and each call, and computes all else in bfloat16. After it may
-        come "-traced", which spares Python's share of the time, or "-packed" (see `packed`).
+    variant : str
+        "float32", "bfloat16", "float16", or "int8", which computes linear layers in 8 bits, with a
+        scale for each output and each call, and all else in bfloat16. Then, optionally, "-traced",
+        which removes Python's overhead, or "-packed" (see `pack`).
     """
-    arithmetic, _, layout = way.partition(LAYOUT_MARK)
+    arithmetic, _, layout = variant.partition(SEPARATOR)
     wrapped = _converted(model, arithmetic)
     if layout == "packed":
         for part in model.packable_parts:
-            wrapped.model.set_submodule(part, packed(wrapped.model.get_submodule(part)))
-    costly: Callable[..., Any] = _traced(wrapped) if layout == "traced" else wrapped
+            wrapped.model.set_submodule(part, pack(wrapped.model.get_submodule(part)))
+    run: Callable[..., Any] = _traced(wrapped) if layout == "traced" else wrapped
     if model.caches_image_features:
-        return EncoderCache(costly, wrapped.model.decode)
-    return lambda image, previous, points: costly(image, model.draw_maps(previous, points))
+        return EncoderCache(run, wrapped.model.decode)
+    return lambda image, previous, points: run(image, model.draw_maps(previous, points))
 
 
-def _converted(model: ClickModel, arithmetic: str) -> Accelerated:
-    """A copy in another arithmetic, but for the parts that have to stay in float32."""
+def _converted(model: ClickModel, arithmetic: str) -> ConvertedModel:
+    """A copy in another arithmetic, except for `ClickModel.float32_parts`."""
     dtype = torch.bfloat16 if arithmetic == "int8" else getattr(torch, arithmetic)
-    copy = folded(model) if _has_batch_norms(model) else deepcopy(model)
+    copy = fold_batch_norms(model) if _has_batch_norms(model) else deepcopy(model)
     if arithmetic == "int8":
-        copy = with_int8_linears(copy)
+        copy = quantize_linears(copy)
     precise = {part: deepcopy(copy.get_submodule(part)) for part in copy.float32_parts}
     copy = copy.to(dtype).to(memory_format=torch.channels_last)
     if dtype != torch.float32 and next(model.parameters()).device.type == "cpu":
@@ -224,16 +223,16 @@ def _converted(model: ClickModel, arithmetic: str) -> Accelerated:
         copy.image_mean, copy.image_std = model.image_mean, model.image_std
         for name, part in precise.items():
             copy.set_submodule(name, part.to(memory_format=torch.channels_last))
-    return (AcceleratedEncoder if model.caches_image_features else Accelerated)(copy, dtype).eval()
+    return (ConvertedEncoder if model.caches_image_features else ConvertedModel)(copy, dtype).eval()
 
 
-def _traced(module: Accelerated) -> Callable[..., Any]:
+def _traced(module: ConvertedModel) -> Callable[..., Any]:
     parameter = next(module.parameters())
     image = torch.zeros(1, 3, TRIAL_SIDE, TRIAL_SIDE, device=parameter.device)
     maps = image if module.model.with_previous else image[:, :2]
     inputs = (image,) if module.model.caches_image_features else (image, maps)
     with warnings.catch_warnings():
-        # PyTorch means to replace tracing one day; what replaces it needs a C++ compiler.
+        # Tracing is deprecated, but its replacement needs a C++ compiler.
         warnings.simplefilter("ignore")
         traced = torch.jit.trace(module, inputs, check_trace=False)  # type: ignore[no-untyped-call]
         frozen: Callable[..., Any] = torch.jit.freeze(traced)
@@ -251,7 +250,7 @@ def _arithmetics(model: ClickModel, device: torch.device) -> list[str]:
 
 def _layouts(model: ClickModel) -> list[str]:
     if not _has_batch_norms(model):
-        # Python's share of the time is nothing in a large network.
+        # Python's overhead is negligible in a large network.
         return []
     on_cpu = next(model.parameters()).device.type == "cpu"
     packable = model.packable_parts and on_cpu and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
@@ -282,14 +281,14 @@ def _difference(logits: Tensor, reference: Tensor) -> float:
 
 def _seconds(run: Run, inputs: tuple[Tensor, Tensor, Tensor]) -> float:
     image, *clicked = inputs
-    # Another one each time, or a network that looks once would be timed without its look.
-    pictures = itertools.cycle((image.flip(3), image))
+    # Alternating, or a network that caches image features would be timed without its encoder.
+    images = itertools.cycle((image.flip(3), image))
     for _ in range(WARM_UP_RUNS):
-        run(next(pictures), *clicked)
+        run(next(images), *clicked)
     seconds = []
     for _ in range(TRIAL_RUNS):
         start = time.perf_counter()
-        # Reading one value back waits for a GPU to finish.
-        run(next(pictures), *clicked)[0, 0, 0, 0].item()
+        # Reading a value waits for a GPU to finish.
+        run(next(images), *clicked)[0, 0, 0, 0].item()
         seconds.append(time.perf_counter() - start)
     return min(seconds)

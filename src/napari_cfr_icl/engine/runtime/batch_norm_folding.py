@@ -11,7 +11,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 Model = TypeVar("Model", bound=nn.Module)
 
 
-def folded(model: Model) -> Model:
+def fold_batch_norms(model: Model) -> Model:
     """Copy a network with every batch norm folded into the convolution before it.
 
     The copy gives the same logits but for rounding, faster, and cannot be trained.

@@ -1,4 +1,4 @@
-"""The processes of a run: one by itself, or several that torchrun started."""
+"""The processes of a run: a single one, or several started by torchrun."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, slots=True)
 class Distributed:
-    """One process among its equals.
+    """One process of a distributed run.
 
     Attributes
     ----------
     rank : int
-        Its number; 0 writes files and talks.
+        Its number; 0 writes files and logs.
     size : int
         How many there are.
     device : torch.device
@@ -44,7 +44,7 @@ class Distributed:
         return self.rank == 0
 
     def share(self, count: int) -> range:
-        """The part of 0 .. `count` that is this process's.
+        """This process's share of `range(count)`.
 
         Raises
         ------
@@ -66,7 +66,7 @@ class Distributed:
         return values
 
     def gathered(self, values: Sequence[Any]) -> list[Any]:
-        """What all processes hold, in turn, as one list."""
+        """The values of all processes, by rank, as one list."""
         if self.size == 1:
             return list(values)
         lists: list[Any] = [None] * self.size
@@ -74,7 +74,7 @@ class Distributed:
         return [item for values in lists for item in values]
 
     def agree(self, value: Value) -> Value:
-        """What the leading process says, in all of them."""
+        """The value of process 0, in all of them."""
         if self.size == 1:
             return value
         said = [value]

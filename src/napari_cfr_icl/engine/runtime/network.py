@@ -1,11 +1,11 @@
-"""The network on its device, in the arithmetic that was asked for."""
+"""The network on its device, in the arithmetic chosen for it."""
 
 from __future__ import annotations
 
 from copy import copy
 from typing import TYPE_CHECKING
 
-from napari_cfr_icl.engine.runtime.autotuner import Run, accelerated, as_it_is, quickest
+from napari_cfr_icl.engine.runtime.autotuner import Run, find_fastest, make_variant, unmodified
 from napari_cfr_icl.engine.runtime.device import pick_device, readable_memory_errors
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Network:
-    """A click model, placed and made quick.
+    """A click model on its device, in the arithmetic chosen for it.
 
     Parameters
     ----------
@@ -27,15 +27,15 @@ class Network:
     device : str
         See `pick_device`.
     precision : {"float32", "fast"}
-        "fast" takes the quickest arithmetic that a timed trial finds.
+        "fast" takes the fastest variant that a timed trial finds.
 
     Attributes
     ----------
     device : torch.device
         Where it runs.
     arithmetic : str
-        In what it computes: "float32", "bfloat16", "float16" or "int8", and how it is
-        laid out where a layout won: "bfloat16-traced".
+        "float32", "bfloat16", "float16" or "int8", with the layout where one is used:
+        "bfloat16-traced".
     """
 
     def __init__(self, model: ClickModel, device: str, precision: Precision) -> None:
@@ -43,12 +43,12 @@ class Network:
         with readable_memory_errors(self.device):
             self._model = model.to(self.device).eval()
             self.arithmetic = "float32"
-            self._run: Run = as_it_is(model)
+            self._run: Run = unmodified(model)
             if precision == "fast":
-                self.arithmetic, self._run = quickest(model, self.device)
+                self.arithmetic, self._run = find_fastest(model, self.device)
 
     def use(self, arithmetic: str) -> None:
-        """Compute in the arithmetic that a trial found before, on a device of this kind.
+        """Switch to the arithmetic that an earlier trial found on a device of this kind.
 
         Raises
         ------
@@ -56,13 +56,13 @@ class Network:
             When this machine lacks it.
         """
         unchanged = arithmetic == "float32" and self.device.type == "cpu"
-        self._run = as_it_is(self._model) if unchanged else accelerated(self._model, arithmetic)
+        self._run = unmodified(self._model) if unchanged else make_variant(self._model, arithmetic)
         self.arithmetic = arithmetic
 
-    def through(self, gathered: Callable[[Run], Run]) -> Network:
-        """The same network, its passes run by what `gathered` makes of the way they run now."""
+    def with_run(self, wrap: Callable[[Run], Run]) -> Network:
+        """The same network, with its passes wrapped."""
         other = copy(self)
-        other._run = gathered(self._run)
+        other._run = wrap(self._run)
         return other
 
     def nearest_size(self, size: tuple[int, int]) -> tuple[int, int]:

@@ -1,8 +1,7 @@
-"""Convolutions with their weights laid out for the processor, and what follows them in one go.
+"""oneDNN convolutions with prepacked weights and fused ReLU and residual addition.
 
-oneDNN orders a convolution's weights anew at every call, and each ReLU and each sum is one more
-journey through memory. Here the weights are ordered once, and ReLU and sum happen while the result
-is still in the cache. For inference on a CPU, on networks whose batch norms are folded.
+Otherwise oneDNN reorders a convolution's weights at every call, and each ReLU and each sum is one
+more pass over memory. For inference on a CPU, on networks whose batch norms are folded.
 """
 
 from __future__ import annotations
@@ -16,14 +15,14 @@ from napari_cfr_icl.engine.models.hrnet import BasicBlock, Bottleneck
 
 
 class PackedConv2d(nn.Module):
-    """A convolution with packed weights, which may add its shortcut and end with a ReLU.
+    """A convolution with prepacked weights, an optional residual and an optional ReLU.
 
     Parameters
     ----------
     conv : nn.Conv2d
-        In its final type.
+        In its final dtype.
     relu : bool
-        Whether negative results become 0.
+        Whether a ReLU follows.
 
     Raises
     ------
@@ -43,7 +42,7 @@ class PackedConv2d(nn.Module):
         )
 
     def forward(self, x: Tensor, shortcut: Tensor | None = None) -> Tensor:
-        """Convolve `x`, add `shortcut`, cut off what is negative."""
+        """Convolve `x`, add `shortcut`, apply the ReLU."""
         stride, dilation, groups = self._steps
         last = "relu" if self._relu else "none"
         shape = (self._weight, self._bias, self._padding, stride, dilation, groups)
@@ -77,7 +76,7 @@ class PackedBottleneck(nn.Module):
         self.conv1 = PackedConv2d(block.conv1, relu=True)
         self.conv2 = PackedConv2d(block.conv2, relu=True)
         self.conv3 = PackedConv2d(block.conv3, relu=True)
-        self.downsample = packed(block.downsample)
+        self.downsample = pack(block.downsample)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to (B, 256, H, W)."""
@@ -85,13 +84,13 @@ class PackedBottleneck(nn.Module):
         return result
 
 
-def packed(module: nn.Module) -> nn.Module:
-    """Make the packed form of a module; what has none is kept, with its children packed in place.
+def pack(module: nn.Module) -> nn.Module:
+    """Pack the convolutions of a module; modules without a packed form are changed in place.
 
     Parameters
     ----------
     module : nn.Module
-        In eval mode, its batch norms folded, in the type and layout that it will run in.
+        In eval mode, its batch norms folded, in its final dtype and layout.
     """
     if isinstance(module, BasicBlock):
         return PackedBasicBlock(module)
@@ -100,19 +99,19 @@ def packed(module: nn.Module) -> nn.Module:
     if isinstance(module, nn.Conv2d):
         return PackedConv2d(module, relu=False)
     if isinstance(module, nn.Sequential):
-        return _packed_row(module)
+        return _packed_sequence(module)
     for name, child in module.named_children():
-        setattr(module, name, packed(child))
+        setattr(module, name, pack(child))
     return module
 
 
-def _packed_row(row: nn.Sequential) -> nn.Module:
-    """Pack a row of modules; a ReLU goes into the convolution before it."""
-    modules = [child for child in row if not isinstance(child, nn.Identity)]
+def _packed_sequence(layers: nn.Sequential) -> nn.Module:
+    """Pack layers in sequence; a ReLU is fused into the convolution before it."""
+    modules = [child for child in layers if not isinstance(child, nn.Identity)]
     result: list[nn.Module] = []
     for place, child in enumerate(modules):
         if isinstance(child, nn.ReLU) and place and isinstance(modules[place - 1], nn.Conv2d):
             result[-1] = PackedConv2d(cast("nn.Conv2d", modules[place - 1]), relu=True)
         else:
-            result.append(packed(child))
+            result.append(pack(child))
     return nn.Sequential(*result)

@@ -63,7 +63,7 @@ def with_settings(predictor: Predictor, settings: Settings) -> Predictor:
 def through(predictor: Predictor, gathered: Callable[[Run], Run]) -> Predictor:
     """The same predictor, its passes run by what `gathered` makes of the way they run now."""
     other = copy.copy(predictor)
-    other.network = predictor.network.through(gathered)
+    other.network = predictor.network.with_run(gathered)
     return other
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from napari_cfr_icl.engine.runtime.batch_norm_folding import folded
+from napari_cfr_icl.engine.runtime.batch_norm_folding import fold_batch_norms
 
 if TYPE_CHECKING:
     from napari_cfr_icl.engine.models import ClickModel
@@ -35,10 +35,10 @@ def precision_on(device: torch.device, wanted: str = "auto") -> torch.dtype:
 def for_measuring(model: ClickModel, device: torch.device, precision: torch.dtype) -> ClickModel:
     """A quick copy of a network whose answers do not depend on a timed trial.
 
-    The engine would choose its arithmetic by a race, and a resumed run must measure what the
+    The engine would choose its arithmetic by a tuner, and a resumed run must measure what the
     first one did.
     """
-    model = folded(model).to(device).to(memory_format=torch.channels_last)
+    model = fold_batch_norms(model).to(device).to(memory_format=torch.channels_last)
     if precision == torch.float32:
         return model
     encode, decode = model.encode, model.decode
