@@ -27,6 +27,10 @@ def pair(root, image=IMAGE, labels=LABELS, names=("images/a.tif", "labels/a.tif"
         ("img/a.tif", "masks/a_mask.tif"),
         ("a.tif", "a_labels.tif"),
         ("a.tif", "a_masks.tiff"),
+        ("a.ome.tif", "a_labels.ome.tif"),
+        ("images/a.ome.tif", "labels/a.tif"),
+        ("a.tif", "a_cp_masks.tif"),
+        ("Images/a.tif", "Masks/a.tif"),
     ],
     ids=lambda names: names[1],
 )
@@ -48,6 +52,35 @@ def test_channels_are_found(tmp_path, image):
     (picture,) = label_images(pair(tmp_path, image)).pictures
 
     np.testing.assert_array_equal(picture.image(), np.dstack([IMAGE] * 2))
+
+
+def test_named_channels_are_no_planes(tmp_path):
+    image = np.stack([np.stack([IMAGE + 10 * c + z for z in range(2)]) for c in range(2)])
+    stack = np.stack([LABELS, LABELS // 7])
+    tifffile.imwrite(tmp_path / "a.ome.tif", image, metadata={"axes": "CZYX"}, ome=True)
+    tifffile.imwrite(tmp_path / "a_labels.tif", stack, photometric="minisblack")
+    pictures = label_images(tmp_path).pictures
+
+    for z, picture in enumerate(pictures):
+        np.testing.assert_array_equal(picture.image(), np.dstack([IMAGE + z, IMAGE + 10 + z]))
+        np.testing.assert_array_equal(picture.objects()[0].truth(), stack[z] == (7, 1)[z])
+
+
+@pytest.mark.parametrize("ending", ["npy", "tif"])
+def test_labels_saved_in_colour(tmp_path, ending):
+    ids = LABELS.astype(np.uint8)
+    grey, coloured = np.dstack([ids] * 3), np.dstack([ids, ids, ids * 0])
+    for name, labels in (("grey", grey), ("coloured", coloured)):
+        np.save(tmp_path / f"{name}.npy", IMAGE)
+        if ending == "npy":
+            np.save(tmp_path / f"{name}_labels.npy", labels)
+        else:
+            tifffile.imwrite(tmp_path / f"{name}_labels.tif", labels, photometric="rgb")
+    second, first = label_images(tmp_path).pictures
+
+    assert [item.area for item in first.objects()] == [24, 16]
+    with pytest.raises(MaskError, match="a mask needs one whole number for each pixel"):
+        second.objects()
 
 
 def test_every_plane_of_a_stack_is_a_picture(tmp_path):

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 IMAGE_FOLDERS = ("images", "image", "imgs", "img", "raw")
-LABEL_ENDINGS = ("", "_labels", "_label", "_masks", "_mask", "_gt")
-"""What may follow the image's name in the name of its label image."""
+LABEL_ENDINGS = ("", "_labels", "_label", "_masks", "_mask", "_gt", "_cp_masks")
+"""What may follow the image's name in the name of its label image; the last is Cellpose's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,16 +70,16 @@ def pairs_in(root: Path) -> Pairs:
     if images is None or labels is None:
         images = labels = root
     endings = LABEL_ENDINGS[1:] if side_by_side else LABEL_ENDINGS
-    by_stem = {path.stem: path for path in _readable(labels)}
+    by_name = {_name(path, labels): path for path in _readable(labels)}
     partners = {
-        image: next((by_stem[image.stem + e] for e in endings if image.stem + e in by_stem), None)
+        image: next(filter(None, (by_name.get(_name(image, images) + e) for e in endings)), None)
         for image in _readable(images)
     }
     used = {partner for partner in partners.values() if partner is not None}
     return Pairs(
         tuple(Pair(i, partner, i.name) for i, partner in partners.items() if partner is not None),
         tuple(i.name for i, partner in partners.items() if partner is None and i not in used),
-        () if side_by_side else tuple(p.name for p in by_stem.values() if p not in used),
+        () if side_by_side else tuple(p.name for p in by_name.values() if p not in used),
         side_by_side,
     )
 
@@ -116,7 +116,8 @@ def pairs_of(labels: Path, images: Path) -> Pairs:
 
 
 def _first(root: Path, names: Iterable[str]) -> Path | None:
-    return next((root / name for name in names if (root / name).is_dir()), None)
+    folders = {path.name.lower(): path for path in root.iterdir() if path.is_dir()}
+    return next((folders[name] for name in names if name in folders), None)
 
 
 def _readable(place: Path) -> list[Path]:
@@ -137,4 +138,5 @@ def _visible(place: Path) -> list[Path]:
 
 
 def _name(path: Path, place: Path) -> str:
-    return path.relative_to(place).with_suffix("").as_posix()
+    """A file's place in a folder, without its ending, be it .tif or .ome.tif."""
+    return path.relative_to(place).with_suffix("").as_posix().removesuffix(".ome")
