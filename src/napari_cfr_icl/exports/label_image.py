@@ -1,4 +1,4 @@
-"""Labels with what other programs want to know of them: scale, units, axes, the image's name."""
+"""Labels with their metadata for other programs: scale, units, axes, the image's name."""
 
 from __future__ import annotations
 

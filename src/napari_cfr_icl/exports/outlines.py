@@ -94,7 +94,7 @@ def _walk(ways: dict[Corner, list[Corner]], first: Corner) -> Ring:
 
 
 def _rightmost(here: Corner, ends: list[Corner], heading: Corner) -> int:
-    """Which way to go on: where two pixels touch at a corner, along the same pixel."""
+    """Index of the end to go on to: where two pixels touch at a corner, along the same pixel."""
     right = heading[1], -heading[0]
     for number, end in enumerate(ends):
         if _direction(here, end) == right:

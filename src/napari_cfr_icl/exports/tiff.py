@@ -61,7 +61,7 @@ def _storable(labels: NDArray[Any]) -> NDArray[Any]:
 
 
 def _fits_imagej(labels: NDArray[Any]) -> bool:
-    """Whether ImageJ knows the type and the axes, and readers find them all again."""
+    """True where ImageJ knows the type and the axes, and readers find all of them again."""
     # tifffile takes a last axis of one pixel for the samples of each pixel, and loses it.
     return labels.dtype.name in IMAGEJ_TYPES and labels.ndim <= IMAGEJ_AXES and labels.shape[-1] > 1
 

@@ -106,7 +106,7 @@ class ImageFile:
 
     @property
     def is_photo(self) -> bool:
-        """Whether the channels are colours, in the order red, green, blue."""
+        """True where the channels are colours, in the order red, green, blue."""
         return _SAMPLES in self.axes
 
     @property

@@ -1,4 +1,4 @@
-"""Zarr folders: single arrays, and pyramids as OME-Zarr describes them. Nothing is read yet."""
+"""Zarr folders: single arrays, and pyramids as OME-Zarr describes them. Chunks are read lazily."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class ZarrArray:
 
 
 def is_zarr(path: Path) -> bool:
-    """Whether a folder is a Zarr array or group, or is called one."""
+    """True for a Zarr array or group, and for a folder named like one."""
     return path.suffix.lower() == ZARR_SUFFIX or any((path / mark).is_file() for mark in _MARKS)
 
 

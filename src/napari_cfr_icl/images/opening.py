@@ -83,7 +83,7 @@ class DecodedArray:
 
 
 def is_readable(path: Path) -> bool:
-    """Whether a file or folder has an ending that can be read as an image, or is Zarr."""
+    """True for Zarr, and for files with one of the endings that can be read as an image."""
     return path.suffix.lower() in SUFFIXES or is_zarr(path)
 
 

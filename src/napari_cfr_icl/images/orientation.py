@@ -21,7 +21,7 @@ STORED = 1
 
 
 def is_transposed(orientation: int) -> bool:
-    """Whether rows and columns change places when the picture is turned upright."""
+    """True where rows and columns change places when the picture is turned upright."""
     return orientation in (5, 6, 7, 8)
 
 

@@ -237,7 +237,7 @@ def _labels(path: Path) -> ImageFile:
 
 
 def _stamp(path: Path) -> tuple[int, ...]:
-    """What changes when a file is written anew."""
+    """Facts of the file system that change when a file is written anew."""
     try:
         facts = path.stat()
     except OSError as error:

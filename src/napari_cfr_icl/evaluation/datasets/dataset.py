@@ -1,4 +1,4 @@
-"""What a data set is to the evaluation: pictures in a fixed order, each with true objects.
+"""A data set of the evaluation: pictures in a fixed order, each with its true objects.
 
 Everything is read when it is asked for, so that one picture is in memory at a time.
 """
@@ -41,13 +41,13 @@ class TrueObject:
 
     @classmethod
     def from_truth(cls, key: str, truth: NDArray[np.int8]) -> TrueObject:
-        """An object whose truth is at hand already."""
+        """An object whose truth is in memory already."""
         return cls(key, int(np.count_nonzero(truth == 1)), lambda: truth)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
-    """One picture and its objects, not read yet.
+    """One picture and its objects, which are read on request.
 
     Parameters
     ----------

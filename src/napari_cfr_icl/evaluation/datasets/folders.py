@@ -73,7 +73,7 @@ def by_name(paths: Sequence[Path], name: str, place: Path) -> Path:
 
 
 def title_of(root: Path) -> str:
-    """What to call the data set in a folder: its name, and its parent's where that says more."""
+    """Name of the data set in a folder: the folder's, with its parent's where that says more."""
     place = root.resolve()
     if place.name.lower() in _SAY_LITTLE:
         return f"{place.parent.name} {place.name}"

@@ -1,4 +1,4 @@
-"""Which label image belongs to which image, by their names."""
+"""Pairs of images and label images, found by their names."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 IMAGE_FOLDERS = ("images", "image", "imgs", "img", "raw")
 LABEL_ENDINGS = ("", "_labels", "_label", "_masks", "_mask", "_gt", "_cp_masks")
-"""What may follow the image's name in the name of its label image; the last is Cellpose's."""
+"""Endings that a label image's name adds to that of its image; the last is Cellpose's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Pair:
     image, labels : Path
         The files.
     name : str
-        What to call the two: the image's place in the folder of images.
+        Name of the pair: the image's place in the folder of images.
     """
 
     image: Path
@@ -37,7 +37,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """What was found in a folder, or in two.
+    """The pairs in a folder, or in two, and files without a partner.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ def _readable(place: Path) -> list[Path]:
 
 
 def _tree(place: Path) -> Iterator[Path]:
-    """What can be read in a folder and all folders in it; Zarr folders are not looked into."""
+    """Readable files in a folder and its sub-folders; a Zarr folder counts as one file."""
     for path in _visible(place):
         if is_readable(path):
             yield path

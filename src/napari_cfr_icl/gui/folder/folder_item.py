@@ -1,4 +1,4 @@
-"""An image of a folder on the screen: its two layers, and how its labels are kept."""
+"""An image of a folder on the screen: its two layers, and the saving of its labels."""
 
 from __future__ import annotations
 
@@ -51,17 +51,17 @@ class FolderItem:
 
     @property
     def holds_objects(self) -> bool:
-        """Whether there is any object."""
+        """True where there is any object."""
         return bool(np.any(self.labels.data))
 
     @property
     def has_work(self) -> bool:
-        """Whether there is something to keep: objects, or a file whose objects were removed."""
+        """True where there is something to save: objects, or a file whose objects were removed."""
         path = self.folder.labels_path(self.folder.images[self.index])
         return self.holds_objects or path.exists()
 
     def keeping(self, pixels: NDArray[Any]) -> Callable[[], None]:
-        """What keeps `pixels`, a copy of the labels, and the state of the folder."""
+        """A job that saves `pixels`, a copy of the labels, and the state of the folder."""
         folder = self.folder
         path = folder.labels_path(folder.images[self.index])
         copy = LabelImage(squeezed(pixels), self.name)
@@ -74,7 +74,7 @@ class FolderItem:
 
 
 def layers_of(folder: ImageFolder, index: int, read: Read) -> FolderItem:
-    """Make the layers of an image that was read.
+    """The layers of an image that was read.
 
     Raises
     ------

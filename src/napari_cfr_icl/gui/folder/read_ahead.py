@@ -1,4 +1,4 @@
-"""Reads the images of a folder with their labels, the next one before it is wanted."""
+"""Prefetching: the next image of a folder is read with its labels before it is shown."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ Read = tuple[NDArray[Any], NDArray[Any] | None]
 
 
 class ReadAhead:
-    """One image that was read before it is wanted. All in the thread for files."""
+    """One prefetched image. Everything runs in the I/O thread."""
 
     def __init__(self) -> None:
         self._paths: tuple[Path, Path] | None = None
         self._read: Read | None = None
 
     def prepare(self, folder: ImageFolder, index: int) -> None:
-        """Read an image; what is wrong with it is said once it is wanted."""
+        """Read an image; errors are reported once it is taken."""
         paths = _paths(folder, index)
         try:
             self._read, self._paths = _fresh(*paths), paths
@@ -30,7 +30,7 @@ class ReadAhead:
             self._read = self._paths = None
 
     def take(self, folder: ImageFolder, index: int) -> Read:
-        """The image, perhaps read already."""
+        """The image, read now unless it was prefetched."""
         paths = _paths(folder, index)
         known, read = self._paths, self._read
         self._read = self._paths = None
