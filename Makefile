@@ -4,11 +4,12 @@
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test lint bench docs clean
+.PHONY: help demo test test-all lint bench docs clean
 
 help:
 	@echo "make demo    click objects out of the sample images (without a display: a driven demo, pictures in demo/)"
-	@echo "make test    all tests: the engine, then the screen with PyQt6, then the screen with PySide6"
+	@echo "make test    the tests, in a quarter of an hour: the screen with PyQt6, and with PySide6 where they differ"
+	@echo "make test-all  every test: the slow ones too, and the whole screen with both"
 	@echo "make lint    ruff, mypy, import direction, plugin manifest"
 	@echo "make bench   milliseconds per click and memory"
 	@echo "make docs    the documentation, into site/"
@@ -21,6 +22,10 @@ demo: $(VENV)/.ready-demo
 test: $(VENV)/.ready-test
 	scripts/setup_display.sh --virtual
 	scripts/run_tests.sh $(ARGS)
+
+test-all: $(VENV)/.ready-test
+	scripts/setup_display.sh --virtual
+	scripts/run_tests.sh --all $(ARGS)
 
 lint: $(VENV)/.ready-lint
 	scripts/lint.sh

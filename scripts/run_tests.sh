@@ -1,28 +1,40 @@
 #!/usr/bin/env bash
-# All tests: first everything without a screen, then the screen with each of the two Qt bindings.
-# A Qt binding cannot be changed within a process, hence three of them. Fails if any of them fails.
-# Usage: run_tests.sh [PYTEST OPTION...]
+# The tests: everything without a screen, then the screen. A Qt binding cannot be changed within a process, so each
+# takes a run of its own. One process a core, each with one torch thread and a display of its own.
+# Usage: run_tests.sh [--all] [PYTEST OPTION...]
+#   Without --all: no slow test, the screen with PyQt6, and with PySide6 what is marked `bindings`.
+#   With --all: slow tests too, and the whole screen with both; see CONTRIBUTING.md for the longer forms.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 python=.venv/bin/python
+usual="not gpu and not network"
+quick="$usual and not slow" few="bindings and $usual and not slow"
+if [ "${1:-}" = --all ]; then
+    shift
+    quick=$usual few=$usual
+fi
 failed=()
-# Threads that wait for each other by spinning take three times as long on a machine that does other
-# things too; sleeping costs hardly anything on one that does not.
-export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-PASSIVE}
+# Threads that wait for each other by spinning take three times as long on a machine that does other things too.
+export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-PASSIVE}
+
+# run NAME MARKS PYTEST-OPTION...
+run() {
+    local name=$1 marks=$2 status=0
+    shift 2
+    echo "=== $name"
+    "$python" -m pytest --numprocesses logical --maxprocesses 8 --dist worksteal -m "$marks" "$@" || status=$?
+    # 5: what the options chose is not in this part.
+    [ $status -eq 0 ] || [ $status -eq 5 ] || failed+=("$name")
+}
 
 # -p no:...: napari and pytest-qt would load Qt into tests whose subject must not know it.
-echo "=== without a screen"
-"$python" -m pytest -p no:napari -p no:npe2 -p no:pytest-qt --ignore=tests/gui "$@" || failed+=("without a screen")
-
-for binding in pyqt6 pyside6; do
-    echo "=== the screen with $binding"
-    # The last variable makes napari refuse layer changes from other threads.
-    QT_API=$binding PYTEST_QT_API=$binding NAPARI_ENSURE_PLUGIN_MAIN_THREAD=1 \
-        scripts/with_display.sh --virtual "$python" -m pytest tests/gui "$@" || failed+=("$binding")
-done
+run "without a screen" "$quick" -p no:napari -p no:npe2 -p no:pytest-qt --no-xvfb --ignore=tests/gui "$@"
+# napari refuses layer changes from other threads.
+export NAPARI_ENSURE_PLUGIN_MAIN_THREAD=1
+QT_API=pyside6 PYTEST_QT_API=pyside6 run "the screen with PySide6" "$few" tests/gui "$@"
+QT_API=pyqt6 PYTEST_QT_API=pyqt6 run "the screen with PyQt6" "$quick" tests/gui "$@"
 
 if [ ${#failed[@]} -gt 0 ]; then
-    printf '=== failed: %s\n' "${failed[@]}"
+    printf '=== failed: %s\n' "${failed[@]}" >&2
     exit 1
 fi
-echo "=== all passed"

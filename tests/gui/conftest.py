@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import napari.settings
 import pytest
 from napari.utils.notifications import notification_manager
@@ -10,6 +12,7 @@ import autosave_user
 from disk_predictor import DiskPredictor
 from napari_cfr_icl.gui.app import controller
 from napari_cfr_icl.gui.app.viewer_driver import ViewerDriver
+from viewers import Viewers, all_are_gone, empty
 
 CLOSING_PATIENCE = 60.0
 
@@ -33,8 +36,66 @@ def own_preferences(tmp_path, monkeypatch):
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def display(xvfb):
+    """A display of this process alone, with a software renderer, wherever Xvfb is to be had."""
+    if xvfb is not None:
+        os.environ.pop("WAYLAND_DISPLAY", None)
+        os.environ.update(
+            QT_QPA_PLATFORM="xcb",
+            XDG_SESSION_TYPE="x11",
+            LIBGL_ALWAYS_SOFTWARE="1",
+            NAPARI_CFR_ICL_VIRTUAL_DISPLAY="1",
+        )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def napari_for_tests(qapp):
+    """Napari without the thread that writes its status line."""
+    with pytest.MonkeyPatch.context() as patches:
+        patches.setattr("napari._qt.threads.status_checker.StatusChecker.start", lambda _: None)
+        yield
+
+
+@pytest.fixture(scope="module")
+def shared_viewer(request, qapp):
+    """The viewer that the tests of a module share, opened when it is asked for."""
+    yield from closed_in_the_end(request)
+
+
 @pytest.fixture
-def open_dock(make_napari_viewer):
+def open_viewer(request, shared_viewer):
+    """Open viewers that the test may close."""
+    shared_viewer.close()
+    for viewers in closed_in_the_end(request):
+        yield viewers.open
+
+
+def closed_in_the_end(request):
+    viewers = Viewers()
+    yield viewers
+    viewers.close()
+    # The traceback of a failure holds what it was about.
+    assert all_are_gone() or request.session.testsfailed
+
+
+@pytest.fixture
+def viewer(request, shared_viewer):
+    """An empty viewer that is shown, so that the canvas has a size.
+
+    The tests of a module share one, because opening it takes longer than most of them. What is
+    marked own_viewer has one to itself.
+    """
+    if request.node.get_closest_marker("own_viewer"):
+        yield request.getfixturevalue("open_viewer")()
+    else:
+        viewer = shared_viewer.last or shared_viewer.open()
+        yield viewer
+        empty(viewer)
+
+
+@pytest.fixture
+def open_dock(viewer):
     """Open the dock as napari's menu does; it is closed and its thread ended after the test."""
     docks = []
 
@@ -47,14 +108,6 @@ def open_dock(make_napari_viewer):
     for opened in docks:
         opened.close()
         assert opened.session.close(timeout=CLOSING_PATIENCE)
-
-
-@pytest.fixture
-def viewer(make_napari_viewer):
-    """A viewer that is shown, so that the canvas has a size."""
-    viewer = make_napari_viewer(show=True)
-    viewer.window.resize(1100, 800)
-    return viewer
 
 
 @pytest.fixture

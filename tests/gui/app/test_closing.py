@@ -19,6 +19,8 @@ from napari_cfr_icl.autosave.journal import journals_folder
 from napari_cfr_icl.gui.app import controller
 from napari_cfr_icl.gui.layers.canvas import canvas_widget
 
+pytestmark = [pytest.mark.own_viewer, pytest.mark.bindings]
+
 SHAPE = (90, 120)
 THREAD = "cfr-icl-network"
 

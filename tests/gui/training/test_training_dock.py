@@ -142,8 +142,9 @@ def test_a_run_from_start_to_the_model_menu(viewer, dock, tmp_path):
     assert dock.runs.run.name == "first-2"
 
 
+@pytest.mark.own_viewer
 def test_a_run_outlives_the_viewer_is_found_again_stopped_and_resumed(
-    viewer, dock, open_training, tmp_path, make_napari_viewer
+    viewer, dock, open_training, tmp_path, open_viewer
 ):
     dock.settings.form.show_options(tiny("schedule.steps=100000", "validation.every=0"))
     press(dock.progress.start)
@@ -156,7 +157,7 @@ def test_a_run_outlives_the_viewer_is_found_again_stopped_and_resumed(
     assert process.is_running()
     assert last_run() == run
 
-    again = make_napari_viewer(show=True)
+    again = open_viewer()
     _, dock = again.window.add_plugin_dock_widget("napari-cfr-icl", "Train a model")
     wait(lambda: say(dock).startswith("Step"))
     assert dock.progress.run == run

@@ -140,6 +140,7 @@ def test_a_search_is_among_naparis_activities_and_cancelled_there(viewer, dock, 
     wait(lambda: not bars(viewer))
 
 
+@pytest.mark.own_viewer
 def test_closing_the_viewer_mid_search_ends_it(viewer, dock, tmp_path):
     dock.search_panel.source.use_folder.click()
     dock.search_panel.source.path.setText(str(write_blobs(tmp_path / "blobs", pictures=20)))
