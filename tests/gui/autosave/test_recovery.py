@@ -102,6 +102,7 @@ def test_without_its_file_an_image_is_not_offered(start, open_dock, viewer, data
     assert start().dock.offer.isHidden()
 
 
+@pytest.mark.bindings
 def test_closing_and_opening_the_dock_needs_no_restoring(start, open_dock, viewer, data):
     driver = start()
     write(driver, 40, 60)
@@ -170,6 +171,7 @@ def two_images(start, open_dock, viewer, data):
     return driver
 
 
+@pytest.mark.bindings
 def test_an_offer_that_comes_late_is_for_its_own_image(two_images, viewer):
     driver = two_images
     with slow_disk(driver):

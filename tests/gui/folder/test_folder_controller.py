@@ -196,6 +196,7 @@ def test_a_folder_without_images_is_one_sentence(walk, tmp_path, monkeypatch):
     assert "There is no image in" in str(notification_manager.records[0].message)
 
 
+@pytest.mark.bindings
 def test_closing_keeps_the_labels_and_leaves_no_offer(walk, folder, viewer):
     driver = walk()
     draw(driver)
@@ -214,6 +215,7 @@ def test_the_next_image_is_there_before_it_is_wanted(walk, folder):
     assert np.array_equal(driver.viewer.layers["a2"].data, pixels(2, np.uint16) * 90)
 
 
+@pytest.mark.bindings
 def test_the_screen_lives_while_an_image_is_read(walk, monkeypatch):
     gate, threads = threading.Event(), []
     real = read_ahead.read_image

@@ -113,6 +113,7 @@ def test_what_is_finished_is_the_image_that_is_shown(walk, folder, other, monkey
     assert not (other / STATE_NAME).exists()
 
 
+@pytest.mark.bindings
 def test_closing_while_another_folder_is_opened(walk, folder, other, gate, monkeypatch):
     driver = walk()
     draw(driver)
@@ -142,6 +143,7 @@ def test_what_was_read_ahead_is_not_for_another_folder_of_labels(
     assert not labels(driver).any()
 
 
+@pytest.mark.bindings
 @pytest.mark.parametrize("keys", [[W], []], ids=["written", "under way"])
 def test_what_is_drawn_while_the_next_image_is_read_is_kept(walk, folder, gate, keys):
     driver = walk()
@@ -247,6 +249,7 @@ def test_a_picture_that_was_open_before_lends_no_labels_and_hides_nothing(
     assert np.array_equal(before.data, written)
 
 
+@pytest.mark.bindings
 def test_images_that_were_left_are_let_go_of(walk, disks):
     driver = walk()
     draw(driver)

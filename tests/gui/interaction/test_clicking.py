@@ -67,6 +67,7 @@ class Paints(QObject):
         return False
 
 
+@pytest.mark.bindings
 def test_a_click_is_drawn_before_the_network_takes_the_processor(driver, disks, monkeypatch):
     monkeypatch.setattr(main_thread_bridge, "LONGEST_DRAWING", 60)
     course = []
@@ -104,6 +105,7 @@ def test_the_dock_has_prepared_everything(driver):
     assert driver.dock.hint.text() == "Click the object."
 
 
+@pytest.mark.bindings
 def test_a_left_click_shows_a_mask_there(driver):
     driver.click(40, 60)
     driver.wait_for_answer()
@@ -114,6 +116,7 @@ def test_a_left_click_shows_a_mask_there(driver):
     assert not labels(driver).data.any()
 
 
+@pytest.mark.bindings
 @pytest.mark.parametrize(
     ("button", "modifier"),
     [pytest.param(False, Qt.KeyboardModifier.NoModifier, id="right"), (True, CONTROL)],
@@ -166,6 +169,7 @@ def test_an_object_of_background_alone_asks_for_a_click_on_it(driver):
     assert driver.dock.hint.text() == ONLY_BACKGROUND
 
 
+@pytest.mark.bindings
 def test_dragging_a_click_moves_the_mask_once(driver, disks):
     driver.click(40, 60)
     driver.wait_for_answer()
@@ -224,6 +228,7 @@ def test_points_from_a_script_or_a_table_count_too(driver, disks):
     assert [sign for *_, sign in clicked(driver)] == [True, False]
 
 
+@pytest.mark.bindings
 def test_pasted_clicks_count_too(driver, disks):
     driver.click(40, 60)
     driver.wait_for_answer()
@@ -394,6 +399,7 @@ def test_the_threshold_slider_acts_without_a_pass(driver, disks):
     assert len(disks.asked) == asked
 
 
+@pytest.mark.bindings
 def test_the_mask_is_hidden_while_h_is_held(driver, qtbot):
     driver.click(40, 60)
     driver.wait_for_answer()

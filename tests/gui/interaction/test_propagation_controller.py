@@ -16,7 +16,6 @@ from disk_predictor import DiskPredictor
 from napari_cfr_icl._errors import DeviceError
 from napari_cfr_icl.engine.windows import Window
 from napari_cfr_icl.gui.app import controller
-from napari_cfr_icl.gui.app.viewer_driver import let_happen
 from napari_cfr_icl.gui.views.messages import AWAY
 from napari_cfr_icl.session.propagation import SMALLEST_VIEW
 
@@ -191,8 +190,7 @@ def test_steps_are_called_off_with_the_object(waiting, act):
     assert plane(driver) == 3
     driver.type(Qt.Key.Key_Q)
     driver.click(50, 70)
-    driver.wait_for_answer()
-    let_happen(100)
+    driver.settle()
     assert not driver.session.is_busy
     assert plane(driver) == 3
     assert set(np.unique(labels(driver))) == {0, 7}
@@ -207,8 +205,7 @@ def test_a_journey_that_is_broken_off_takes_its_further_steps_along(work):
     assert not driver.session.propagation.is_under_way
     gate.release(10)
     driver.click(50, 70)
-    driver.wait_for_answer()
-    let_happen(100)
+    driver.settle()
     assert plane(driver) == 3
     assert not labels(driver).any()
 
@@ -236,8 +233,7 @@ def test_steps_are_called_off_where_the_prediction_fails(waiting, monkeypatch, s
     assert said() == ["The device is gone."]
     monkeypatch.setattr(Fading, "fails", False)
     driver.click(50, 70)
-    driver.wait_for_answer()
-    let_happen(100)
+    driver.settle()
     assert not driver.session.is_busy
     assert plane(driver) == 3
     assert not labels(driver).any()
@@ -371,6 +367,7 @@ def grab(driver):
     driver.type(Qt.Key.Key_G)
 
 
+@pytest.mark.bindings
 def test_cancel_keeps_what_is_done(work):
     gate = threading.Semaphore(0)
     driver = work(gate=gate)
@@ -419,6 +416,7 @@ def test_a_layer_removed_in_the_middle_of_a_fill(work, name):
     assert np.flatnonzero(data.any(axis=(1, 2))).tolist() == [3, 4]
 
 
+@pytest.mark.bindings
 def test_a_dock_closed_in_the_middle_of_a_fill(work):
     gate = threading.Semaphore(0)
     driver = work(gate=gate)
@@ -464,6 +462,7 @@ def test_without_an_object_nothing_is_taken_along(work):
     assert driver.dock.hint.text() == "There is no object to take along: click one first."
 
 
+@pytest.mark.bindings
 def test_a_fill_is_among_naparis_activities_and_cancelled_there(work):
     gate = threading.Semaphore(0)
     driver = work(gate=gate)
@@ -484,6 +483,7 @@ def test_a_fill_is_among_naparis_activities_and_cancelled_there(work):
     assert planes_with(driver) == [3, 4, 5]
 
 
+@pytest.mark.bindings
 def test_a_dock_closed_in_the_middle_of_a_fill_takes_its_activity_along(work):
     gate = threading.Semaphore(0)
     driver = work(gate=gate)

@@ -8,8 +8,6 @@ from napari.utils.notifications import notification_manager
 from qtpy.QtCore import Qt
 
 from napari_cfr_icl.engine.windows import Window
-from napari_cfr_icl.gui.app.controller import REDRAW_PAUSE
-from napari_cfr_icl.gui.app.viewer_driver import let_happen
 from napari_cfr_icl.gui.layers.canvas import canvas_position
 
 SHAPE = (120, 160)
@@ -65,6 +63,7 @@ def test_the_model_is_given_what_is_on_the_screen(driver):
     assert driver.dock.seen.text() == "The model sees blue, green and red."
 
 
+@pytest.mark.bindings
 @pytest.mark.parametrize(
     ("change", "there"),
     [
@@ -111,14 +110,14 @@ def test_a_layer_that_covers_the_others_stands_alone_in_grey(driver, disks):
     assert driver.dock.seen.isHidden()
 
 
+@pytest.mark.bindings
 def test_a_layer_elsewhere_changes_nothing(driver, disks):
     click(driver)
     asked = len(disks.asked)
     driver.viewer.add_image(quarters(9, 9, 9, 9), translate=(5, 0), blending="additive")
     driver.viewer.layers[-1].visible = False
     # A picture that changed would be looked at anew after a pause.
-    let_happen(2 * REDRAW_PAUSE)
-    driver.wait_for_answer()
+    driver.settle(pauses=True)
     assert driver.dock.seen.text() == "The model sees blue, green and red."
     assert len(disks.asked) == asked
 

@@ -35,6 +35,7 @@ def test_a_click_and_its_mask_measure_nothing(viewer, open_dock, measured):
     assert measured == []
 
 
+@pytest.mark.bindings
 @pytest.mark.usefixtures("disks")
 def test_points_that_the_dock_has_left_are_measured_again(viewer, open_dock, measured):
     viewer.add_image(np.zeros((90, 120), np.uint8))

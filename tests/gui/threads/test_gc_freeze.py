@@ -10,6 +10,8 @@ from qtpy.QtWidgets import QApplication
 
 from napari_cfr_icl.gui.threads.gc_freeze import GcFreeze
 
+pytestmark = pytest.mark.bindings
+
 MANY = 100_000
 
 

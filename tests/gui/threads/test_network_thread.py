@@ -15,6 +15,8 @@ from torch.overrides import TorchFunctionMode
 from napari_cfr_icl import samples
 from napari_cfr_icl.gui.threads.event_loop_monitor import EventLoopMonitor
 
+pytestmark = pytest.mark.bindings
+
 # The thread of the network is another one, so what is seen here ran in the thread of the screen.
 
 

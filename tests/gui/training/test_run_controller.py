@@ -13,7 +13,6 @@ import pytest
 from qtpy.QtCore import QObject
 
 from napari_cfr_icl.engine.source import ImageSource
-from napari_cfr_icl.gui.app.viewer_driver import let_happen
 from napari_cfr_icl.gui.layers.layer_files import LayerFiles
 from napari_cfr_icl.gui.training import run_controller
 from napari_cfr_icl.gui.training.process import OUTPUT, error_of, mark_of, start_run
@@ -24,19 +23,28 @@ from napari_cfr_icl.training import recipes
 from training_collections import disks_picture
 
 
+pytestmark = pytest.mark.bindings
+
+
 class Copying:
     """Holds up the writing of layers at `gate`; remembers what was written, and the runs."""
 
     def __init__(self, monkeypatch):
         self.gate = threading.Event()
         self.begun = []
+        self.written = []
         self.runs = []
+        self.is_under_way = False
         real = LayerFiles.write
 
         def write(layers, folder, held_out):
+            assert not self.is_under_way, "two copies at a time"
+            self.is_under_way = True
             self.begun.append(folder)
             assert self.gate.wait(20)
-            return real(layers, folder, held_out)
+            real(layers, folder, held_out)
+            self.is_under_way = False
+            self.written.append(folder)
 
         monkeypatch.setattr(LayerFiles, "write", write)
         monkeypatch.setattr(run_controller, "start_run", lambda run, words: self.runs.append(run))
@@ -51,7 +59,7 @@ def copying(monkeypatch):
 
 @pytest.fixture
 def wait(qtbot):
-    return lambda until: qtbot.waitUntil(until, timeout=60_000)
+    return lambda until: qtbot.waitUntil(lambda: bool(until()), timeout=60_000)
 
 
 @pytest.fixture
@@ -62,7 +70,9 @@ def runs(qapp):
     runs.close()
 
 
-def test_a_start_waits_for_the_copy_of_a_check_and_makes_its_own(runs, copying, wait, tmp_path):
+def test_a_start_waits_for_the_copy_of_a_check_and_makes_its_own(
+    runs, copying, wait, tmp_path, qapp
+):
     collected, failed = [], []
     runs.collected.connect(collected.append)
     runs.failed.connect(failed.append)
@@ -71,11 +81,12 @@ def test_a_start_waits_for_the_copy_of_a_check_and_makes_its_own(runs, copying, 
     runs.collect(cells, run)
     wait(lambda: bool(copying.begun))
     runs.start(cells, run, recipes.load_recipe("finetune"), "cpu")
-    let_happen(100)
+    qapp.processEvents()
     assert len(copying.begun) == 1
     copying.gate.set()
-    wait(lambda: bool(copying.runs or failed))
-    let_happen(50)
+    wait(lambda: copying.runs or failed)
+    # What came of the first copy was sent before the second began.
+    qapp.processEvents()
     assert failed == []
     assert copying.begun == [run / "cells"] * 2
     assert collected == []
@@ -106,22 +117,22 @@ def test_other_layers_are_not_taken_for_those_that_were_being_copied(dock, viewe
     dock.data.source.image.choose(second)
     dock.data.source.image.layer_chosen.emit(second)
     copying.gate.set()
-    let_happen(200)
+    wait(lambda: copying.written)
     assert dock.checked == []
     dock.data.check.click()
     wait(lambda: bool(dock.checked))
     assert dock.checked == [str(dock.progress.run / "second")]
 
 
-def test_a_start_breaks_a_check_off_and_says_so(dock, copying, wait):
+def test_a_start_breaks_a_check_off_and_says_so(dock, copying, wait, qapp):
     dock.data.check.click()
     wait(lambda: bool(copying.begun))
     dock.progress.start.click()
     assert dock.data.summary.text() == CHECK_CANCELLED
     assert dock.data.check.isEnabled()
     copying.gate.set()
-    wait(lambda: bool(copying.runs))
-    let_happen(100)
+    wait(lambda: copying.runs)
+    qapp.processEvents()
     assert dock.checked == []
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 
 import numpy as np
 import psutil
@@ -14,7 +13,7 @@ from qtpy.QtGui import QColor
 from qtpy.QtTest import QTest
 
 from activity_bars import bars, cancel
-from napari_cfr_icl.gui.app.viewer_driver import LEFT, let_happen
+from napari_cfr_icl.gui.app.viewer_driver import LEFT
 from napari_cfr_icl.gui.training import process
 from napari_cfr_icl.gui.training.plot import CurvesFigure, TrainingPlot
 from napari_cfr_icl.gui.training.process import mark_of
@@ -28,7 +27,7 @@ from saved_preferences import choose_tiny_model
 from training_collections import SHAPE, disks_picture, write_collection
 from training_goldens import GOLDEN
 
-PATIENCE = 600
+PATIENCE = 600_000
 TINY = (
     f"data.side=48 data.min_area=20 schedule.steps=3 schedule.batch=2 validation.every=3 "
     f"validation.objects=2 validation.max_clicks=1 validation.min_area=20 "
@@ -47,11 +46,9 @@ def press(button):
     QTest.mouseClick(button, LEFT)
 
 
-def wait(until):
-    deadline = time.monotonic() + PATIENCE
-    while not until():
-        assert time.monotonic() < deadline, "waited in vain"
-        let_happen(20)
+@pytest.fixture
+def wait(qtbot):
+    return lambda until: qtbot.waitUntil(lambda: bool(until()), timeout=PATIENCE)
 
 
 @pytest.fixture(autouse=True)
@@ -111,7 +108,7 @@ def is_at_rest(dock):
     return dock.progress.start.isEnabled()
 
 
-def test_a_run_from_start_to_the_model_menu(viewer, dock, tmp_path):
+def test_a_run_from_start_to_the_model_menu(viewer, dock, tmp_path, wait):
     press(dock.progress.start)
     wait(lambda: is_at_rest(dock))
     run = tmp_path / "runs" / "first"
@@ -142,9 +139,10 @@ def test_a_run_from_start_to_the_model_menu(viewer, dock, tmp_path):
     assert dock.runs.run.name == "first-2"
 
 
+@pytest.mark.bindings
 @pytest.mark.own_viewer
 def test_a_run_outlives_the_viewer_is_found_again_stopped_and_resumed(
-    viewer, dock, open_training, tmp_path, open_viewer
+    viewer, dock, open_training, tmp_path, open_viewer, wait
 ):
     dock.settings.form.show_options(tiny("schedule.steps=100000", "validation.every=0"))
     press(dock.progress.start)
@@ -185,7 +183,7 @@ def test_a_run_outlives_the_viewer_is_found_again_stopped_and_resumed(
     dock.end()
 
 
-def test_check_names_the_file_and_suggests_settings(dock, tmp_path):
+def test_check_names_the_file_and_suggests_settings(dock, tmp_path, wait):
     tifffile.imwrite(tmp_path / "cells" / "labels" / "1.tif", np.zeros(SHAPE, np.uint8))
     (tmp_path / "cells" / "labels" / "2.tif").unlink()
     press(dock.data.check)
@@ -201,7 +199,7 @@ def test_check_names_the_file_and_suggests_settings(dock, tmp_path):
     assert ": 200 steps of 8 samples take about" in dock.settings.suggestion.text()
 
 
-def test_layers_become_a_collection(viewer, dock, tmp_path):
+def test_layers_become_a_collection(viewer, dock, tmp_path, wait):
     stacks = [np.stack(pair) for pair in zip(*(disks_picture(s) for s in range(5)), strict=True)]
     viewer.add_image(stacks[0], name="my cells")
     viewer.add_labels(stacks[1])
@@ -228,7 +226,7 @@ def broken_labels(folder):
         pytest.param(None, ("base=no-such-model",), "no-such-model", id="model"),
     ],
 )
-def test_what_ends_a_run_is_one_sentence(dock, tmp_path, spoil, values, sentence):
+def test_what_ends_a_run_is_one_sentence(dock, tmp_path, spoil, values, sentence, wait):
     if spoil is not None:
         spoil(tmp_path / "cells")
     dock.settings.form.show_options(tiny(*values))
@@ -239,7 +237,7 @@ def test_what_ends_a_run_is_one_sentence(dock, tmp_path, spoil, values, sentence
     assert not dock.progress.resume.isEnabled()
 
 
-def test_a_full_disk_and_little_memory_are_said(dock, monkeypatch, tmp_path):
+def test_a_full_disk_and_little_memory_are_said(dock, monkeypatch, tmp_path, wait):
     limited = process._HELPER.replace(
         "os.nice(10)",
         "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))",
@@ -296,7 +294,8 @@ def test_the_curves_show_every_step_and_every_round(viewer):
     assert not any(len(line.get_xdata()) for line in (*figure.loss.lines, *clicks.lines))
 
 
-def test_the_last_of_many_curves_is_the_one_on_the_screen(viewer, qtbot):
+@pytest.mark.bindings
+def test_the_last_of_many_curves_is_the_one_on_the_screen(viewer, qtbot, wait):
     plot = TrainingPlot(viewer)
     qtbot.addWidget(plot)
     plot.show()

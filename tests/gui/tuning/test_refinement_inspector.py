@@ -82,6 +82,7 @@ def ran(driver, policy):
     return answers[-2].passes, answers[-2].mask().full()
 
 
+@pytest.mark.bindings
 def test_scrubbing_shows_the_mask_of_each_step(driver, looked):
     scrubber, look = looked.inspector_panel.scrubber, looked.inspector.inspection
     assert scrubber.maximum() == STEPS_SHOWN
@@ -164,6 +165,7 @@ def test_looking_leaves_the_object_as_it_was_and_ends_with_it(driver, looked):
     assert driver.session.state.answer is state.answer
 
 
+@pytest.mark.bindings
 def test_plots_follow_the_theme_and_closing_either_dock_is_clean(driver, looked):
     def colours():
         return (

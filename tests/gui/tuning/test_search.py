@@ -17,13 +17,13 @@ from blob_dataset import TINY_MODEL, blobs, write_blobs
 from napari_cfr_icl.evaluation.protocol.options import DatasetChoice
 from napari_cfr_icl.evaluation.tuning.policies import Grid
 from napari_cfr_icl.evaluation.tuning.tune import TuneOptions, tune
-from napari_cfr_icl.gui.app.viewer_driver import LEFT, let_happen
+from napari_cfr_icl.gui.app.viewer_driver import LEFT
 from napari_cfr_icl.gui.tuning.tuning_dock import SEARCHING
 from napari_cfr_icl.session.preferences import load_preferences
 from napari_cfr_icl.session.presets import load_presets, preset_file
 from saved_preferences import choose_tiny_model
 
-PATIENCE = 600
+PATIENCE = 600_000
 FEW = Grid((1, 2), (5,), (0.02,), (1, None), (False, True))
 
 
@@ -47,14 +47,12 @@ def press(button):
     QTest.mouseClick(button, LEFT)
 
 
-def wait(until):
-    deadline = time.monotonic() + PATIENCE
-    while not until():
-        assert time.monotonic() < deadline, "waited in vain"
-        let_happen(10)
+@pytest.fixture
+def wait(qtbot):
+    return lambda until: qtbot.waitUntil(lambda: bool(until()), timeout=PATIENCE)
 
 
-def test_a_search_in_the_dock_is_the_commands_and_the_screen_lives(dock, tmp_path):
+def test_a_search_in_the_dock_is_the_commands_and_the_screen_lives(dock, tmp_path, wait):
     folder = write_blobs(tmp_path / "blobs", pictures=3, count=1)
     dock.search_panel.source.use_folder.click()
     dock.search_panel.source.path.setText(str(folder))
@@ -93,7 +91,7 @@ def test_a_search_in_the_dock_is_the_commands_and_the_screen_lives(dock, tmp_pat
     assert lines[-1][2].recommended == choice.recommended
 
 
-def test_layers_are_searched_as_they_are_drawn_and_a_point_can_be_used(viewer, dock):
+def test_layers_are_searched_as_they_are_drawn_and_a_point_can_be_used(viewer, dock, wait):
     picture, labels = blobs(3)
     viewer.add_image(picture.astype(np.uint16)[..., 0] * 40, contrast_limits=(0, 9000), name="a/b")
     viewer.add_labels(labels)
@@ -116,7 +114,7 @@ def test_layers_are_searched_as_they_are_drawn_and_a_point_can_be_used(viewer, d
     assert preset_file(preset.name).is_file()
 
 
-def test_cancel_ends_the_process_at_once(dock, tmp_path):
+def test_cancel_ends_the_process_at_once(dock, tmp_path, wait):
     dock.search_panel.source.use_folder.click()
     dock.search_panel.source.path.setText(str(write_blobs(tmp_path / "blobs", pictures=20)))
     press(dock.search_panel.start)
@@ -128,7 +126,8 @@ def test_cancel_ends_the_process_at_once(dock, tmp_path):
     assert dock.search_panel.start.isEnabled()
 
 
-def test_a_search_is_among_naparis_activities_and_cancelled_there(viewer, dock, tmp_path):
+@pytest.mark.bindings
+def test_a_search_is_among_naparis_activities_and_cancelled_there(viewer, dock, tmp_path, wait):
     dock.search_panel.source.use_folder.click()
     dock.search_panel.source.path.setText(str(write_blobs(tmp_path / "blobs", pictures=20)))
     press(dock.search_panel.start)
@@ -140,8 +139,9 @@ def test_a_search_is_among_naparis_activities_and_cancelled_there(viewer, dock, 
     wait(lambda: not bars(viewer))
 
 
+@pytest.mark.bindings
 @pytest.mark.own_viewer
-def test_closing_the_viewer_mid_search_ends_it(viewer, dock, tmp_path):
+def test_closing_the_viewer_mid_search_ends_it(viewer, dock, tmp_path, wait):
     dock.search_panel.source.use_folder.click()
     dock.search_panel.source.path.setText(str(write_blobs(tmp_path / "blobs", pictures=20)))
     seen = []
@@ -160,7 +160,7 @@ def test_closing_the_viewer_mid_search_ends_it(viewer, dock, tmp_path):
         pytest.param("nowhere", "There is no data set at nowhere", id="missing"),
     ],
 )
-def test_what_is_wrong_is_one_sentence(dock, path, sentence, monkeypatch):
+def test_what_is_wrong_is_one_sentence(dock, path, sentence, monkeypatch, wait):
     said = []
     monkeypatch.setattr("napari_cfr_icl.gui.tuning.tuning_dock.show_error", said.append)
     dock.search_panel.source.use_folder.click()

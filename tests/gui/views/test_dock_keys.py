@@ -114,6 +114,7 @@ def test_a_key_from_the_preferences_does_the_work_and_the_old_one_no_more(driver
     assert labels.data[40, 60] == 1
 
 
+@pytest.mark.bindings
 @with_page
 def test_the_key_is_there_in_the_next_dock_too(driver, preferences, open_dock):
     write(preferences, "hide", "X")

@@ -34,6 +34,7 @@ def failing(error):
     return steps
 
 
+@pytest.mark.bindings
 def test_an_error_of_the_users_is_one_sentence_and_the_next_click_works(driver, disks, said):
     works = disks.steps
     disks.steps = failing(DeviceError("The device 'cuda' is out of memory."))

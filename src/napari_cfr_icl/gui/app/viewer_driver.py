@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import napari
@@ -139,6 +140,25 @@ class ViewerDriver:
     def wait_for_answer(self) -> None:
         """Let the event loop run until the network has nothing more to do."""
         self.wait(lambda: not self.session.is_busy)
+
+    def settle(self, pauses: bool = False) -> None:
+        """Let everything happen that is due: posted events and what they ask the network for.
+
+        Parameters
+        ----------
+        pauses : bool
+            Take the dock's pauses, after which something would happen by itself, as over.
+        """
+        if pauses:
+            for timer in self.dock.findChildren(QTimer):
+                if timer.isSingleShot() and timer.isActive():
+                    timer.start(0)
+        for _ in range(2):
+            turned: list[bool] = []
+            # Qt minds its timers when all events have been dealt with.
+            QTimer.singleShot(0, partial(turned.append, True))
+            self.wait(partial(bool, turned))
+            self.wait_for_answer()
 
 
 def _move(canvas: QWidget, position: QPoint) -> None:
