@@ -22,7 +22,6 @@ from napari_cfr_icl.gui.training.training_dock import CHECK_CANCELLED, STARTING,
 from napari_cfr_icl.training import recipes
 from training_collections import disks_picture
 
-
 pytestmark = pytest.mark.bindings
 
 
@@ -42,9 +41,10 @@ class Copying:
             self.is_under_way = True
             self.begun.append(folder)
             assert self.gate.wait(20)
-            real(layers, folder, held_out)
+            written = real(layers, folder, held_out)
             self.is_under_way = False
-            self.written.append(folder)
+            self.written.append(written)
+            return written
 
         monkeypatch.setattr(LayerFiles, "write", write)
         monkeypatch.setattr(run_controller, "start_run", lambda run, words: self.runs.append(run))
