@@ -95,7 +95,7 @@ def say(dock):
 
 
 def has_colour(plot, colour):
-    """Whether some pixel of a picture has exactly this colour."""
+    """True if some pixel of a picture has exactly this colour."""
     picture, wanted = plot.picture, QColor(colour).rgb()
     return any(
         picture.pixel(col, row) == wanted

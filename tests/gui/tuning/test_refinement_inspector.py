@@ -65,13 +65,13 @@ def orange(driver):
 
 
 def on_canvas(plot, x, y):
-    """Where data coordinates of a plot are on its widget."""
+    """Data coordinates of a plot as a point on its widget."""
     place = plot.axes.transData.transform((x, y)) / plot.devicePixelRatioF()
     return QPoint(round(place[0]), round(plot.height() - place[1]))
 
 
 def ran(driver, policy):
-    """What the program does with this click under a policy: passes and mask."""
+    """Passes and mask of the program itself for this click under a policy."""
     session = driver.session
     choice = EngineChoice.of(load_preferences())
     answers = []

@@ -50,7 +50,7 @@ class JsonProcess(QObject):
 
     @property
     def is_running(self) -> bool:
-        """Whether a command is under way."""
+        """True while a command runs."""
         return self._process is not None
 
     @property
@@ -64,10 +64,10 @@ class JsonProcess(QObject):
         Raises
         ------
         RuntimeError
-            While another command is under way.
+            While another command runs.
         """
         if self._process is not None:
-            raise RuntimeError("a command is under way")
+            raise RuntimeError("a command is running already")
         self._errors = b""
         # It has no parent: a process that is deleted while it runs says so on the console.
         process = QProcess()

@@ -64,7 +64,7 @@ class DataPanel(QWidget):
 
     @property
     def is_checking(self) -> bool:
-        """Whether a check is shown as running."""
+        """True while a check is shown as running."""
         return not self.check.isEnabled()
 
     def show_checking(self, read: int, count: int) -> None:

@@ -1,4 +1,4 @@
-"""The curves of a run: loss, and clicks on held-out objects."""
+"""Curves of a run: loss, and clicks on held-out objects."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from napari_cfr_icl.gui.widgets.themed_canvas import BLUE, GREEN, ORANGE, Colour
 _HEIGHT = 320
 _DPI = 100
 _MARGINS = (46, 8, 38, 8)
-"""Pixels for what is written at the axes: left, right, below, above."""
+"""Pixels for the labels of the axes: left, right, below, above."""
 
 _MOST_POINTS = 1000
 _SMOOTH_OVER = 20
@@ -54,7 +54,7 @@ class TrainingPlot(QWidget):
             self._draw()
 
     def close_events(self) -> None:
-        """Stop following the theme."""
+        """Disconnect from the theme."""
         viewer, self._viewer = self._viewer, None
         self._renderer.forget()
         if viewer is not None:
@@ -79,7 +79,7 @@ class TrainingPlot(QWidget):
     def _draw(self) -> None:
         if self._viewer is None or not self.isVisible():
             return
-        # One at a time: on a busy machine steps come faster than pictures.
+        # One at a time: on a busy machine steps come faster than they are drawn.
         self._is_stale = self._is_drawing
         if self._is_drawing:
             return
@@ -122,7 +122,7 @@ class CurvesFigure:
     Parameters
     ----------
     colours : Colours
-        The theme's.
+        Colours of the theme.
     """
 
     def __init__(self, colours: Colours) -> None:
@@ -144,7 +144,7 @@ class CurvesFigure:
         self._legend = add_legend(self.clicks, colours, loc="lower left", ncols=3, **tight)
 
     def show(self, curves: Curves) -> None:
-        """Draw other numbers."""
+        """Draw other curves."""
         self._show_losses(curves.losses)
         steps = sorted(curves.rounds)
         self._legend.set_visible(bool(steps))
@@ -168,7 +168,7 @@ class CurvesFigure:
         figure = self._canvas.figure
         figure.set_dpi(_DPI * ratio)
         figure.set_size_inches(size[0] / _DPI, size[1] / _DPI)
-        # Matplotlib's own search for the margins would take longer than the drawing.
+        # Matplotlib's layout engine would take longer than the drawing.
         left, right, bottom, top = _MARGINS
         figure.subplots_adjust(
             left / size[0], bottom / size[1], 1 - right / size[0], 1 - top / size[1], hspace=0.2

@@ -69,7 +69,7 @@ class ProcessMark:
 
     @property
     def is_alive(self) -> bool:
-        """Whether it still runs."""
+        """True while the process runs."""
         try:
             process = psutil.Process(self.pid)
             same = abs(process.create_time() - self.created) < _TOLERANCE

@@ -59,7 +59,7 @@ class RunController(QObject):
 
     @property
     def is_starting(self) -> bool:
-        """Whether a run is on its way to its first step, and may be reading its pictures."""
+        """True until a new run makes its first step; it may be reading its pictures."""
         return self._is_starting
 
     def collect(self, source: Source, run: Path) -> None:

@@ -58,7 +58,7 @@ class RunStatus:
     passed : bool or None
         Verdict of the gate; None before there is one.
     can_resume : bool
-        Whether a checkpoint can be resumed.
+        True if the run can be resumed.
     curves : Curves
         Losses and held-out clicks.
     samples : QImage or None
@@ -79,7 +79,7 @@ class RunStatus:
 
     @property
     def is_at_work(self) -> bool:
-        """Whether a process works on it."""
+        """True while a process works on the run."""
         return self.state not in _ENDED
 
 
@@ -212,7 +212,7 @@ class RunMonitor:
 
 
 def holds_run(folder: Path) -> bool:
-    """Whether a run was started there, or is about to be."""
+    """True if a run was started there, or is about to be."""
     return any((folder / name).is_file() for name in ("config.toml", MARK))
 
 

@@ -99,12 +99,12 @@ class SearchController(QObject):
 
     @property
     def is_running(self) -> bool:
-        """Whether a search is under way."""
+        """True while a search runs."""
         return self._job is not None
 
     @property
     def pid(self) -> int | None:
-        """Number of its process, while there is one."""
+        """Number of the search's process, while there is one."""
         return self._process.pid
 
     def start(self, options: SearchOptions, source: Source, engine: EngineChoice) -> None:

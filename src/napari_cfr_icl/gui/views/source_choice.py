@@ -33,7 +33,7 @@ class SourceChoice(QWidget):
     Parameters
     ----------
     viewer : napari.Viewer
-        Whose layers.
+        Its layers are offered.
     """
 
     changed = Signal()
@@ -55,7 +55,7 @@ class SourceChoice(QWidget):
 
     @property
     def is_layers(self) -> bool:
-        """Whether layers are chosen, not a path."""
+        """True if layers are chosen, False if a path."""
         return self.use_layers.isChecked()
 
     def source(self) -> Source:
@@ -79,7 +79,7 @@ class SourceChoice(QWidget):
         return Path(text).expanduser()
 
     def close_events(self) -> None:
-        """Stop following the layer list."""
+        """Disconnect from the layer list."""
         self.image.close_events()
         self.labels.close_events()
 

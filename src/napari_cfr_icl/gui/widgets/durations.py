@@ -1,10 +1,10 @@
-"""How long something takes, in words."""
+"""Durations in words."""
 
 from __future__ import annotations
 
 
 def duration(seconds: float | None) -> str:
-    """About how long: "40 s", "12 min", "1 h 20 min"; empty when nobody knows."""
+    """A rounded duration: "40 s", "12 min", "1 h 20 min"; empty where it is unknown."""
     if seconds is None:
         return ""
     if seconds < 100:
@@ -16,5 +16,5 @@ def duration(seconds: float | None) -> str:
 
 
 def time_left(seconds: float | None) -> str:
-    """The same with "left" behind it."""
+    """A rounded duration, and "left"."""
     return f"{duration(seconds)} left" if seconds is not None else ""

@@ -46,14 +46,14 @@ def option_field(
 
 
 def as_shown(value: Any) -> Any:
-    """The value that the field of an option shows."""
+    """The content of a field that stands for a value."""
     if isinstance(value, tuple):
         return ", ".join(map(str, value))
     return str(value) if isinstance(value, float) else value
 
 
 def as_option(shown: Any, old: Any) -> Any:
-    """What a field shows as a value of the type of `old`; a word where no number can be read."""
+    """The content of a field as the type of `old`; text that is no number stays text."""
     if isinstance(old, tuple):
         return [_number(word) for word in shown.replace(",", " ").split()]
     if isinstance(old, float):

@@ -91,7 +91,7 @@ class ThemedCanvas(FigureCanvasQTAgg):
         """Draw on the cleared axes; for subclasses."""
 
     def close_events(self) -> None:
-        """Stop following the theme."""
+        """Disconnect from the theme."""
         viewer, self._viewer = self._viewer, None
         if viewer is not None:
             viewer.events.theme.disconnect(self._on_theme_changed)
