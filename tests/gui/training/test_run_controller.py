@@ -16,7 +16,7 @@ from napari_cfr_icl.engine.source import ImageSource
 from napari_cfr_icl.gui.layers.layer_files import LayerFiles
 from napari_cfr_icl.gui.training import run_controller
 from napari_cfr_icl.gui.training.process import OUTPUT, error_of, mark_of, start_run
-from napari_cfr_icl.gui.training.run_controller import RunController
+from napari_cfr_icl.gui.training.run_controller import RunController, last_run
 from napari_cfr_icl.gui.training.run_monitor import RunMonitor
 from napari_cfr_icl.gui.training.training_dock import CHECK_CANCELLED, STARTING, TrainingDock
 from napari_cfr_icl.training import recipes
@@ -158,7 +158,7 @@ import numpy as np
 from qtpy.QtCore import QCoreApplication, QObject
 from napari_cfr_icl.engine.source import ImageSource
 from napari_cfr_icl.gui.layers.layer_files import LayerFiles
-from napari_cfr_icl.gui.training import run_controller
+from napari_cfr_icl.gui.training import process, run_controller
 from napari_cfr_icl.training import recipes
 
 def slow_write(*args):
@@ -168,7 +168,7 @@ def slow_write(*args):
 
 begun, write, run = threading.Event(), LayerFiles.write, Path(sys.argv[1])
 LayerFiles.write = slow_write
-run_controller.start_run = lambda run, words: (run / "started").touch()
+run_controller.start_run = lambda run, words: (run / process.MARK).touch()
 app, parent = QCoreApplication([]), QObject()
 runs = run_controller.RunController(parent)
 picture = np.ones((32, 32), np.uint8)
@@ -182,7 +182,7 @@ runs.close()
 def test_a_run_that_is_being_started_when_the_program_quits_is_started(tmp_path):
     run = tmp_path / "run"
     subprocess.run([sys.executable, "-c", QUIT, str(run)], check=True, timeout=300)
-    assert (run / "started").exists()
+    assert last_run() == run
     assert any((run / "cells").rglob("*.tif"))
 
 

@@ -86,28 +86,21 @@ class RunController(QObject):
     def start(self, source: Source, run: Path, options: TrainOptions, device: str) -> None:
         """Start a run in a new folder, which cancels collecting."""
 
-        def work() -> Path:
+        def arguments() -> list[str]:
             place = source
-            if not isinstance(source, Path):
-                place = source.write(run / source.name, HELD_OUT)
+            if not isinstance(place, Path):
+                place = place.write(run / place.name, HELD_OUT)
             recipe = run / RECIPE
             with explained_write_failures(run):
                 atomic_write_text(recipe, recipes.dumps(options))
-            words = ["--config", str(recipe), "--out", str(run), "--device", device]
-            start_run(run, ["train", str(place), *words])
-            return run
+            return ["train", str(place), "--config", str(recipe)]
 
         self.cancel_collecting()
-        self._start(work)
+        self._start(run, device, arguments)
 
     def resume(self, run: Path, device: str) -> None:
         """Resume a run."""
-
-        def work() -> Path:
-            start_run(run, ["train", "--resume", "--out", str(run), "--device", device])
-            return run
-
-        self._start(work)
+        self._start(run, device, lambda: ["train", "--resume"])
 
     def stop(self) -> None:
         """Ask the run to stop; asked again, kill it."""
@@ -129,7 +122,12 @@ class RunController(QObject):
         self._reader.close()
         self._monitor = None
 
-    def _start(self, work: Callable[[], Path]) -> None:
+    def _start(self, run: Path, device: str, arguments: Callable[[], list[str]]) -> None:
+        def work() -> Path:
+            start_run(run, [*arguments(), "--out", str(run), "--device", device])
+            remember_run(run)
+            return run
+
         self._interrupt()
         self._is_starting = True
         self._writer.do(work, self.follow)
