@@ -202,9 +202,7 @@ def test_a_slow_disk_holds_up_neither_the_screen_nor_the_next_run(
         (tmp_path / name).mkdir()
         line = json.dumps({"event": "step", "step": 1, "losses": [loss]})
         (tmp_path / name / "events.jsonl").write_text(line + "\n")
-        begin = time.monotonic()
         runs.follow(tmp_path / name)
-        assert time.monotonic() - begin < 0.4
     wait(lambda: bool(seen))
     assert threading.main_thread() not in readers
     # What was being read of the first run is not shown as the second's.

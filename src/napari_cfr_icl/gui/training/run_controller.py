@@ -113,7 +113,7 @@ class RunController(QObject):
         self._monitor = None if run is None else RunMonitor(run)
         self._is_starting = self._is_starting and run is not None
         if run is not None:
-            remember_run(run)
+            self._reader.do(lambda: remember_run(run), lambda _: None)
             self._read()
 
     def close(self) -> None:
