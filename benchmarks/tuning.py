@@ -32,11 +32,11 @@ from napari_cfr_icl.evaluation.protocol.simulated_users import user_for
 from napari_cfr_icl.evaluation.protocol.skipped import SkippedPictures
 from napari_cfr_icl.evaluation.protocol.work_list import open_datasets, pages
 from napari_cfr_icl.evaluation.tuning.findings import SearchFinding
+from napari_cfr_icl.evaluation.tuning.options import TuneOptions
 from napari_cfr_icl.evaluation.tuning.policies import describe
 from napari_cfr_icl.evaluation.tuning.replay import PolicyTrial, Replay
 from napari_cfr_icl.evaluation.tuning.search import search
 from napari_cfr_icl.evaluation.tuning.selection import select
-from napari_cfr_icl.evaluation.tuning.tune import TuneOptions
 from napari_cfr_icl.evaluation.tuning.tune_report import policy_table
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from napari_cfr_icl.engine.source import ImageSource
     from napari_cfr_icl.evaluation.datasets.dataset import Dataset
     from napari_cfr_icl.evaluation.protocol.records import Subject
-    from napari_cfr_icl.evaluation.tuning.search import Plan
+    from napari_cfr_icl.evaluation.tuning.options import Plan
 
     Case = tuple[Subject, ImageSource, NDArray[np.int8]]
 

@@ -13,8 +13,8 @@ import time
 from pathlib import Path
 from typing import Annotated
 
+import cyclopts
 import torch
-import typer
 from torch.profiler import ProfilerActivity, profile
 
 from napari_cfr_icl.engine.runtime.distributed import joined
@@ -27,14 +27,14 @@ PARTS = ("prepare", "clicks", "forward", "backward", "update")
 
 
 def measure(
-    collections: list[Path],
+    *collections: Path,
     config: str = "finetune",
-    values: Annotated[list[str] | None, typer.Option("--set")] = None,
+    values: Annotated[tuple[str, ...], cyclopts.Parameter(name="--set")] = (),
     steps: int = 4,
     device: str = "auto",
 ) -> None:
     """Run a few steps and print the shares."""
-    options = recipes.with_assignments(recipes.load_recipe(config), values or [])
+    options = recipes.with_assignments(recipes.load_recipe(config), values)
     with joined(device) as world, tempfile.TemporaryDirectory() as folder:
         data = read_data(collections, options, world.device, print)
         run = set_up(options, data, RunFolder(Path(folder)), world)
@@ -71,4 +71,4 @@ def _print_shares(run: Run, steps: int) -> None:
 
 
 if __name__ == "__main__":
-    typer.run(measure)
+    cyclopts.run(measure)

@@ -13,11 +13,13 @@ from __future__ import annotations
 import hashlib
 import sys
 from dataclasses import replace
-from pathlib import Path  # noqa: TC003, Typer reads the annotations
+from pathlib import Path  # noqa: TC003, cyclopts reads the annotations
 from typing import Annotated
 
+import cyclopts
 import torch
-import typer
+from cyclopts import Parameter
+from cyclopts.validators import Number
 
 from napari_cfr_icl import zoo
 from napari_cfr_icl.engine.models import build
@@ -26,15 +28,31 @@ from napari_cfr_icl.zoo import read_info, save
 
 def ship(
     run: Path,
-    name: Annotated[str, typer.Option(help="what the model is called")],
-    output: Annotated[Path, typer.Option(help="the file to write")],
-    share: Annotated[float, typer.Option(help="of the tuned weights", min=0, max=1)] = 1.0,
-    other: Annotated[str | None, typer.Option(help="what is mixed in; else the base")] = None,
-    side: Annotated[
-        int | None, typer.Option(help="longest side of a window; else as the base's")
-    ] = None,
+    /,
+    *,
+    name: str,
+    output: Path,
+    share: Annotated[float, Parameter(validator=Number(gte=0, lte=1))] = 1.0,
+    other: str | None = None,
+    side: int | None = None,
 ) -> None:
-    """Mix, round, write, and say the checksum."""
+    """Mix, round, write, and say the checksum.
+
+    Parameters
+    ----------
+    run : Path
+        Folder of the run.
+    name : str
+        Name of the model.
+    output : Path
+        The file to write.
+    share : float
+        Share of the tuned weights, 0 to 1.
+    other : str, optional
+        The model that is mixed in; else the base.
+    side : int, optional
+        Longest side of a window; else as the base's.
+    """
     path = run / "model.safetensors"
     info = read_info(path)
     other = other or info.training["options"]["base"]
@@ -60,4 +78,4 @@ def mixed(
 
 
 if __name__ == "__main__":
-    typer.run(ship)
+    cyclopts.run(ship)

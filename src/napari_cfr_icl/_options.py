@@ -5,9 +5,10 @@ that cyclopts and magicgui read by themselves: the command line and the forms ar
 
 ==================  =============================================================
 help, description   what the option means, with its unit; as help, and as tooltip
-title               label in a form; "" for the field's name
+title               label in a form and in messages; "" for the field's name
 minimum, maximum    limits, both included; of each item, where the option is a list; or None
 enum                the words to choose from, or None
+flag                name on the command line; "" for the field's name
 ==================  =============================================================
 
 A class of such fields that inherits from `Options` checks its limits and words when it is made, and
@@ -18,7 +19,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, asdict, field, fields, is_dataclass
+from dataclasses import MISSING, Field, asdict, field, fields, is_dataclass
+from math import inf
 from typing import Any, ClassVar, TypeVar, get_args, get_type_hints
 
 from napari_cfr_icl._errors import SettingsError
@@ -37,10 +39,11 @@ _EXPECTED = {
 def option(
     default: Any = MISSING,
     text: str = "",
-    limits: tuple[float, float] | None = None,
+    limits: tuple[float, float | None] | None = None,
     choices: Sequence[str] = (),
     *,
     label: str = "",
+    flag: str = "",
 ) -> Any:
     """A field of an option class.
 
@@ -50,12 +53,14 @@ def option(
         Without one the option must be given.
     text : str
         What it means, with its unit: help on the command line, tooltip in a form.
-    limits : tuple of float, optional
-        Smallest and largest value.
+    limits : tuple of float or None, optional
+        Smallest and largest value; None for the latter: there is none.
     choices : sequence of str
         The words that can be chosen, where the type does not tell.
     label : str
         What a form and messages call it; its name by default.
+    flag : str
+        Name on the command line, such as "--iou"; made from its name by default.
     """
     low, high = limits or (None, None)
     metadata = {
@@ -65,6 +70,7 @@ def option(
         "minimum": low,
         "maximum": high,
         "enum": list(choices) or None,
+        "flag": flag,
     }
     return field(default=default, metadata=metadata)
 
@@ -78,22 +84,24 @@ class Options:
     def __post_init__(self) -> None:
         for spec in fields(self):  # type: ignore[arg-type]
             value, declared = getattr(self, spec.name), spec.metadata
-            title = declared.get("title")
-            subject = f"The {title[0].lower()}{title[1:]}" if title else spec.name
-            if declared.get("minimum") is not None and value is not None:
-                for number in value if isinstance(value, tuple) else (value,):
-                    _check_number(subject, number, declared["minimum"], declared["maximum"])
-                    if isinstance(number, float) and "float" not in str(spec.type):
-                        raise SettingsError(f"{subject} must be a whole number, not {number}.")
-            if declared.get("enum") and value not in declared["enum"]:
+            title = declared.get("title") or spec.name
+            if (choices := declared.get("enum")) and value not in choices:
                 raise SettingsError(
-                    f"{subject} must be one of {', '.join(declared['enum'])}, not {value}."
+                    f"There is no {title} {value!r}; choose one of {', '.join(choices)}."
                 )
+            low = declared.get("minimum")
+            if value is not None and low is not None:
+                for number in value if isinstance(value, tuple) else (value,):
+                    _check_number(f"The {title[0].lower()}{title[1:]}", number, low, spec)
 
 
-def _check_number(subject: str, number: float, low: float, high: float) -> None:
-    if not low <= number <= high:
-        raise SettingsError(f"{subject} must be from {low:g} to {high:g}, not {number}.")
+def _check_number(subject: str, number: Any, low: float, spec: Field[Any]) -> None:
+    high = spec.metadata["maximum"]
+    if not low <= number <= (inf if high is None else high):
+        wanted = f"at least {low:g}" if high is None else f"from {low:g} to {high:g}"
+        raise SettingsError(f"{subject} must be {wanted}, not {number}.")
+    if isinstance(number, float) and "float" not in str(spec.type):
+        raise SettingsError(f"{subject} must be a whole number, not {number}.")
 
 
 def read(kind: type[Kind], content: Any) -> Kind:

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import tifffile
-from typer.testing import CliRunner, Result
 
+import command_line
 from checkpoints import HRNET
-from napari_cfr_icl.cli import app
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,14 +25,9 @@ def own_models(tmp_path_factory, monkeypatch) -> Path:
 
 
 @pytest.fixture
-def run() -> Callable[..., Result]:
+def run() -> Callable[..., command_line.Result]:
     """Run the program with these words."""
-
-    def run(*words: object) -> Result:
-        # Without catching: what is no sentence for users shall fail the test with its traceback.
-        return CliRunner().invoke(app, [str(word) for word in words], catch_exceptions=False)
-
-    return run
+    return command_line.run
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
-from typer.main import get_command
+from cyclopts import App
 
 from napari_cfr_icl import __version__, _errors
 from napari_cfr_icl.cli import app, main, segmentation
@@ -22,7 +22,7 @@ COMMANDS = ["segment", "demo", "doctor", "models", "evaluate", "tune", "train"]
 def test_without_a_command_it_shows_which_there_are(run):
     result = run()
     assert result.exit_code == 0
-    assert all(f"\n  {command} " in result.stdout for command in COMMANDS)
+    assert all(f"\n│ {command} " in result.stdout for command in COMMANDS)
 
 
 @pytest.mark.parametrize("words", [[name] for name in COMMANDS] + [["models", "export"]])
@@ -37,13 +37,15 @@ def test_a_group_alone_shows_its_commands(run, group):
     result = run(group)
     assert (result.exit_code, result.stdout) == (2, "")
     assert f"Usage: napari-cfr-icl {group}" in result.stderr
-    assert "\nCommands:\n" in result.stderr
+    assert "\n╭─ Commands ─" in result.stderr
 
 
-def commands(group=None, *words):
+def commands(group=app, *words):
     """Every command with the words that it is called by."""
-    for name, command in (group or get_command(app)).commands.items():
-        if hasattr(command, "commands"):
+    for name, command in group.resolved_commands().items():
+        if name[0] == "-" or not isinstance(command, App):
+            continue
+        if any(inner[0] != "-" for inner in command.resolved_commands()):
             yield from commands(command, *words, name)
         else:
             yield (*words, name), command
@@ -61,8 +63,13 @@ def test_the_manual_tells_of_every_option(words, command):
 
     assert f"napari-cfr-icl {' '.join(words)}".replace("train run", "train") in section
     named = set(re.findall(r"--[a-z-]+", section))
-    options = {name for option in command.params for name in option.opts if name[:2] == "--"}
-    assert options - {"--help"} <= named
+    options = {
+        name
+        for option in command.assemble_argument_collection(default_parameter=app.default_parameter)
+        for name in option.names
+        if name[:2] == "--" and name.islower()
+    }
+    assert options <= named
 
 
 def test_version(run):

@@ -145,8 +145,8 @@ def test_an_image_in_another_kind_of_file_will_do(run, session, image, tmp_path)
 def test_neither_screen_nor_napari_is_loaded(session):
     path, _ = session
     code = (
-        "import sys; from napari_cfr_icl.cli import app;"
-        f"app(['replay', {str(path)!r}], standalone_mode=False)"
+        "import sys; from napari_cfr_icl.cli import main;"
+        f"main(['replay', {str(path)!r}]); sys.exit()"
     )
     probe = f"try:\n    {code}\nexcept SystemExit as end:\n    print(end.code, *sys.modules)"
     ended = subprocess.run(

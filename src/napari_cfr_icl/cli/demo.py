@@ -6,14 +6,15 @@ from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from cyclopts import Parameter
 
 from napari_cfr_icl._errors import CfrIclError
 
 
 def demo(
+    *,
     out: Annotated[
-        Path, typer.Option(help="Folder of the pictures and labels, where nobody is looking.")
+        Path, Parameter(help="Folder of the pictures and labels, where nobody is looking.")
     ] = Path("demo"),
 ) -> None:
     """Open napari on sample images.

@@ -1,4 +1,4 @@
-"""The command `doctor`: what a bug report needs."""
+"""The command `doctor`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+from cyclopts import Parameter
 
 from napari_cfr_icl import __version__
 from napari_cfr_icl._errors import CfrIclError
@@ -47,9 +47,9 @@ _NUCLEUS = (109, 328)
 
 
 def doctor(
+    *,
     trial: Annotated[
-        bool,
-        typer.Option("--trial", help="Find the quickest arithmetic, too; takes some seconds."),
+        bool, Parameter(help="Find the quickest arithmetic, too; takes some seconds.")
     ] = False,
 ) -> None:
     """Show what a bug report needs.
@@ -65,14 +65,14 @@ def doctor(
         _show("The built-in model", _click("fast" if trial else "float32"))
     except CfrIclError as error:
         _show("The built-in model", {"fails": str(error)})
-        raise typer.Exit(1) from error
+        sys.exit(1)
 
 
 def _show(title: str, facts: dict[str, str]) -> None:
-    typer.echo(title)
+    print(title)
     width = max((len(name) for name in facts), default=0)
     for name, fact in facts.items():
-        typer.echo(f"  {name.ljust(width)}  {fact}")
+        print(f"  {name.ljust(width)}  {fact}")
 
 
 def _system() -> dict[str, str]:

@@ -1,12 +1,13 @@
-"""The commands under `models`: what there is, fetch, take in, give out."""
+"""The commands under `models`."""
 
 from __future__ import annotations
 
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-import typer
+from cyclopts import App, Parameter
 
 from napari_cfr_icl._errors import InputError, OutputError
 
@@ -18,10 +19,10 @@ if TYPE_CHECKING:
     from napari_cfr_icl.zoo.listing import ModelStatus
     from napari_cfr_icl.zoo.transfer import Progress
 
-app = typer.Typer(no_args_is_help=True, help="List, download, import and export models.")
+models = App(name="models", help="List, download, import and export models.")
 
 
-@app.command("list")
+@models.command(name="list")
 def list_models() -> None:
     """Show every model and its licence."""
     from napari_cfr_icl.zoo import Store, available
@@ -29,18 +30,18 @@ def list_models() -> None:
     store = Store()
     head = ("NAME", "WHERE", "SIZE", "TRAINED ON", "LICENCE OF THE WEIGHTS")
     for line in aligned([head, *map(_row, available(store))]):
-        typer.echo(line)
-    typer.echo(f"\nModels of your own lie in {store.folder}")
+        print(line)
+    print(f"\nModels of your own lie in {store.folder}")
 
 
-@app.command()
+@models.command
 def folder(
     place: Annotated[
-        Path | None, typer.Argument(metavar="[FOLDER]", help="Keep models there from now on.")
+        Path | None, Parameter(name="FOLDER", help="Keep models there from now on.")
     ] = None,
-    default: Annotated[
-        bool, typer.Option("--default", help="Keep them in the user's cache again.")
-    ] = False,
+    /,
+    *,
+    default: Annotated[bool, Parameter(help="Keep them in the user's cache again.")] = False,
 ) -> None:
     """Say where models are kept, or choose another folder.
 
@@ -56,13 +57,13 @@ def folder(
         except OSError as error:
             raise OutputError(f"The choice cannot be kept: {error}.") from error
         if _paths.variable_names_models_folder():
-            typer.echo(f"{_paths.MODELS_VARIABLE} is set and comes first:", err=True)
-    typer.echo(_paths.models_folder())
+            print(f"{_paths.MODELS_VARIABLE} is set and comes first:", file=sys.stderr)
+    print(_paths.models_folder())
 
 
-@app.command()
+@models.command
 def download(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="As `models list` shows it.")],
+    name: Annotated[str, Parameter(name="NAME", help="As `models list` shows it.")], /
 ) -> None:
     """Fetch a model.
 
@@ -72,40 +73,42 @@ def download(
 
     with _byte_bars("Fetching", "Unpacking") as (fetching, unpacking):
         path = zoo.download(name, progress=fetching, unpack_progress=unpacking)
-    typer.echo(f"{name} is on this machine: {path}")
+    print(f"{name} is on this machine: {path}")
 
 
-@app.command("import")
+@models.command(name="import")
 def import_model(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A .pth or .safetensors file.")],
+    file: Annotated[Path, Parameter(name="FILE", help="A .pth or .safetensors file.")],
+    /,
+    *,
     name: Annotated[
-        str | None, typer.Option(help="What to call it. [default: as it is known, or the file's]")
+        str | None, Parameter(help="What to call it; as it is known, or as the file, by default.")
     ] = None,
 ) -> None:
     """Keep a model file, to be used by name."""
     from napari_cfr_icl import zoo
 
-    typer.echo(f"{file} can now be used as {zoo.import_checkpoint(file, name)}")
+    print(f"{file} can now be used as {zoo.import_checkpoint(file, name)}")
 
 
-@app.command()
+@models.command
 def export(
-    model: Annotated[str, typer.Argument(metavar="NAME|FILE")],
+    model: Annotated[str, Parameter(name="NAME|FILE", help="See `models list`.")],
+    /,
+    *,
     out: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="[default: NAME.safetensors in this folder]"),
+        Path | None, Parameter(help="NAME.safetensors in this folder by default.")
     ] = None,
     dtype: Annotated[
-        Literal["float32", "float16"] | None,
-        typer.Option(help="[default: as it lies on the disk]"),
+        Literal["float32", "float16"] | None, Parameter(help="As it lies on the disk by default.")
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace FILE.")] = False,
+    overwrite: Annotated[bool, Parameter(help="Replace the file.")] = False,
 ) -> None:
     """Write a model to a safetensors file."""
     from napari_cfr_icl import zoo
 
     target = out or Path(f"{Path(model).stem if Path(model).suffix else model}.safetensors")
-    typer.echo(str(zoo.export(model, target, dtype=dtype, overwrite=overwrite)))
+    print(str(zoo.export(model, target, dtype=dtype, overwrite=overwrite)))
 
 
 def aligned(rows: list[tuple[str, ...]]) -> list[str]:

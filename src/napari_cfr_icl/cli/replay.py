@@ -1,31 +1,26 @@
-"""The command `replay`: a saved session done again, without a screen."""
+"""The command `replay`."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from cyclopts import Parameter
 
 from napari_cfr_icl._errors import OutputError
 from napari_cfr_icl.autosave.session_file import open_session
 
 
 def replay(
-    session: Annotated[
-        Path, typer.Argument(metavar="SESSION", help="A session file saved in the dock.")
-    ],
-    image: Annotated[
-        Path | None,
-        typer.Option(metavar="PATH", help="The image, if it has moved since."),
-    ] = None,
+    session: Annotated[Path, Parameter(name="SESSION", help="A session file saved in the dock.")],
+    /,
+    *,
+    image: Annotated[Path | None, Parameter(help="The image, if it has moved since.")] = None,
     out: Annotated[
-        Path | None,
-        typer.Option(metavar="LABELS.tif", help="Where to write the labels. [default: nowhere]"),
+        Path | None, Parameter(help="TIFF file for the labels; written nowhere by default.")
     ] = None,
     device: Annotated[
-        str | None,
-        typer.Option(metavar="auto|cpu|cuda|mps", help="[default: as in the session]"),
+        str | None, Parameter(help="auto, cpu, cuda or mps; as in the session by default.")
     ] = None,
 ) -> None:
     """Do all clicks of a session again, and compare the labels with those of the session.
@@ -36,13 +31,13 @@ def replay(
         _check(out, session, image)
     work = open_session(session)
     # Here and not above: it loads torch, which --help and most mistakes need not wait for.
-    from napari_cfr_icl.cli.replaying import find_image, replayed, report, write
+    from napari_cfr_icl.cli.session_replay import find_image, replayed, report, write
 
     pixels = find_image(work, session, image)
     result = replayed(work, pixels, device)
     if out is not None:
         write(out, work, result)
-    typer.echo(report(work, result, out))
+    print(report(work, result, out))
 
 
 def _check(out: Path, session: Path, image: Path | None) -> None:

@@ -1,98 +1,120 @@
-"""The command `segment`: its words, and what they mean."""
+"""The command `segment`."""
 
 from __future__ import annotations
 
+import os
 import re
+from dataclasses import dataclass, replace
+from errno import EACCES
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-import typer
+from cyclopts import Parameter
 
-from napari_cfr_icl._errors import ClickError, SettingsError
-from napari_cfr_icl.cli.request import SegmentRequest
+from napari_cfr_icl._errors import ClickError, OutputError, SettingsError
+from napari_cfr_icl._files import explain_write_failure
+from napari_cfr_icl._options import Options, option
+from napari_cfr_icl.cli.arguments import flags, make
 from napari_cfr_icl.engine.clicks import Click, Clicks
-from napari_cfr_icl.engine.settings import PRESETS
+from napari_cfr_icl.engine.settings import PRESETS, Precision, Settings, WindowHints
 from napari_cfr_icl.zoo.catalog import DEFAULT_MODEL
 
+_MASK_SUFFIXES = (".tif", ".tiff")
 
-def segment(  # noqa: PLR0913 - options are arguments here
+
+@dataclass(frozen=True, slots=True)
+class SegmentOptions(Options):
+    """One image, the clicks of one object in its pixels, oldest first, and how to answer them."""
+
+    image: Path
+    clicks: Clicks
+    plane: tuple[int, ...] | None
+    out: Path = option(text="TIFF file for the mask: 1 on the object, 0 elsewhere.")
+    previous: Path | None = option(None, "A mask to correct; all but 0 is object.")
+    model: str = option(DEFAULT_MODEL, "Name or file of a model; see `models list`.")
+    inference: str | None = option(None, "std, cfr-N or a-cfr-N; by default as the preset says.")
+    threshold: int | None = option(
+        None, "In pixels: a-cfr-N stops once a step changes fewer than this."
+    )
+    preset: str = option(PRESETS[0], f"{', '.join(PRESETS)}.")
+    precision: str = option(
+        "float32",
+        "float32 or fast; fast tries for some seconds which arithmetic is the quickest here: it "
+        "pays for large models and many clicks.",
+    )
+    device: str = option("auto", "auto, cpu, cuda or mps.")
+    axes: str | None = option(None, "Axes of IMAGE, where the file leaves it open, such as CYX.")
+    trace: Path | None = option(None, "JSON file for what every pass of every click did.")
+
+    def __post_init__(self) -> None:
+        if not self.clicks and self.previous is None:
+            raise ClickError("Give at least one --click, or a mask to refine with --previous.")
+        self.settings(None)
+        if self.out.suffix.lower() not in _MASK_SUFFIXES:
+            raise OutputError(f"The mask is written as TIFF: let {self.out} end in .tif.")
+        outputs = [self.out] if self.trace is None else [self.out, self.trace]
+        for path in outputs:
+            _check_output(path)
+            if path.resolve() == self.image.resolve():
+                raise OutputError(f"{path} is the image itself: choose another name.")
+        if len({path.resolve() for path in outputs}) < len(outputs):
+            raise OutputError("Mask and trace need different names.")
+
+    def settings(self, model: WindowHints | None) -> Settings:
+        """The settings for a network (None: for none in particular).
+
+        Raises
+        ------
+        SettingsError
+            When preset, precision, inference scheme or threshold cannot be.
+        """
+        settings = Settings.preset(self.preset, model)
+        settings = replace(settings, precision=_precision(self.precision))
+        if self.inference is not None:
+            settings = settings.with_inference(self.inference)
+        if self.threshold is None:
+            return settings
+        # Whoever names a number of pixels means that number, not a share of the object besides.
+        refinement = replace(
+            settings.refinement, threshold_pixels=self.threshold, threshold_fraction=0.0
+        )
+        return replace(settings, refinement=refinement)
+
+
+@flags(SegmentOptions)
+def segment(
     image: Annotated[
-        Path, typer.Argument(metavar="IMAGE", help="TIFF, PNG, JPEG, NPY, Zarr or OME-Zarr, ...")
+        Path, Parameter(name="IMAGE", help="TIFF, PNG, JPEG, NPY, Zarr or OME-Zarr, ...")
     ],
-    out: Annotated[
-        Path, typer.Option(metavar="MASK.tif", help="The mask: 1 on the object, 0 elsewhere.")
-    ],
+    /,
+    *,
     clicks: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--click",
+        tuple[str, ...],
+        Parameter(
+            name="--click",
             metavar="ROW,COL,+|-",
             help="A click on the object (+) or on the background (-); as many as you like.",
+            allow_leading_hyphen=True,
         ),
-    ] = None,
-    previous: Annotated[
-        Path | None, typer.Option(metavar="MASK", help="A mask to correct; all but 0 is object.")
-    ] = None,
-    model: Annotated[
-        str, typer.Option(metavar="NAME|FILE", help="See `models list`.")
-    ] = DEFAULT_MODEL,
-    inference: Annotated[
-        str | None,
-        typer.Option(metavar="std|cfr-N|a-cfr-N", help="[default: as the preset says]"),
-    ] = None,
-    threshold: Annotated[
-        int | None,
-        typer.Option(
-            metavar="PIXELS", help="a-cfr-N stops once a step changes fewer pixels than this."
-        ),
-    ] = None,
-    preset: Annotated[str, typer.Option(metavar="|".join(PRESETS))] = PRESETS[0],
-    precision: Annotated[
-        str,
-        typer.Option(
-            metavar="float32|fast",
-            help="fast tries for some seconds which arithmetic is the quickest here: it pays for "
-            "large models and many clicks.",
-        ),
-    ] = "float32",
-    device: Annotated[str, typer.Option(metavar="auto|cpu|cuda|mps")] = "auto",
+    ] = (),
     plane: Annotated[
-        str | None, typer.Option(metavar="Z[,...]", help="Plane of a stack, counted from 0.")
-    ] = None,
-    axes: Annotated[
         str | None,
-        typer.Option(metavar="LETTERS", help="Axes of IMAGE, where the file leaves it open: CYX."),
+        Parameter(help="Plane of a stack, counted from 0: Z, or T,Z.", allow_leading_hyphen=True),
     ] = None,
-    trace: Annotated[
-        Path | None,
-        typer.Option(metavar="TRACE.json", help="What every pass of every click did."),
-    ] = None,
+    **options: Any,
 ) -> None:
     """Click an object out of an image.
 
     Clicks are made one after the other, each going on from the mask before. Rows and columns count
     from 0 at the top left. The mask is written whole or not at all.
     """
-    request = SegmentRequest(
-        image=image,
-        out=out,
-        clicks=Clicks(map(parse_click, clicks or [])),
-        previous=previous,
-        model=model,
-        inference=inference,
-        threshold=threshold,
-        preset=preset,
-        precision=precision,
-        device=device,
-        plane=None if plane is None else parse_plane(plane),
-        axes=axes,
-        trace=trace,
-    )
-    request.check()
+    options["image"], options["clicks"] = image, Clicks(map(parse_click, clicks))
+    options["plane"] = None if plane is None else parse_plane(plane)
+    chosen = make(SegmentOptions, options)
     # Here and not above: it loads torch, which --help and most mistakes need not wait for.
-    from napari_cfr_icl.cli.segmentation import run
+    from napari_cfr_icl.cli import segmentation
 
-    typer.echo(run(request))
+    print(segmentation.run(chosen))
 
 
 def parse_click(text: str) -> Click:
@@ -127,3 +149,22 @@ def parse_plane(text: str) -> tuple[int, ...]:
     if not re.fullmatch(r"\d{1,9}(,\d{1,9})*", text):
         raise SettingsError(f"{text!r} is no plane: write its number, such as 7, or 0,7 for two.")
     return tuple(int(number) for number in text.split(","))
+
+
+def _precision(name: str) -> Precision:
+    match name:
+        case "float32" | "fast":
+            return name
+    raise SettingsError(f"The precision is float32 or fast, not {name!r}.")
+
+
+def _check_output(path: Path) -> None:
+    folder = path.parent
+    if not folder.is_dir():
+        raise OutputError(f"There is no folder {folder}: make it, or choose another.")
+    if path.exists() and not path.is_file():
+        raise OutputError(f"{path} is no file that could be written anew: choose another name.")
+    if not os.access(folder, os.W_OK):
+        raise OutputError(
+            explain_write_failure(PermissionError(EACCES, os.strerror(EACCES)), folder)
+        )

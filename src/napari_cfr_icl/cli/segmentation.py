@@ -1,30 +1,38 @@
-"""What `segment` does: the clicks one after the other, each going on from the mask before."""
+"""One object segmented for `segment`, click by click, and written to files."""
 
 from __future__ import annotations
 
+import json
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from napari_cfr_icl import __version__
+from napari_cfr_icl._errors import OutputError
+from napari_cfr_icl._files import atomic_path, explain_write_failure
 from napari_cfr_icl.cli.image_source import open_mask, open_source
-from napari_cfr_icl.cli.results import write_results
 from napari_cfr_icl.engine.prediction import as_feedback
 from napari_cfr_icl.engine.predictor import Predictor
+from napari_cfr_icl.exports.label_image import LabelImage
+from napari_cfr_icl.exports.tiff import write_tiff
 from napari_cfr_icl.zoo.file_kinds import file_sha256
 from napari_cfr_icl.zoo.loading import load_file, locate
 from napari_cfr_icl.zoo.store import ModelStore
 
 if TYPE_CHECKING:
-    from napari_cfr_icl.cli.request import SegmentRequest
+    from napari_cfr_icl.cli.segment import SegmentOptions
     from napari_cfr_icl.engine.clicks import Click, Clicks
     from napari_cfr_icl.engine.prediction import Prediction
     from napari_cfr_icl.engine.predictor import Previous
     from napari_cfr_icl.engine.refine import StepTrace
     from napari_cfr_icl.engine.source import ImageSource
+    from napari_cfr_icl.engine.windows import Patch
 
 
-def run(request: SegmentRequest) -> str:
+def run(options: SegmentOptions) -> str:
     """Segment one object, and write what was asked for.
 
     Returns
@@ -37,24 +45,56 @@ def run(request: SegmentRequest) -> str:
     CfrIclError
         When something that was given cannot be used, or nothing can be written.
     """
-    image = open_source(request.image, request.axes, request.plane)
+    image = open_source(options.image, options.axes, options.plane)
     previous = None
-    if request.previous is not None:
-        previous = as_feedback(open_mask(request.previous, request.plane), image.shape)
-    model_path = locate(request.model, ModelStore())
+    if options.previous is not None:
+        previous = as_feedback(open_mask(options.previous, options.plane), image.shape)
+    model_path = locate(options.model, ModelStore())
     model = load_file(model_path)
-    predictor = Predictor(model, request.settings(model), request.device)
-    predictions = click_by_click(predictor, image, request.clicks, previous)
+    predictor = Predictor(model, options.settings(model), options.device)
+    predictions = click_by_click(predictor, image, options.clicks, previous)
     mask = predictions[-1].mask()
-    trace = describe(request, model_path, predictor, predictions)
-    write_results(request.out, mask, request.trace, trace)
+    trace = describe(options, model_path, predictor, predictions)
+    write_results(options.out, mask, options.trace, trace)
     passes = sum(prediction.passes for prediction in predictions)
     seconds = sum(step.seconds for prediction in predictions for step in prediction.trace)
     return (
-        f"{request.out}: {counted(int(mask.values.sum()), 'pixel')}, from "
-        f"{counted(len(request.clicks), 'click')} and {counted(passes, 'pass')} in "
+        f"{options.out}: {counted(int(mask.values.sum()), 'pixel')}, from "
+        f"{counted(len(options.clicks), 'click')} and {counted(passes, 'pass')} in "
         f"{1000 * seconds:.0f} ms."
     )
+
+
+def write_results(out: Path, mask: Patch, trace_path: Path | None, trace: dict[str, Any]) -> None:
+    """Write the mask as a label image of 0 and 1, and the trace if it is wanted.
+
+    Parameters
+    ----------
+    out : Path
+        The mask's file; replaced if it exists.
+    mask : Patch
+        bool.
+    trace_path : Path or None
+        The trace's file.
+    trace : dict
+        Plain data.
+
+    Raises
+    ------
+    OutputError
+        When one of them cannot be written; files that were there before stay as they were.
+    """
+    folder = out.parent
+    try:
+        with ExitStack() as stack:
+            mask_part = stack.enter_context(atomic_path(out))
+            write_tiff(mask_part, LabelImage(mask.full().astype(np.uint8)), out.name)
+            if trace_path is not None:
+                folder = trace_path.parent
+                trace_part = stack.enter_context(atomic_path(trace_path))
+                trace_part.write_text(json.dumps(trace, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise OutputError(explain_write_failure(error, folder)) from error
 
 
 def counted(number: int, thing: str) -> str:
@@ -75,23 +115,23 @@ def click_by_click(
 
 
 def describe(
-    request: SegmentRequest, model_path: Path, predictor: Predictor, predictions: list[Prediction]
+    options: SegmentOptions, model_path: Path, predictor: Predictor, predictions: list[Prediction]
 ) -> dict[str, Any]:
     """What was done, as plain data: enough to do it again, and to see what every pass did."""
-    clicks = request.clicks or [None]
+    clicks = options.clicks or [None]
     return {
         "program": f"napari-cfr-icl {__version__}",
-        "image": str(request.image),
-        "plane": request.plane,
-        "axes": request.axes,
+        "image": str(options.image),
+        "plane": options.plane,
+        "axes": options.axes,
         "shape": predictions[-1].probabilities.image_shape,
-        "previous": None if request.previous is None else str(request.previous),
+        "previous": None if options.previous is None else str(options.previous),
         "model": {
-            "name": request.model,
+            "name": options.model,
             "file": model_path.name,
             "sha256": file_sha256(model_path),
         },
-        "preset": request.preset,
+        "preset": options.preset,
         "inference": predictor.settings.refinement.name,
         "settings": asdict(predictor.settings),
         "device": str(predictor.network.device),

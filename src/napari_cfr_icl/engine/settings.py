@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
 from napari_cfr_icl._errors import SettingsError
+from napari_cfr_icl._options import Options, option
 
 PRESETS = ("interactive", "paper", "public-code")
 PresetName = Literal["interactive", "paper", "public-code"]
@@ -26,7 +27,7 @@ class WindowHints(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Refinement:
+class Refinement(Options):
     """The inner loop after a click: CFR-n and A-CFR-n (paper section 3.1, Eq. 5).
 
     Parameters
@@ -55,21 +56,16 @@ class Refinement:
         When a value is out of its range.
     """
 
-    steps: int = 0
+    steps: int = option(0, limits=(0, 100), label="refinement steps")
     adaptive: bool = False
-    threshold_pixels: int = 20
-    threshold_fraction: float = 0.0
+    threshold_pixels: int = option(20, limits=(0, 10**9), label="threshold in pixels")
+    threshold_fraction: float = option(
+        0.0, limits=(0, 1), label="threshold as a share of the object"
+    )
     inclusive: bool = False
-    first_clicks: int | None = None
+    first_clicks: int | None = option(None, limits=(0, 10**6), label="number of refined clicks")
     rezoom: bool = False
     guard: bool = False
-
-    def __post_init__(self) -> None:
-        _check("refinement steps", self.steps, 0, 100, whole=True)
-        _check("threshold in pixels", self.threshold_pixels, 0, 10**9)
-        _check("threshold as a share of the object", self.threshold_fraction, 0, 1)
-        if self.first_clicks is not None:
-            _check("number of refined clicks", self.first_clicks, 0, 10**6)
 
     @property
     def name(self) -> str:
@@ -80,7 +76,7 @@ class Refinement:
 
 
 @dataclass(frozen=True, slots=True)
-class Zoom:
+class Zoom(Options):
     """How the window that the network sees is chosen around the object.
 
     Parameters
@@ -110,30 +106,22 @@ class Zoom:
         Move a window that reaches over the border back into the image, instead of cutting it off.
     """
 
-    target: int | tuple[int, int] = 400
+    target: int | tuple[int, int] = option(
+        400, limits=(32, 4096), label="target size of the window"
+    )
     skip_clicks: int = -1
-    expansion: float = 1.4
-    growth: float = 1.0
-    min_side: int = 200
-    keep_iou: float = 0.5
-    first_side: int | None = None
+    expansion: float = option(1.4, limits=(1, 10), label="expansion of the window")
+    growth: float = option(1.0, limits=(1, 10), label="growth of the window")
+    min_side: int = option(200, limits=(1, 10**6), label="smallest side of a window")
+    keep_iou: float = option(0.5, limits=(0, 1), label="overlap at which a window stays")
+    first_side: int | None = option(None, limits=(32, 10**6), label="side of the first window")
     follow_mask: bool = False
     max_side: int | None = None
     shift: bool = False
 
-    def __post_init__(self) -> None:
-        for side in (self.target,) if isinstance(self.target, int) else self.target:
-            _check("target size of the window", side, 32, 4096, whole=True)
-        _check("expansion of the window", self.expansion, 1, 10)
-        _check("growth of the window", self.growth, 1, 10)
-        _check("smallest side of a window", self.min_side, 1, 10**6)
-        _check("overlap at which a window stays", self.keep_iou, 0, 1)
-        if self.first_side is not None:
-            _check("side of the first window", self.first_side, 32, 10**6, whole=True)
-
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(Options):
     """Everything that decides a prediction, besides the network, the image and the clicks.
 
     Parameters
@@ -157,16 +145,11 @@ class Settings:
 
     refinement: Refinement = field(default_factory=Refinement)
     zoom: Zoom | None = field(default_factory=Zoom)
-    limit_side: int | None = None
+    limit_side: int | None = option(None, limits=(32, 10**6), label="limit of the longest side")
     flip: bool = False
-    mask_threshold: float = 0.5
+    mask_threshold: float = option(0.5, limits=(0, 1), label="mask threshold")
     reduced_reads: bool = False
     precision: Precision = "float32"
-
-    def __post_init__(self) -> None:
-        _check("mask threshold", self.mask_threshold, 0, 1)
-        if self.limit_side is not None:
-            _check("limit of the longest side", self.limit_side, 32, 10**6)
 
     @classmethod
     def paper(cls, model: WindowHints | None = None) -> Settings:
@@ -253,8 +236,27 @@ class Settings:
         return replace(self, refinement=replace(self.refinement, steps=steps, adaptive=adaptive))
 
 
-def _check(what: str, value: float, low: float, high: float, *, whole: bool = False) -> None:
-    if not low <= value <= high:
-        raise SettingsError(f"The {what} must be from {low:g} to {high:g}, not {value}.")
-    if whole and isinstance(value, float):
-        raise SettingsError(f"The {what} must be a whole number, not {value}.")
+@dataclass(frozen=True, slots=True)
+class RefinedPreset(Options):
+    """A preset with another inner loop; as a file it fits any model.
+
+    Parameters
+    ----------
+    base : str
+        One of `PRESETS`.
+    refinement : Refinement
+        The inner loop.
+    """
+
+    base: str
+    refinement: Refinement = field(default_factory=Refinement)
+
+    def settings(self, model: WindowHints | None = None) -> Settings:
+        """All settings, for a model.
+
+        Raises
+        ------
+        SettingsError
+            When there is no such base.
+        """
+        return replace(Settings.preset(self.base, model), refinement=self.refinement)

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from napari_cfr_icl._errors import CfrIclError, OutputError, SettingsError
 from napari_cfr_icl._files import atomic_write_json
-from napari_cfr_icl.engine.settings import PRESETS, Refinement, Settings
+from napari_cfr_icl._options import read
+from napari_cfr_icl.engine.settings import PRESETS, RefinedPreset, Refinement, Settings
 from napari_cfr_icl.session.preferences import preferences_file
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def load_presets() -> dict[str, NamedPreset]:
     for path in sorted(presets_folder().glob(f"*{_SUFFIX}")):
         try:
             found[path.stem] = _read(path)
-        except (OSError, ValueError, TypeError, KeyError, CfrIclError) as error:
+        except (OSError, ValueError, CfrIclError) as error:
             _log.warning("The preset %s cannot be read and is left out: %s", path, error)
     return found
 
@@ -98,7 +99,7 @@ def write_settings(path: Path, base: str, refinement: Refinement) -> None:
     OutputError
         When the file cannot be written.
     """
-    content = {"base": base, "refinement": asdict(refinement)}
+    content = asdict(RefinedPreset(base, refinement))
     try:
         atomic_write_json(path, content)
     except OSError as error:
@@ -106,5 +107,5 @@ def write_settings(path: Path, base: str, refinement: Refinement) -> None:
 
 
 def _read(path: Path) -> NamedPreset:
-    content = json.loads(path.read_text(encoding="utf-8"))
-    return NamedPreset(path.stem, content["base"], Refinement(**content["refinement"]))
+    content = read(RefinedPreset, json.loads(path.read_text(encoding="utf-8")))
+    return NamedPreset(path.stem, content.base, content.refinement)

@@ -64,8 +64,7 @@ class IclOptions(Options):
     first_pass: str = option(
         "code",
         "code: the first output is trained and the number is random; paper: neither",
-        None,
-        ("code", "paper"),
+        choices=("code", "paper"),
     )
     max_untrained_passes: int = option(3, "passes before the trained one, without ICL", (0, 20))
     cascade: float = option(
@@ -113,7 +112,7 @@ class AugmentOptions(Options):
 class OptimizerOptions(Options):
     """How the weights move."""
 
-    name: str = option("adamw", "adam takes no weight decay", None, ("adamw", "adam"))
+    name: str = option("adamw", "adam takes no weight decay", choices=("adamw", "adam"))
     rate: float = option(2e-4, "highest learning rate", (0, 1))
     weight_decay: float = option(0.01, "for adamw", (0, 1))
     backbone_rate: float = option(0.5, "rate of the backbone over that of the head", (0, 10))
@@ -122,8 +121,7 @@ class OptimizerOptions(Options):
     norms: str = option(
         "frozen",
         "frozen: batch norms use and keep the base model's statistics; batch: those of the batch",
-        None,
-        ("frozen", "batch"),
+        choices=("frozen", "batch"),
     )
     dropout: bool = option(False, "drop out as the network was built to")
     clip: float = option(1.0, "largest gradient norm; 0: none", (0, 1e6))
@@ -142,7 +140,7 @@ class ScheduleOptions(Options):
     warm_up: float = option(0.05, "share of the steps over which the rate rises", ZERO_TO_ONE)
     final_rate: float = option(0.02, "rate at the end over the highest; 1: it stays", ZERO_TO_ONE)
     precision: str = option(
-        "auto", "of forward and backward", None, ("auto", "float32", "bfloat16")
+        "auto", "of forward and backward", choices=("auto", "float32", "bfloat16")
     )
     checkpointing: bool = option(False, "compute activations twice to save memory")
 
@@ -157,7 +155,7 @@ class ValidationOptions(Options):
     target: float = option(0.9, "IoU whose number of clicks decides", (0.5, 0.99))
     preset: str = option("interactive", "settings of the engine: a preset, or a settings file")
     precision: str = option(
-        "auto", "of the network while it is measured", None, ("auto", "float32", "bfloat16")
+        "auto", "of the network while it is measured", choices=("auto", "float32", "bfloat16")
     )
     scheme: str = option("preset", "std, cfr-N, a-cfr-N, or the preset's own")
     min_area: int = option(150, "smallest object, in pixels", (1, 1e9))

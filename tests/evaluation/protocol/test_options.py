@@ -18,7 +18,7 @@ CHOICE = DatasetChoice(Path("data"))
 @pytest.mark.parametrize(
     ("make", "complaint"),
     [
-        (lambda: Protocol(max_clicks=0), "at least 1 click, not 0"),
+        (lambda: Protocol(max_clicks=0), "number of clicks must be at least 1, not 0"),
         (lambda: Protocol(thresholds=()), "at least one IoU"),
         (lambda: Protocol(thresholds=(0.8, 1.2)), r"at most 1, not 1\.2"),
         (lambda: Protocol(thresholds=(0.9,), target=0.8), "must not be below"),

@@ -40,14 +40,15 @@ def test_missing_settings_take_their_defaults():
     ("content", "complaint"),
     [
         ([], "names with values"),
-        ({"speed": 3}, "speed: no such setting"),
-        ({"zoom": {"targets": 3}}, "targets: no such setting"),
+        ({"speed": 3}, "no option speed; there are refinement, zoom"),
+        ({"zoom": {"targets": 3}}, r"no option zoom\.targets; there are target"),
         ({"refinement": {"steps": 1000}}, "refinement steps"),
-        ({"refinement": {"steps": "two"}}, "wrong kind"),
-        ({"refinement": {"steps": 1.5}}, "refinement steps must be a whole number"),
-        ({"zoom": {"target": [448, 448.5]}}, "target size of the window must be a whole number"),
-        ({"zoom": {"first_side": 512.5}}, "first window must be a whole number"),
+        ({"refinement": {"steps": "two"}}, r"refinement\.steps must be a whole number, not 'two'"),
+        ({"refinement": {"steps": 1.5}}, r"refinement\.steps must be a whole number, not 1\.5"),
+        ({"zoom": {"target": [448, 448.5]}}, r"zoom\.target must be a whole number"),
+        ({"zoom": {"first_side": 512.5}}, r"zoom\.first_side must be a whole number"),
         ({"refinement": 3}, "names with values, not 3"),
+        ({"base": "paper", "flip": True}, "no option flip; there are base, refinement"),
     ],
 )
 def test_other_content_is_refused_by_name(tmp_path, content, complaint):

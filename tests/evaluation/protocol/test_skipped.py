@@ -7,16 +7,16 @@ import sys
 
 import pytest
 from PIL import Image
-from typer.testing import CliRunner
 
 from blob_dataset import TINY_MODEL, blobs, write_blobs, write_settings
+from command_line import run
 from napari_cfr_icl._errors import InputError
-from napari_cfr_icl.cli.evaluation import app
 from napari_cfr_icl.evaluation.protocol.options import DatasetChoice, EvaluateOptions, Protocol
 from napari_cfr_icl.evaluation.protocol.skipped import told
 from napari_cfr_icl.evaluation.run import evaluate
+from napari_cfr_icl.evaluation.tuning.options import TuneOptions
 from napari_cfr_icl.evaluation.tuning.policies import Grid
-from napari_cfr_icl.evaluation.tuning.tune import TuneOptions, tune
+from napari_cfr_icl.evaluation.tuning.tune import tune
 
 TABLES = ("objects.csv", "summary.json", "table3.md", "report.md")
 
@@ -151,7 +151,7 @@ def test_the_screen_says_which_and_why(data, options):
     cut(data / "images" / "1.png")
     arguments = words("evaluate", data, options, "--inference", "std", "--worst", "0")
 
-    result = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    result = run(*arguments)
 
     assert result.exit_code == 0
     assert "1.png of blobs is left out." in result.output
@@ -162,7 +162,7 @@ def test_whoever_looks_on_hears_of_it_in_json(data, options):
     cut(data / "images" / "1.png")
     arguments = words("tune", data, options, "--max-steps", "1", "--json-progress")
 
-    result = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    result = run(*arguments)
 
     heard = [json.loads(line) for line in result.stdout.splitlines()]
     (skipped,) = [line["skipped"] for line in heard if "skipped" in line]

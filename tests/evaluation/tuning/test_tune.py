@@ -15,10 +15,11 @@ from napari_cfr_icl.evaluation.protocol.result_log import read_logs
 from napari_cfr_icl.evaluation.protocol.settings_file import load_settings
 from napari_cfr_icl.evaluation.run import evaluate
 from napari_cfr_icl.evaluation.tuning.findings import SearchFinding
+from napari_cfr_icl.evaluation.tuning.options import TuneOptions
 from napari_cfr_icl.evaluation.tuning.policies import Grid
 from napari_cfr_icl.evaluation.tuning.scores import Scores
 from napari_cfr_icl.evaluation.tuning.selection import costs
-from napari_cfr_icl.evaluation.tuning.tune import TuneOptions, tune
+from napari_cfr_icl.evaluation.tuning.tune import tune
 
 GRID = Grid((1, 3), (5,), (0.02,), (1, None), (False, True))
 
@@ -130,7 +131,7 @@ def test_nothing_to_search_on_is_said(options):
         ({"datasets": ()}, "datasets"),
         ({"click_worth": 0}, "worth some passes"),
         ({"goal": 1.5}, "IoU to reach"),
-        ({"max_clicks": 0}, "at least 1 click"),
+        ({"max_clicks": 0}, "number of clicks must be at least 1"),
     ],
 )
 def test_nonsense_is_refused_by_name(options, changes, complaint):

@@ -15,8 +15,9 @@ from qtpy.QtTest import QTest
 from activity_bars import bars, cancel
 from blob_dataset import TINY_MODEL, blobs, write_blobs
 from napari_cfr_icl.evaluation.protocol.options import DatasetChoice
+from napari_cfr_icl.evaluation.tuning.options import TuneOptions
 from napari_cfr_icl.evaluation.tuning.policies import Grid
-from napari_cfr_icl.evaluation.tuning.tune import TuneOptions, tune
+from napari_cfr_icl.evaluation.tuning.tune import tune
 from napari_cfr_icl.gui.app.viewer_driver import LEFT
 from napari_cfr_icl.gui.tuning.tuning_dock import SEARCHING
 from napari_cfr_icl.session.preferences import load_preferences

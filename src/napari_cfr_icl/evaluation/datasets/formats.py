@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_cfr_icl._errors import InputError, SettingsError
+from napari_cfr_icl._errors import InputError
+from napari_cfr_icl._options import Options, option
 from napari_cfr_icl.evaluation.datasets.coco_json import coco_json
 from napari_cfr_icl.evaluation.datasets.label_images import label_images
 from napari_cfr_icl.evaluation.datasets.lvis import coco_lvis
@@ -22,41 +24,29 @@ from napari_cfr_icl.evaluation.datasets.sbd import sbd
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from napari_cfr_icl.evaluation.datasets.dataset import Dataset, Picture, TrueObject
 
 
 @dataclass(frozen=True, slots=True)
-class ReaderOptions:
-    """What can be chosen when a data set is read.
+class ReaderOptions(Options):
+    """The part of a data set that is read, and how."""
 
-    Parameters
-    ----------
-    split : str
-        Part of the data set (SBD, Pascal VOC, COCO+LVIS): "val", "train" or another list.
-    min_area : int
-        Objects of fewer pixels are left out.
-    images : Path or None
-        Folder of the images of a COCO json, or of a folder of label images; None looks beside it.
-    ignored_id : int or None
-        Id in label images that counts neither as object nor as background.
-    with_stuff : bool
-        COCO+LVIS: take regions of uncountable things too.
-    merge_equal_greys : bool
-        Pascal VOC: merge objects whose colours share a grey value, as the public code does.
-    """
-
-    split: str = "val"
-    min_area: int = 1
-    images: Path | None = None
-    ignored_id: int | None = None
-    with_stuff: bool = False
-    merge_equal_greys: bool = False
-
-    def __post_init__(self) -> None:
-        if self.min_area < 1:
-            raise SettingsError(f"The smallest area must be at least 1, not {self.min_area}.")
+    split: str = option("val", "SBD, Pascal VOC, COCO+LVIS: val, train or another list.")
+    min_area: int = option(
+        1, "Leave out objects of fewer pixels.", (1, None), label="smallest area"
+    )
+    images: Path | None = option(
+        None, "Folder of the images, if not beside the labels that DATASET holds."
+    )
+    ignored_id: int | None = option(
+        None, "Id in label images that counts neither as object nor as background."
+    )
+    with_stuff: bool = option(False, "COCO+LVIS: take sky, grass and so on too.")
+    merge_equal_greys: bool = option(
+        False,
+        "Pascal VOC: merge objects whose colours share a grey value, as the public code does.",
+    )
 
 
 FORMATS: dict[str, Callable[[Path, ReaderOptions], Dataset]] = {

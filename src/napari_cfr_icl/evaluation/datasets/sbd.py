@@ -6,8 +6,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
-import scipy.io
-from scipy.ndimage import find_objects
 
 from napari_cfr_icl._errors import InputError
 from napari_cfr_icl.evaluation.datasets.dataset import (
@@ -60,6 +58,8 @@ def _objects(path: Path, without_flawed: bool) -> list[TrueObject]:
     objects = objects_of_labels(labels)
     if not without_flawed:
         return objects
+    from scipy.ndimage import find_objects  # Here: whoever asks for help need not wait for it.
+
     boxes = find_objects(labels)
     return [item for item in objects if item.area >= _LEAST_FILL * _size(boxes[int(item.key) - 1])]
 
@@ -72,8 +72,10 @@ def read_instances(path: Path) -> NDArray[np.int32]:
     InputError
         When the file is missing or holds no `GTinst.Segmentation`.
     """
+    from scipy.io import loadmat
+
     try:
-        content = scipy.io.loadmat(path, variable_names=["GTinst"])
+        content = loadmat(path, variable_names=["GTinst"])
         labels = content["GTinst"]["Segmentation"][0, 0]
     except FileNotFoundError:
         raise InputError(f"There is no file {path}.") from None

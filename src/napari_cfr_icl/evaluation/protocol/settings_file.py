@@ -7,18 +7,17 @@ fits any model.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from napari_cfr_icl._errors import SettingsError
-from napari_cfr_icl.engine.settings import PRESETS, Refinement, Settings, Zoom
+from napari_cfr_icl._options import read
+from napari_cfr_icl.engine.settings import PRESETS, RefinedPreset, Settings
 from napari_cfr_icl.evaluation.protocol.options import OWN_SCHEME
 
 if TYPE_CHECKING:
     from napari_cfr_icl.engine.settings import WindowHints
-
-Record = TypeVar("Record", Refinement, Settings, Zoom)
 
 
 def settings_to_json(settings: Settings) -> dict[str, Any]:
@@ -41,18 +40,9 @@ def settings_from_json(content: Any, model: WindowHints | None = None) -> Settin
     SettingsError
         When something in it is no setting, or out of its range.
     """
-    zoom, parts = None, dict(_mapping(content))
-    refinement = _made(Refinement, parts.pop("refinement", {}))
-    if (base := parts.pop("base", None)) is not None:
-        if parts:
-            raise SettingsError(f"{', '.join(sorted(parts))}: the base {base} decides that.")
-        return replace(Settings.preset(str(base), model), refinement=refinement)
-    if (given := parts.pop("zoom", {})) is not None:
-        given = dict(_mapping(given))
-        if isinstance(given.get("target"), list):
-            given["target"] = tuple(given["target"])
-        zoom = _made(Zoom, given)
-    return replace(_made(Settings, parts), refinement=refinement, zoom=zoom)
+    if isinstance(content, dict) and "base" in content:
+        return read(RefinedPreset, content).settings(model)
+    return read(Settings, content)
 
 
 def load_settings(path: Path, model: WindowHints | None = None) -> Settings:
@@ -88,20 +78,3 @@ def settings_for(preset: str, scheme: str, model: WindowHints | None) -> Setting
     is_file = preset not in PRESETS and Path(preset).suffix == ".json"
     settings = load_settings(Path(preset), model) if is_file else Settings.preset(preset, model)
     return settings if scheme == OWN_SCHEME else settings.with_inference(scheme)
-
-
-def _made(kind: type[Record], content: Any) -> Record:
-    given = _mapping(content)
-    known = {item.name for item in fields(kind)}
-    if unknown := sorted(set(given) - known):
-        raise SettingsError(f"{', '.join(unknown)}: no such setting.")
-    try:
-        return kind(**given)
-    except TypeError as error:
-        raise SettingsError(f"A setting has a value of the wrong kind: {error}") from error
-
-
-def _mapping(content: Any) -> dict[str, Any]:
-    if not isinstance(content, dict):
-        raise SettingsError(f"Settings are names with values, not {content!r}.")
-    return content

@@ -15,11 +15,10 @@ from scipy import ndimage
 from napari_cfr_icl._errors import SettingsError
 from napari_cfr_icl.engine.clicks import Click, Clicks
 from napari_cfr_icl.engine.windows import Patch, Window
+from napari_cfr_icl.evaluation.protocol.options import USERS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-USERS = ("robot", "realistic")
 
 
 class User(Protocol):

@@ -7,34 +7,31 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 from napari_cfr_icl._errors import SettingsError
+from napari_cfr_icl._options import Options, option
 
 if TYPE_CHECKING:
     from napari_cfr_icl.engine.settings import Refinement
 
 
 @dataclass(frozen=True, slots=True)
-class Grid:
-    """What the search tries; all combinations that differ.
+class Grid(Options):
+    """The values that the search tries; all combinations that differ.
 
-    Parameters
-    ----------
-    steps : tuple of int
-        Inner steps n; 0 is always tried.
-    pixels : tuple of int
-        A-CFR thresholds in pixels.
-    fractions : tuple of float
-        A-CFR thresholds as a share of the object's area.
-    first_clicks : tuple of int or None
-        Refine the first k clicks only; None refines every click.
-    guards : tuple of bool
-        Without and with refusing steps that contradict a click.
+    No refinement at all is always tried. None for `first_clicks` refines every click.
     """
 
-    steps: tuple[int, ...] = (1, 2, 3, 4)
-    pixels: tuple[int, ...] = (5, 20, 80)
-    fractions: tuple[float, ...] = (0.001, 0.002, 0.005, 0.01, 0.02)
-    first_clicks: tuple[int | None, ...] = (1, 2, 3, None)
-    guards: tuple[bool, ...] = (False, True)
+    steps: tuple[int, ...] = option((1, 2, 3, 4))
+    pixels: tuple[int, ...] = option(
+        (5, 20, 80), "Thresholds to try, in pixels, with commas between."
+    )
+    fractions: tuple[float, ...] = option(
+        (0.001, 0.002, 0.005, 0.01, 0.02),
+        "Thresholds to try, as shares of the object's area, with commas between.",
+    )
+    first_clicks: tuple[int | None, ...] = option(
+        (1, 2, 3, None), "Refine so many clicks of an object, tried in turn; or all."
+    )
+    guards: tuple[bool, ...] = option((False, True))
 
     def __post_init__(self) -> None:
         for name in ("steps", "first_clicks", "guards"):

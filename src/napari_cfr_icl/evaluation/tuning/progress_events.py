@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_cfr_icl.evaluation.protocol.skipped import SkippedPicture
+    from napari_cfr_icl.evaluation.tuning.options import TuneOptions
     from napari_cfr_icl.evaluation.tuning.search import SearchProgress
-    from napari_cfr_icl.evaluation.tuning.tune import TuneOptions
 
 _REST = 10
 """A line is worth a tenth of the time: after one, so many times its cost pass without another."""

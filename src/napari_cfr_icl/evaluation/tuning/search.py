@@ -20,33 +20,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_cfr_icl.engine.predictor import Predictor
-    from napari_cfr_icl.engine.settings import Refinement
     from napari_cfr_icl.engine.source import ImageSource
     from napari_cfr_icl.evaluation.datasets.dataset import Dataset
-    from napari_cfr_icl.evaluation.protocol.options import Protocol, SampleOptions
     from napari_cfr_icl.evaluation.protocol.records import Subject
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What is tried on which objects.
-
-    Parameters
-    ----------
-    policies : tuple of Refinement
-        No refinement first, and each once; see `policies.policies_of`.
-    current : Refinement
-        Today's policy, one of them.
-    sample : SampleOptions
-        Which pictures and objects take part.
-    protocol : Protocol
-        How they are clicked.
-    """
-
-    policies: tuple[Refinement, ...]
-    current: Refinement
-    sample: SampleOptions
-    protocol: Protocol
+    from napari_cfr_icl.evaluation.tuning.options import Plan
 
 
 @dataclass(frozen=True, slots=True)

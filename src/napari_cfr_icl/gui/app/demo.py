@@ -17,7 +17,6 @@ from typing import Any
 import napari
 import numpy as np
 import tifffile
-import typer
 from numpy.typing import NDArray
 from qtpy.QtCore import Qt
 
@@ -125,10 +124,10 @@ def drive(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"The folder {folder} cannot be made: {error}.") from error
-    typer.echo("sample         object  clicks    IoU  first mask   refined")
+    print("sample         object  clicks    IoU  first mask   refined")
     for task in TASKS:
         drive_sample(task, folder)
-    typer.echo(f"Pictures and labels are in {folder.resolve()}.")
+    print(f"Pictures and labels are in {folder.resolve()}.")
 
 
 def drive_sample(task: Task, folder: Path) -> None:
@@ -142,7 +141,7 @@ def drive_sample(task: Task, folder: Path) -> None:
                 centre = np.argwhere(truth == number).mean(axis=0)
                 look_at(viewer, centre, task.look_at)
             done = segment(driver, truth == number)
-            typer.echo(
+            print(
                 f"{task.sample:<14}{number:>7}{done.clicks:>8}{done.overlap:>7.3f}"
                 f"{done.first:>9.0f} ms{done.last:>7.0f} ms"
             )

@@ -1,16 +1,17 @@
-"""The command `train`: words on a command line become options."""
+"""The commands under `train`."""
 
 from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-from typer.core import TyperGroup
+from cyclopts import App, Parameter
 
 from napari_cfr_icl._errors import SettingsError
 
@@ -22,61 +23,47 @@ if TYPE_CHECKING:
 _SHOWN_FINDINGS = 40
 
 
-class _TrainsByDefault(TyperGroup):
-    """`train COLLECTION` means `train run COLLECTION`."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if args and args[0] not in (*self.commands, "-h", "--help"):
-            args = ["run", *args]
-        return super().parse_args(ctx, args)
-
-
-app = typer.Typer(
-    cls=_TrainsByDefault,
-    no_args_is_help=True,
-    help="Tune a model on your own pictures; `train COLLECTION` begins a run.",
+train = App(
+    name="train", help="Tune a model on your own pictures; `train COLLECTION` begins a run."
 )
 
 Collections = Annotated[
-    list[Path] | None,
-    typer.Argument(metavar="COLLECTION...", help="Folders, CSV lists or COCO json files."),
+    Path, Parameter(name="COLLECTION...", help="Folders, CSV lists or COCO json files.")
 ]
 Images = Annotated[
     Path | None,
-    typer.Option(help="Folder of the images, if not beside the labels that COLLECTION holds."),
+    Parameter(help="Folder of the images, if not beside the labels that COLLECTION holds."),
 ]
-Config = Annotated[str, typer.Option(help="A recipe: finetune, paper, or a TOML file.")]
-Base = Annotated[str | None, typer.Option(help="Name or file of the model to begin with.")]
-Out = Annotated[Path, typer.Option(help="Folder of the run.")]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")]
-Values = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="NAME=VALUE", help="Another value for an option; repeatable."),
-]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")]
-Json = Annotated[bool, typer.Option("--json", help="Tell everything in lines of JSON.")]
-Page = Annotated[Path | None, typer.Option(help="Folder for a page with pictures.")]
-RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")]
-Name = Annotated[str | None, typer.Option(help="What to call the model; else as the folder.")]
-Anyway = Annotated[bool, typer.Option("--anyway", help="Even if it did not pass the gate.")]
+Config = Annotated[str, Parameter(help="A recipe: finetune, paper, or a TOML file.")]
+Base = Annotated[str | None, Parameter(help="Name or file of the model to begin with.")]
+Device = Annotated[str, Parameter(help="auto, cpu, cuda, cuda:1 or mps.")]
+Json = Annotated[bool, Parameter(name="--json", help="Tell everything in lines of JSON.")]
 
 
-@app.command("run")
+@train.default
+@train.command(name="run")
 def run_command(  # noqa: PLR0913 - one for each option
-    collections: Collections = None,
+    *collections: Collections,
     images: Images = None,
-    out: Out = Path("run"),
+    out: Annotated[Path, Parameter(help="Folder of the run.")] = Path("run"),
     config: Config = "finetune",
     base: Base = None,
-    values: Values = None,
+    values: Annotated[
+        tuple[str, ...],
+        Parameter(
+            name="--set", metavar="NAME=VALUE", help="Another value for an option; repeatable."
+        ),
+    ] = (),
     device: Device = "auto",
-    resume: Resume = False,
+    resume: Annotated[bool, Parameter(help="Go on with the run in --out.")] = False,
 ) -> None:
     """Train on collections; this is what `train COLLECTION` does.
 
     Under torchrun several GPUs or machines share the work.
     """
-    _ask_for_large_pages()
+    # In small pages, taking gigabytes and giving them back costs up to half of a step's time.
+    # PyTorch looks at this once, when it is loaded.
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     from napari_cfr_icl.training.runs import loop
 
     options = None
@@ -85,24 +72,24 @@ def run_command(  # noqa: PLR0913 - one for each option
     if not resume:
         if not collections:
             raise SettingsError("Give at least one collection, or --resume with --out.")
-        options = _options(config, base, values or [])
+        options = _options(config, base, values)
     with _interrupts_become_wishes(out):
-        outcome = loop.main(options, collections or [], out, device, _listener(out), images)
+        outcome = loop.main(options, list(collections), out, device, _listener(out), images)
     if os.environ.get("RANK", "0") != "0":
         return
     if not outcome.finished:
-        typer.echo(f"Stopped; go on with: napari-cfr-icl train --resume --out {out}")
+        print(f"Stopped; go on with: napari-cfr-icl train --resume --out {out}")
         return
-    typer.echo(f"The model is {outcome.model}.")
+    print(f"The model is {outcome.model}.")
     if outcome.verdict is not None:
-        typer.echo(f"{outcome.verdict.sentence} See {out / 'gate' / 'report.md'}.")
+        print(f"{outcome.verdict.sentence} See {out / 'gate' / 'report.md'}.")
 
 
-@app.command("check")
+@train.command(name="check")
 def check_command(
-    collections: Collections = None,
+    *collections: Collections,
     images: Images = None,
-    page: Page = None,
+    page: Annotated[Path | None, Parameter(help="Folder for a page with pictures.")] = None,
     as_json: Json = False,
 ) -> None:
     """Read whole collections and say what is wrong with which file."""
@@ -112,8 +99,8 @@ def check_command(
     from napari_cfr_icl.training.runs.json_output import CheckTeller
 
     usable = True
-    opened = [open_collection(path, images) for path in collections or []]
-    teller = CheckTeller(opened, typer.echo) if as_json else None
+    opened = [open_collection(path, images) for path in collections]
+    teller = CheckTeller(opened, partial(print, flush=True)) if as_json else None
     for collection in opened:
         found = inspect_dataset(collection, on_read=teller.hear if teller else None)
         if teller is not None:
@@ -123,14 +110,14 @@ def check_command(
         usable = usable and bool(found.pages)
         if page is not None:
             written = write_check_page(found, page / found.collection.name)
-            typer.echo(f"Pictures: {written}")
+            print(f"Pictures: {written}")
     if not collections or not usable:
         raise SettingsError("There is nothing to train on.")
 
 
-@app.command("suggest")
+@train.command(name="suggest")
 def suggest_command(
-    collections: Collections = None,
+    *collections: Collections,
     images: Images = None,
     config: Config = "finetune",
     base: Base = None,
@@ -142,49 +129,48 @@ def suggest_command(
     from napari_cfr_icl.training.runs.json_output import suggestion_line
     from napari_cfr_icl.training.runs.suggest import suggest
 
-    pictures = sum(len(open_collection(path, images).examples) for path in collections or [])
-    found = suggest(_options(config, base, []), pictures, device)
+    pictures = sum(len(open_collection(path, images).examples) for path in collections)
+    found = suggest(_options(config, base, ()), pictures, device)
     if as_json:
-        typer.echo(suggestion_line(found))
+        print(suggestion_line(found))
         return
-    typer.echo(f"{found.machine}: about {max(1, round(found.seconds / 60))} min with")
+    print(f"{found.machine}: about {max(1, round(found.seconds / 60))} min with")
     for section, values in found.values.items():
         for name, value in values.items():
-            typer.echo(f"  --set {section}.{name}={value}")
+            print(f"  --set {section}.{name}={value}")
 
 
-@app.command("use")
-def use_command(run: RunArgument, name: Name = None, anyway: Anyway = False) -> None:
+@train.command(name="use")
+def use_command(
+    run: Annotated[Path, Parameter(name="RUN", help="Folder of a finished run.")],
+    /,
+    *,
+    name: Annotated[
+        str | None, Parameter(help="What to call the model; as the folder by default.")
+    ] = None,
+    anyway: Annotated[bool, Parameter(help="Even if it did not pass the gate.")] = False,
+) -> None:
     """Put the model of a run that passed the gate into the model menu."""
     from napari_cfr_icl.training.runs.publish import publish_model
 
     known = publish_model(run, name, anyway=anyway)
-    typer.echo(f"The model is in the menu as {known!r}.")
+    print(f"The model is in the menu as {known!r}.")
 
 
-@app.command("options")
-def options_command(config: Config = "finetune") -> None:
+@train.command(name="options")
+def options_command(*, config: Config = "finetune") -> None:
     """Show every option of a recipe, as TOML that can be changed and given to --config."""
     from napari_cfr_icl.training import recipes
 
-    typer.echo(recipes.dumps(recipes.load_recipe(config)), nl=False)
+    print(recipes.dumps(recipes.load_recipe(config)), end="")
 
 
-def _options(config: str, base: str | None, values: list[str]) -> TrainOptions:
+def _options(config: str, base: str | None, values: Sequence[str]) -> TrainOptions:
     from napari_cfr_icl._options import with_values
     from napari_cfr_icl.training import recipes
 
     options = recipes.with_assignments(recipes.load_recipe(config), values)
     return options if base is None else with_values(options, {"base": base})
-
-
-def _ask_for_large_pages() -> None:
-    """Let PyTorch take its memory from Linux in large pages.
-
-    A step takes and gives back gigabytes; in small pages that costs up to half of its time. PyTorch
-    looks at this once, when it is loaded.
-    """
-    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
 
 @contextmanager
@@ -193,7 +179,7 @@ def _interrupts_become_wishes(out: Path) -> Iterator[None]:
 
     def ask(number: int, frame: object) -> None:
         signal.signal(signal.SIGINT, before)
-        typer.echo("Stopping after this step; Ctrl+C again to stop at once.", err=True)
+        print("Stopping after this step; Ctrl+C again to stop at once.", file=sys.stderr)
         if out.is_dir():
             (out / "stop").touch()
         else:  # nothing has begun that could be saved
@@ -220,11 +206,11 @@ def _listener(out: Path) -> Listener:
 
 def _tell_survey(found: DatasetReport) -> None:
     objects = sum(len(page.objects) for page in found.pages)
-    typer.echo(
+    print(
         f"{found.collection.name}: {len(found.pages)} usable pictures, {objects} objects, "
         f"{len(found.findings)} findings"
     )
     for finding in found.findings[:_SHOWN_FINDINGS]:
-        typer.echo(f"  {finding.severity}: {finding.key}: {finding.text}")
+        print(f"  {finding.severity}: {finding.key}: {finding.text}")
     if (more := len(found.findings) - _SHOWN_FINDINGS) > 0:
-        typer.echo(f"  and {more} more; --page FOLDER writes them all")
+        print(f"  and {more} more; --page FOLDER writes them all")

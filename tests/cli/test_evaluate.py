@@ -1,15 +1,16 @@
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
 from blob_dataset import TINY_MODEL, write_blobs, write_settings
 from napari_cfr_icl._errors import SettingsError
-from napari_cfr_icl.cli.evaluation import _LAYOUTS, app, dataset_choices, numbers, separated
+from napari_cfr_icl.cli.arguments import numbers
+from napari_cfr_icl.cli.datasets import dataset_choices, separated
 from napari_cfr_icl.evaluation.datasets import FORMATS
 from napari_cfr_icl.evaluation.protocol.options import DatasetChoice
 
@@ -24,11 +25,7 @@ def common(tmp_path):
     ]  # fmt: skip
 
 
-def run(*words):
-    return CliRunner().invoke(app, words, catch_exceptions=False)
-
-
-def test_evaluate_prints_the_table_of_the_paper(common, tmp_path):
+def test_evaluate_prints_the_table_of_the_paper(run, common, tmp_path):
     result = run(
         "evaluate", *common, "--format", "folder", "--inference", "std", "--inference", "cfr-1",
         "--iou", "0.8", "0.9", "--limit", "1", "--worst", "0",
@@ -40,7 +37,7 @@ def test_evaluate_prints_the_table_of_the_paper(common, tmp_path):
     assert (tmp_path / "out" / "report.md").exists()
 
 
-def test_tune_prints_what_it_recommends(common, tmp_path):
+def test_tune_prints_what_it_recommends(run, common, tmp_path):
     result = run(
         "tune", *common, "--max-steps", "1", "--pixels", "5", "--fractions", "0.01",
         "--first-clicks", "1,all",
@@ -53,26 +50,27 @@ def test_tune_prints_what_it_recommends(common, tmp_path):
 
 def test_commands_load_nothing_heavy():
     code = (
-        "import sys, napari_cfr_icl.cli.evaluation;"
+        "import sys, napari_cfr_icl.cli.evaluate, napari_cfr_icl.cli.tune;"
         "sys.exit(bool({'torch', 'scipy', 'matplotlib', 'napari'} & set(sys.modules)))"
     )
 
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_help_names_every_format():
-    assert _LAYOUTS.split(", ") == list(FORMATS)
+@pytest.mark.parametrize("command", ["evaluate", "tune"])
+def test_help_names_every_format(run, command):
+    assert set(FORMATS) <= set(re.findall(r"[\w-]+", run(command, "--help").stdout))
 
 
 def test_numbers_after_iou_are_no_paths(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("0.5").mkdir()
 
-    paths, ious = separated(["data", "0.85", "0.5", "0.9"], ["0.8"])
+    paths, ious = separated(["data", "0.85", "0.5", "0.9"], (0.8,))
 
     assert paths == ["data", "0.5"]
     assert ious == (0.8, 0.85, 0.9)
-    assert separated(["data", "0.85"], []) == (["data", "0.85"], ())
+    assert separated(["data", "0.85"], ()) == (["data", "0.85"], ())
 
 
 def test_one_format_serves_all_or_each_has_its_own():

@@ -1,0 +1,32 @@
+"""The command `evaluate`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from napari_cfr_icl.cli.arguments import flags, make
+from napari_cfr_icl.cli.datasets import (
+    Datasets,
+    Formats,
+    dataset_choices,
+    picture_progress,
+    separated,
+)
+from napari_cfr_icl.evaluation.protocol.options import EvaluateOptions
+
+
+@flags(EvaluateOptions)
+def evaluate(*datasets: Datasets, formats: Formats = ("folder",), **options: Any) -> None:
+    """Count the clicks that a simulated user needs, and write tables and plots."""
+    from napari_cfr_icl.evaluation.run import evaluate as run
+
+    paths, ious = separated(datasets, options.pop("thresholds", ()))
+    if ious:
+        options["thresholds"] = ious
+    chosen = make(EvaluateOptions, {**options, "datasets": dataset_choices(paths, formats)})
+    with picture_progress("Evaluating") as progress:
+        records = run(chosen, progress.advance, progress.skip)
+    if records:
+        print((chosen.out / "table3.md").read_text(encoding="utf-8"))
+        print(f"All numbers: {chosen.out / 'report.md'}")
+        progress.summarize_skipped(chosen.out / "report.md")
