@@ -23,7 +23,7 @@ from napari_cfr_icl.zoo.loading import load_file, locate
 from napari_cfr_icl.zoo.store import ModelStore
 
 if TYPE_CHECKING:
-    from napari_cfr_icl.cli.segment import SegmentOptions
+    from napari_cfr_icl.cli.segment_options import SegmentOptions
     from napari_cfr_icl.engine.clicks import Click, Clicks
     from napari_cfr_icl.engine.prediction import Prediction
     from napari_cfr_icl.engine.predictor import Previous

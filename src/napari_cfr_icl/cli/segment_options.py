@@ -1,0 +1,95 @@
+"""Options of `segment`."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from errno import EACCES
+from pathlib import Path
+
+from napari_cfr_icl._errors import ClickError, OutputError, SettingsError
+from napari_cfr_icl._files import explain_write_failure
+from napari_cfr_icl._options import Options, option
+from napari_cfr_icl.engine.clicks import Clicks
+from napari_cfr_icl.engine.settings import PRESETS, Precision, Settings, WindowHints
+from napari_cfr_icl.zoo.catalog import DEFAULT_MODEL
+
+_MASK_SUFFIXES = (".tif", ".tiff")
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentOptions(Options):
+    """One image, the clicks of one object in its pixels, oldest first, and how to answer them."""
+
+    image: Path
+    clicks: Clicks
+    plane: tuple[int, ...] | None
+    out: Path = option(text="TIFF file for the mask: 1 on the object, 0 elsewhere.")
+    previous: Path | None = option(None, "A mask to correct; all but 0 is object.")
+    model: str = option(DEFAULT_MODEL, "Name or file of a model; see `models list`.")
+    inference: str | None = option(None, "std, cfr-N or a-cfr-N; by default as the preset says.")
+    threshold: int | None = option(
+        None, "In pixels: a-cfr-N stops once a step changes fewer than this."
+    )
+    preset: str = option(PRESETS[0], f"{', '.join(PRESETS)}.")
+    precision: str = option(
+        "float32",
+        "float32 or fast; fast tries for some seconds which arithmetic is the quickest here: it "
+        "pays for large models and many clicks.",
+    )
+    device: str = option("auto", "auto, cpu, cuda or mps.")
+    axes: str | None = option(None, "Axes of IMAGE, where the file leaves it open, such as CYX.")
+    trace: Path | None = option(None, "JSON file for what every pass of every click did.")
+
+    def __post_init__(self) -> None:
+        if not self.clicks and self.previous is None:
+            raise ClickError("Give at least one --click, or a mask to refine with --previous.")
+        self.settings(None)
+        if self.out.suffix.lower() not in _MASK_SUFFIXES:
+            raise OutputError(f"The mask is written as TIFF: let {self.out} end in .tif.")
+        outputs = [self.out] if self.trace is None else [self.out, self.trace]
+        for path in outputs:
+            _check_output(path)
+            if path.resolve() == self.image.resolve():
+                raise OutputError(f"{path} is the image itself: choose another name.")
+        if len({path.resolve() for path in outputs}) < len(outputs):
+            raise OutputError("Mask and trace need different names.")
+
+    def settings(self, model: WindowHints | None) -> Settings:
+        """The settings for a network (None: for none in particular).
+
+        Raises
+        ------
+        SettingsError
+            When preset, precision, inference scheme or threshold cannot be.
+        """
+        settings = Settings.preset(self.preset, model)
+        settings = replace(settings, precision=_precision(self.precision))
+        if self.inference is not None:
+            settings = settings.with_inference(self.inference)
+        if self.threshold is None:
+            return settings
+        # Whoever names a number of pixels means that number, not a share of the object besides.
+        refinement = replace(
+            settings.refinement, threshold_pixels=self.threshold, threshold_fraction=0.0
+        )
+        return replace(settings, refinement=refinement)
+
+
+def _precision(name: str) -> Precision:
+    match name:
+        case "float32" | "fast":
+            return name
+    raise SettingsError(f"The precision is float32 or fast, not {name!r}.")
+
+
+def _check_output(path: Path) -> None:
+    folder = path.parent
+    if not folder.is_dir():
+        raise OutputError(f"There is no folder {folder}: make it, or choose another.")
+    if path.exists() and not path.is_file():
+        raise OutputError(f"{path} is no file that could be written anew: choose another name.")
+    if not os.access(folder, os.W_OK):
+        raise OutputError(
+            explain_write_failure(PermissionError(EACCES, os.strerror(EACCES)), folder)
+        )
