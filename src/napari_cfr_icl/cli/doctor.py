@@ -106,9 +106,9 @@ def _devices() -> dict[str, str]:
 
 
 def _models() -> dict[str, str]:
-    from napari_cfr_icl.zoo import Store, available
+    from napari_cfr_icl.zoo import ModelStore, available
 
-    store = Store()
+    store = ModelStore()
     here = [status for status in available(store) if status.path is not None]
     return {
         "folder": f"{store.folder}{'' if store.folder.is_dir() else ' (not made yet)'}",

@@ -25,9 +25,9 @@ models = App(name="models", help="List, download, import and export models.")
 @models.command(name="list")
 def list_models() -> None:
     """Show every model and its licence."""
-    from napari_cfr_icl.zoo import Store, available
+    from napari_cfr_icl.zoo import ModelStore, available
 
-    store = Store()
+    store = ModelStore()
     head = ("NAME", "WHERE", "SIZE", "TRAINED ON", "LICENCE OF THE WEIGHTS")
     for line in aligned([head, *map(_row, available(store))]):
         print(line)
