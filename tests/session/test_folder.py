@@ -136,6 +136,14 @@ def test_labels_are_whole_numbers(tmp_path):
         read_labels(tmp_path / "a_labels.tif")
 
 
+def test_three_planes_of_labels_are_no_colours(tmp_path):
+    labels = np.zeros((3, 40, 50), np.uint8)
+    labels[1, 3:9, 4:8] = 5
+    tifffile.imwrite(tmp_path / "a_labels.tif", labels, photometric="rgb", planarconfig="separate")
+    np.testing.assert_array_equal(read_labels(tmp_path / "a_labels.tif"), labels)
+    assert read_image(tmp_path / "a_labels.tif").shape == (40, 50, 3)
+
+
 @pytest.mark.parametrize(
     ("read", "wanted", "fits"),
     [

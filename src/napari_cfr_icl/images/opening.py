@@ -137,6 +137,8 @@ def _open_tiff(path: Path, *, in_colour: bool) -> ImageFile:
         tag = series.keyframe.tags.get(TAG)
         # ImageJ writes how it draws grey pixels as a palette, too.
         colours = None if tiff.is_imagej or not in_colour else series.keyframe.colormap
+    if not in_colour and axes.startswith("S"):
+        axes = axes.replace("S", "Q")  # three planes of labels, which many programs call RGB
     orientation = STORED if tag is None else int(tag.value)
     if colours is not None:
         palette = np.asarray(colours >> 8, np.uint8).T
