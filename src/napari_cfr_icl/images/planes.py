@@ -1,8 +1,8 @@
 """Images with their labels, plane by plane, out of files of any layout.
 
 Labels tell the layout of their image: a stack has the planes of its labels, and the axis that the
-labels lack holds the channels. The file that was read last is kept, for the planes of a stack are
-asked for one after the other.
+labels lack holds the channels. The last two files are kept, for the planes of a stack are asked for
+one after the other.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from napari_cfr_icl.images.orientation import is_transposed, upright
 from napari_cfr_icl.images.plane import Plane
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -229,11 +229,11 @@ def _frozen(pixels: NDArray[Any]) -> NDArray[Any]:
 
 
 def _image(path: Path) -> ImageFile:
-    return open_image(path) if is_zarr(path) else _image_once(path, _stamp(path))
+    return open_image(path) if is_zarr(path) else _opened(path, open_image, _stamp(path))
 
 
 def _labels(path: Path) -> ImageFile:
-    return open_labels(path) if is_zarr(path) else _labels_once(path, _stamp(path))
+    return open_labels(path) if is_zarr(path) else _opened(path, open_labels, _stamp(path))
 
 
 def _stamp(path: Path) -> tuple[int, ...]:
@@ -245,11 +245,6 @@ def _stamp(path: Path) -> tuple[int, ...]:
     return facts.st_mtime_ns, facts.st_size, facts.st_ino
 
 
-@lru_cache(maxsize=1)
-def _image_once(path: Path, _stamp: tuple[int, ...]) -> ImageFile:
-    return open_image(path)
-
-
-@lru_cache(maxsize=1)
-def _labels_once(path: Path, _stamp: tuple[int, ...]) -> ImageFile:
-    return open_labels(path)
+@lru_cache(maxsize=2)  # an image and its labels
+def _opened(path: Path, read: Callable[[Path], ImageFile], _stamp: tuple[int, ...]) -> ImageFile:
+    return read(path)

@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from napari_cfr_icl._errors import CfrIclError, InputError
+from napari_cfr_icl._errors import CfrIclError, InputError, MaskError
 from napari_cfr_icl.evaluation.datasets.coco_json import coco_json
 from napari_cfr_icl.evaluation.datasets.folders import title_of
-from napari_cfr_icl.evaluation.datasets.pairs import pairs_in, pairs_of
+from napari_cfr_icl.evaluation.datasets.pairs import Pair, pairs_in, pairs_of
 from napari_cfr_icl.images.planes import (
     image_plane,
+    label_plane,
     label_shape,
     orientation_doubt,
     plane_indices,
 )
-from napari_cfr_icl.training.data.label_planes import label_plane
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -38,6 +38,9 @@ SPLIT_FOLDERS: dict[str, Split] = {
     "validation": "val",
 }
 LIST_NAME = "collection.csv"
+
+_Listed = tuple[Pair, str, Split | None]
+"""A pair, its group, and its side where the collection says so."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -152,7 +155,7 @@ def _from_folder(path: Path, images: Path | None) -> Collection:
     pairs = pairs_in(path) if images is None else pairs_of(path, images)
     troubles = [(name, "there is no label image of this name") for name in pairs.lonely_images]
     troubles += [(name, "there is no image of this name") for name in pairs.lonely_labels]
-    found = [_Listed(pair.image, pair.labels, pair.name, pair.name) for pair in pairs.found]
+    found: list[_Listed] = [(pair, pair.name, None) for pair in pairs.found]
     return _collected(path, found, troubles)
 
 
@@ -167,7 +170,7 @@ def _from_list(path: Path, images: Path | None) -> Collection:
     if not {"image", "labels"} <= set(columns):
         found = ", ".join(columns) or "none"
         raise InputError(f"{path} needs the columns image and labels; it has {found}.")
-    pairs = []
+    pairs: list[_Listed] = []
     for number, row in enumerate(rows, start=2):
         split = (row.get("split") or "").strip().lower()
         if split and split not in SPLIT_FOLDERS:
@@ -176,7 +179,7 @@ def _from_list(path: Path, images: Path | None) -> Collection:
             raise InputError(f"Line {number} of {path} must name an image and its labels.")
         image, labels = (images or path.parent) / row["image"], path.parent / row["labels"]
         group = (row.get("group") or "").strip() or row["image"]
-        pairs.append(_Listed(image, labels, image.name, group, SPLIT_FOLDERS.get(split)))
+        pairs.append((Pair(image, labels, image.name), group, SPLIT_FOLDERS.get(split)))
     return _collected(path.parent, pairs, [])
 
 
@@ -197,36 +200,45 @@ def _from_coco(path: Path, images: Path | None) -> Collection:
     return Collection(dataset.name, path, examples)
 
 
-@dataclass(frozen=True, slots=True)
-class _Listed:
-    image: Path
-    labels: Path
-    name: str
-    group: str
-    split: Split | None = None
-
-
 def _collected(
     path: Path, pairs: Iterable[_Listed], troubles: Iterable[tuple[str, str]]
 ) -> Collection:
     examples: list[Example] = []
     troubles = list(troubles)
-    for pair in pairs:
+    for pair, group, split in pairs:
         try:
-            examples += _examples(pair)
+            examples += _examples(pair, group, split)
         except CfrIclError as error:
             troubles.append((pair.labels.name, str(error)))
     return Collection(title_of(path), path, tuple(examples), tuple(troubles))
 
 
-def _examples(pair: _Listed) -> Iterator[Example]:
+def _examples(pair: Pair, group: str, split: Split | None) -> Iterator[Example]:
     shape = label_shape(pair.labels)
     for index in plane_indices(shape):
         yield Example(
             pair.name + "".join(f"[{i}]" for i in index),
-            pair.group,
-            pair.split,
+            group,
+            split,
             partial(image_plane, pair.image, shape, index),
-            partial(label_plane, pair.labels, index),
+            partial(_ids, pair.labels, index),
             partial(orientation_doubt, pair.image, shape),
         )
+
+
+def _ids(path: Path, index: tuple[int, ...]) -> NDArray[np.int32]:
+    """Labels as training needs them: int32 from 0 up, (rows, columns).
+
+    Ids too large for that, such as hashes and times, get the lowest numbers that are free.
+    """
+    labels = label_plane(path, index)
+    if labels.size and labels.min() < 0:
+        raise MaskError(f"{path} must hold whole numbers from 0 up, not {labels.min()}.")
+    large = labels > np.iinfo(np.int32).max
+    narrow = np.where(large, 0, labels).astype(np.int32)
+    if large.any():
+        ids, numbers = np.unique(labels[large], return_inverse=True)
+        taken = np.unique(narrow)
+        free = np.setdiff1d(np.arange(1, len(ids) + len(taken) + 1), taken)
+        narrow[large] = free[numbers]
+    return narrow
