@@ -30,12 +30,12 @@ from napari_cfr_icl.evaluation.protocol.settings_file import settings_for
 from napari_cfr_icl.evaluation.protocol.simulate import simulate
 from napari_cfr_icl.evaluation.protocol.simulated_users import user_for
 from napari_cfr_icl.evaluation.protocol.skipped import SkippedPictures
-from napari_cfr_icl.evaluation.protocol.work_list import open_datasets, pages
-from napari_cfr_icl.evaluation.tuning.findings import SearchFinding
+from napari_cfr_icl.evaluation.protocol.work_list import open_datasets, work_items
 from napari_cfr_icl.evaluation.tuning.options import TuneOptions
 from napari_cfr_icl.evaluation.tuning.policies import describe
 from napari_cfr_icl.evaluation.tuning.replay import PolicyTrial, Replay
 from napari_cfr_icl.evaluation.tuning.search import search
+from napari_cfr_icl.evaluation.tuning.search_records import SearchRecord
 from napari_cfr_icl.evaluation.tuning.selection import select
 from napari_cfr_icl.evaluation.tuning.tune_report import policy_table
 
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from napari_cfr_icl.engine.source import ImageSource
     from napari_cfr_icl.evaluation.datasets.dataset import Dataset
     from napari_cfr_icl.evaluation.protocol.records import Subject
-    from napari_cfr_icl.evaluation.tuning.options import Plan
+    from napari_cfr_icl.evaluation.tuning.options import SearchPlan
 
     Case = tuple[Subject, ImageSource, NDArray[np.int8]]
 
@@ -94,7 +94,7 @@ def compare(options: TuneOptions, compute_all: bool) -> None:
     one_by_one = through(predictor, separately.around)
     begun, replayed, separate = time.perf_counter(), [], []
     for step, case in zip(steps, cases(datasets, plan), strict=True):
-        replayed.append(step.finding)
+        replayed.append(step.result)
         separate.append(each_by_itself(one_by_one, case, plan))
         if known is not None:
             known.clear()  # no other object asks the same
@@ -142,10 +142,10 @@ def fingerprint(tensor: torch.Tensor) -> bytes:
     return digest.digest()
 
 
-def cases(datasets: Sequence[Dataset], plan: Plan) -> Iterator[Case]:
+def cases(datasets: Sequence[Dataset], plan: SearchPlan) -> Iterator[Case]:
     """The objects that a search clicks, in its order: name, picture and truth."""
     skipped = SkippedPictures()
-    for page in pages(datasets, plan.sample, skipped):
+    for page in work_items(datasets, plan.sample, skipped):
         image = page.image(skipped)
         if image is None:
             continue
@@ -156,7 +156,7 @@ def cases(datasets: Sequence[Dataset], plan: Plan) -> Iterator[Case]:
             yield page.subject(index, item, image.shape), image, truth
 
 
-def each_by_itself(predictor: Predictor, case: Case, plan: Plan) -> SearchFinding:
+def each_by_itself(predictor: Predictor, case: Case, plan: SearchPlan) -> SearchRecord:
     """One object, clicked from the beginning under every setting."""
     subject, image, truth = case
     trials = []
@@ -166,7 +166,7 @@ def each_by_itself(predictor: Predictor, case: Case, plan: Plan) -> SearchFindin
         done = simulate(alone, image, truth, user, plan.protocol)
         trials.append(PolicyTrial(tuple(c.iou for c in done), tuple(c.passes for c in done)))
     passes, loops = sum(sum(t.passes) for t in trials), sum(len(t.passes) for t in trials)
-    return SearchFinding(subject, Replay(tuple(trials), passes, loops, partings=0))
+    return SearchRecord(subject, Replay(tuple(trials), passes, loops, partings=0))
 
 
 def print_passes(replaying: Counter, separately: Counter, settings: int, objects: int) -> None:
@@ -181,15 +181,15 @@ def print_passes(replaying: Counter, separately: Counter, settings: int, objects
 
 
 def print_answers(
-    replayed: Sequence[SearchFinding],
-    separate: Sequence[SearchFinding],
-    plan: Plan,
+    replayed: Sequence[SearchRecord],
+    separate: Sequence[SearchRecord],
+    plan: SearchPlan,
     options: TuneOptions,
 ) -> None:
     """Whether both ways came to the same."""
     same = [(f.subject, f.trials) for f in replayed] == [(f.subject, f.trials) for f in separate]
     first, second = (
-        select(findings, plan.policies, plan.current, options.what_counts)
+        select(findings, plan.policies, plan.current, options.objective)
         for findings in (replayed, separate)
     )
     names = [describe(c.standings[c.recommended].policy) for c in (first, second)]

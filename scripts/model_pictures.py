@@ -15,13 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_cfr_icl import samples
+from napari_cfr_icl import samples, zoo
 from napari_cfr_icl.evaluation.datasets import ReaderOptions, open_dataset
 from napari_cfr_icl.evaluation.protocol.options import DatasetChoice, EvaluateOptions, Protocol
 from napari_cfr_icl.evaluation.protocol.predictors import predictors_for
-from napari_cfr_icl.evaluation.reports.failure_cases import cases_of
-from napari_cfr_icl.evaluation.reports.failure_page import write_page
-from napari_cfr_icl.evaluation.reports.file_names import file_stem
+from napari_cfr_icl.evaluation.reports.failure_cases import cases_of, write_page
+from napari_cfr_icl.evaluation.reports.plots import file_stem
 from napari_cfr_icl.evaluation.run import evaluate
 from napari_cfr_icl.exports.collection import save_collection
 from napari_cfr_icl.zoo import CATALOGUE
@@ -78,7 +77,7 @@ def draw(model: str, collection: Path, page: Path) -> None:
             worst=0,
         )
         records = sorted(evaluate(options), key=lambda record: -record.ious[-1])
-        ((_, predictor),) = predictors_for(model, options, "cpu").items()
+        ((_, predictor),) = predictors_for(model, zoo.load(model), options, "cpu").items()
     dataset = open_dataset(collection, "folder", options.reader)
     cases = cases_of(chosen(records), dataset, predictor)
     write_page(cases, f"{model}: one click on {len(records)} objects", page)

@@ -22,7 +22,7 @@ class CfrIclError(Exception):
 
 
 class InputError(CfrIclError):
-    """What was given cannot be used."""
+    """Given input that cannot be used."""
 
 
 class ImageError(InputError):

@@ -4,6 +4,7 @@ import csv
 import gc
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,10 +13,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from blob_dataset import TINY_MODEL, blobs, write_blobs, write_settings
 from napari_cfr_icl import zoo
-from napari_cfr_icl._errors import InputError, OutputError, SettingsError
+from napari_cfr_icl._errors import InputError, ModelFileError, OutputError, SettingsError
 from napari_cfr_icl.engine import Predictor
 from napari_cfr_icl.engine.source import ImageSource
 from napari_cfr_icl.evaluation.datasets import ReaderOptions
@@ -43,7 +45,7 @@ data, out, model, preset = sys.argv[1:]
 evaluate(
     EvaluateOptions((DatasetChoice(Path(data)),), Path(out), (model,), ("std", "cfr-1"), (preset,),
                     Protocol(max_clicks=3), device="cpu", worst=0),
-    lambda step: print(step.record.subject.index, flush=True),
+    lambda step: print(step.result.subject.index, flush=True),
 )
 """
 
@@ -253,6 +255,52 @@ def test_one_picture_is_in_memory_at_a_time(preset, tmp_path, monkeypatch):
 
     assert len(most) == 24
     assert max(most) <= 2
+
+
+def test_each_model_is_loaded_once_and_let_go(data, preset, tmp_path, monkeypatch):
+    loaded, alive, real = [], weakref.WeakSet(), zoo.load
+
+    def load(name, *rest):
+        gc.collect()
+        assert not alive
+        network = real(name, *rest)
+        loaded.append(str(name))
+        alive.add(network)
+        return network
+
+    monkeypatch.setattr(zoo, "load", load)
+    models = [str(shutil.copy(TINY_MODEL, tmp_path / f"{name}.pth")) for name in ("one", "two")]
+    options = options_for(data, preset, tmp_path / "out", models=tuple(models))
+
+    records = evaluate(options)
+
+    assert loaded == models
+    gc.collect()
+    assert not alive
+    assert {record.method.model for record in records} == set(models)
+    drawn = [path.name for path in options.out.iterdir() if path.name.startswith("worst-blobs")]
+    assert len(drawn) == 2
+    assert evaluate(options) == records
+
+
+def test_a_missing_model_is_told_before_the_first_is_evaluated(data, preset, tmp_path):
+    options = options_for(data, preset, tmp_path / "out", models=(str(TINY_MODEL), "none.pth"))
+    with pytest.raises(ModelFileError, match=r"no file none\.pth"):
+        evaluate(options)
+    assert not options.out.exists()
+
+
+def test_a_run_with_another_second_model_is_refused(data, preset, tmp_path):
+    second = tmp_path / "second.pth"
+    shutil.copy(TINY_MODEL, second)
+    options = options_for(data, preset, tmp_path / "out", models=(str(TINY_MODEL), str(second)))
+    evaluate(options)
+    content = torch.load(second, weights_only=True)
+    next(iter(content["state_dict"].values())).mul_(1.5)
+    torch.save(content, second)
+
+    with pytest.raises(OutputError, match="with other models"):
+        evaluate(options)
 
 
 def test_labels_of_another_size_are_named(preset, tmp_path, monkeypatch):

@@ -54,6 +54,12 @@ def test_what_a_recipe_does_not_name_keeps_its_default():
         ("schedule.steps=many", "whole number"),
         ("schedule.steps=0", "from 1"),
         ("icl.first_pass=last", "one of code, paper"),
+        ("icl.weights=[]", "must end with a weight above 0"),
+        ("icl.weights=[0, 0]", "must end with a weight above 0"),
+        ("icl.weights=[1, 0]", "must end with a weight above 0"),
+        ("icl.weights=[0, 1]", 'icl.first_pass to "paper"'),
+        ("icl.weights=[1, -1]", "weights must be from 0"),
+        ("icl.weights=[1, nan]", "weights must be from 0"),
         ("data.zoom=[3, 1]", "in order"),
         ("suem.simple=1.5", "from 0 to 1"),
         ("optimizer.rate=true", "a number"),
@@ -63,6 +69,19 @@ def test_what_a_recipe_does_not_name_keeps_its_default():
 def test_wrong_values_are_refused_by_name(assignment, message):
     with pytest.raises(SettingsError, match=message):
         recipes.with_assignments(TrainOptions(), [assignment])
+
+
+@pytest.mark.parametrize(
+    "icl",
+    [
+        {"weights": (0.0, 1.0), "first_pass": "paper"},
+        {"weights": (), "enabled": False},
+        {"weights": (1.0, 0.0, 2.0)},
+    ],
+    ids=["first not trained", "without ICL", "middle not trained"],
+)
+def test_weights_that_train_something_are_accepted(icl):
+    assert IclOptions(**icl).weights == icl["weights"]
 
 
 def test_broken_and_missing_recipes_are_named(tmp_path):

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
@@ -19,9 +19,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bar
     from rich.progress import TaskID
 
+    from napari_cfr_icl.evaluation.protocol.eta import Progress
     from napari_cfr_icl.evaluation.protocol.skipped import SkippedPicture
-    from napari_cfr_icl.evaluation.run import Progress
-    from napari_cfr_icl.evaluation.tuning.search import SearchProgress
 
 Datasets = Annotated[str, Parameter(name="DATASET...", help="Folders, or COCO json files.")]
 Formats = Annotated[
@@ -63,7 +62,7 @@ class PictureProgress:
         self._bar, self._task = bar, task
         self._skipped = 0
 
-    def advance(self, step: Progress | SearchProgress) -> None:
+    def advance(self, step: Progress[Any]) -> None:
         """Show how far the run is."""
         self._bar.update(self._task, completed=step.fraction)
 
@@ -76,10 +75,10 @@ class PictureProgress:
 
     def summarize_skipped(self, report: Path) -> None:
         """Say at the end how many pictures were skipped, if any."""
-        from napari_cfr_icl.evaluation.protocol.skipped import told
+        from napari_cfr_icl.evaluation.protocol.skipped import skipped_sentence
 
         if self._skipped:
-            print(told(self._skipped, report))
+            print(skipped_sentence(self._skipped, report))
 
 
 @contextmanager

@@ -71,6 +71,20 @@ class IclOptions(Options):
         0.0, "how often a pass follows without a new click, as CFR's passes do", ZERO_TO_ONE
     )
 
+    def __post_init__(self) -> None:
+        Options.__post_init__(self)
+        if self.enabled and not any(self.weights[-1:]):
+            raise SettingsError(
+                f"icl.weights must end with a weight above 0, not be {list(self.weights)}: outputs "
+                "after the last one that is trained would be computed for nothing."
+            )
+        if self.enabled and self.first_pass == "code" and self.weights[0] == 0:
+            raise SettingsError(
+                f"icl.weights must begin with a weight above 0, not be {list(self.weights)}: steps "
+                "of one output would train nothing. For a first output that is not trained, set "
+                'icl.first_pass to "paper".'
+            )
+
 
 @dataclass(frozen=True, slots=True)
 class SuemOptions(Options):

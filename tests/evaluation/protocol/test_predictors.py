@@ -7,6 +7,7 @@ import pytest
 
 from blob_dataset import TINY_MODEL, blobs
 from golden_models import GOLDEN
+from napari_cfr_icl import zoo
 from napari_cfr_icl.engine import Clicks
 from napari_cfr_icl.engine.clicks import Click
 from napari_cfr_icl.evaluation.datasets import open_dataset
@@ -23,7 +24,7 @@ def options_for(*models, **changes):
 
 def test_every_method_has_its_settings_on_one_network():
     options = options_for(TINY_MODEL)
-    predictors = predictors_for(str(TINY_MODEL), options, "cpu")
+    predictors = predictors_for(str(TINY_MODEL), zoo.load(TINY_MODEL), options, "cpu")
 
     assert list(predictors) == methods_of(options)
     assert len({id(predictor.network) for predictor in predictors.values()}) == 1
@@ -33,7 +34,7 @@ def test_every_method_has_its_settings_on_one_network():
 
 def test_precision_of_the_command_line_wins():
     options = options_for(TINY_MODEL, presets=("interactive",), precision="float32")
-    predictors = predictors_for(str(TINY_MODEL), options, "cpu")
+    predictors = predictors_for(str(TINY_MODEL), zoo.load(TINY_MODEL), options, "cpu")
 
     assert {p.settings.precision for p in predictors.values()} == {"float32"}
     assert {p.network.arithmetic for p in predictors.values()} == {"float32"}
@@ -43,7 +44,9 @@ def test_precision_of_the_command_line_wins():
 def test_davis_is_seen_through_a_larger_window(model, target):
     path = str(GOLDEN / f"{model}.pth")
     davis = open_dataset(GOLDEN / "tiny_datasets" / "DAVIS", "davis")
-    predictors = predictors_for(path, options_for(path, presets=("paper", "interactive")), "cpu")
+    predictors = predictors_for(
+        path, zoo.load(path), options_for(path, presets=("paper", "interactive")), "cpu"
+    )
 
     for method, predictor in predictors.items():
         larger = for_set(predictor, method, davis.window_scale)
@@ -62,7 +65,9 @@ def test_davis_is_seen_through_a_larger_window(model, target):
 
 def test_other_sets_keep_the_window():
     grabcut = open_dataset(GOLDEN / "tiny_datasets" / "GrabCut", "grabcut")
-    predictors = predictors_for(str(TINY_MODEL), options_for(TINY_MODEL), "cpu")
+    predictors = predictors_for(
+        str(TINY_MODEL), zoo.load(TINY_MODEL), options_for(TINY_MODEL), "cpu"
+    )
 
     for method, predictor in predictors.items():
         assert for_set(predictor, method, grabcut.window_scale) is predictor

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from napari_cfr_icl._errors import OutputError
-from napari_cfr_icl.evaluation.protocol.distributed import Share
+from napari_cfr_icl.engine.runtime.distributed import Distributed
 from napari_cfr_icl.evaluation.protocol.run_identity import (
+    PENDING,
     claim,
     environment_of,
     fingerprint,
@@ -33,20 +34,22 @@ def test_fingerprint_is_that_of_the_weights():
 
 
 def test_folder_belongs_to_the_first_run_that_claims_it(tmp_path):
-    claim(tmp_path / "out", {"models": {"a": "1"}, "sizes": (1, 2)}, Share())
-    claim(tmp_path / "out", {"models": {"a": "1"}, "sizes": (1, 2)}, Share())
+    claim(tmp_path / "out", {"models": {"a": "1"}, "sizes": (1, 2)}, Distributed())
+    claim(tmp_path / "out", {"models": {"a": "1"}, "sizes": (1, 2)}, Distributed())
 
     with pytest.raises(OutputError, match="with other models"):
-        claim(tmp_path / "out", {"models": {"a": "2"}, "sizes": (1, 2)}, Share())
+        claim(tmp_path / "out", {"models": {"a": "2"}, "sizes": (1, 2)}, Distributed())
     with pytest.raises(OutputError, match="with other models"):
-        claim(tmp_path / "out", {"models": {"a": "2"}, "sizes": (1, 2)}, Share(rank=1, count=2))
+        claim(
+            tmp_path / "out", {"models": {"a": "2"}, "sizes": (1, 2)}, Distributed(rank=1, size=2)
+        )
 
 
 def test_first_process_alone_writes_what_the_run_is(tmp_path):
-    claim(tmp_path / "out", {}, Share(rank=1, count=2))
+    claim(tmp_path / "out", {}, Distributed(rank=1, size=2))
     assert not (tmp_path / "out").exists()
 
-    claim(tmp_path / "out", {"sample": 3}, Share(rank=0, count=2))
+    claim(tmp_path / "out", {"sample": 3}, Distributed(rank=0, size=2))
     content = json.loads((tmp_path / "out" / "run.json").read_text())
     assert content["run"] == {"sample": 3}
     assert content["environment"] == {**environment_of(), "processes": 2}
@@ -56,4 +59,15 @@ def test_other_content_is_no_run(tmp_path):
     (tmp_path / "run.json").write_text("[]")
 
     with pytest.raises(OutputError, match="no description of a run"):
-        claim(tmp_path, {}, Share())
+        claim(tmp_path, {}, Distributed())
+
+
+def test_what_was_pending_is_filled_in_and_then_compared(tmp_path):
+    claim(tmp_path, {"models": {"a": "1", "b": PENDING}}, Distributed())
+    claim(tmp_path, {"models": {"a": PENDING, "b": "2"}}, Distributed())
+
+    content = json.loads((tmp_path / "run.json").read_text())
+    assert content["run"] == {"models": {"a": "1", "b": "2"}}
+    for models in ({"a": PENDING, "b": "3"}, {"a": PENDING}, {"a": PENDING, "c": PENDING}):
+        with pytest.raises(OutputError, match="with other models"):
+            claim(tmp_path, {"models": models}, Distributed())

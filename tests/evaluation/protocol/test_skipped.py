@@ -12,7 +12,7 @@ from blob_dataset import TINY_MODEL, blobs, write_blobs, write_settings
 from command_line import run
 from napari_cfr_icl._errors import InputError
 from napari_cfr_icl.evaluation.protocol.options import DatasetChoice, EvaluateOptions, Protocol
-from napari_cfr_icl.evaluation.protocol.skipped import told
+from napari_cfr_icl.evaluation.protocol.skipped import skipped_sentence
 from napari_cfr_icl.evaluation.run import evaluate
 from napari_cfr_icl.evaluation.tuning.options import TuneOptions
 from napari_cfr_icl.evaluation.tuning.policies import Grid
@@ -87,7 +87,7 @@ def test_a_picture_that_was_mended_joins_the_run(data, options, tmp_path, folder
 
     records = evaluate(options, seen.append)
 
-    assert [step.record.subject.picture for step in seen] == ["1.png", "1.png"]
+    assert [step.result.subject.picture for step in seen] == ["1.png", "1.png"]
     assert done(records) == done(expected)
     for name in TABLES:
         assert (options.out / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
@@ -155,7 +155,7 @@ def test_the_screen_says_which_and_why(data, options):
 
     assert result.exit_code == 0
     assert "1.png of blobs is left out." in result.output
-    assert told(1, options.out / "report.md") in result.output
+    assert skipped_sentence(1, options.out / "report.md") in result.output
 
 
 def test_whoever_looks_on_hears_of_it_in_json(data, options):

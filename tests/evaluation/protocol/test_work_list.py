@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 
 from blob_dataset import blobs
+from napari_cfr_icl.engine.runtime.distributed import Distributed
 from napari_cfr_icl.evaluation.datasets.dataset import Dataset, Picture, objects_of_labels
-from napari_cfr_icl.evaluation.protocol.distributed import Share
 from napari_cfr_icl.evaluation.protocol.options import SampleOptions
-from napari_cfr_icl.evaluation.protocol.work_list import STRIDE, drawn, pages
+from napari_cfr_icl.evaluation.protocol.work_list import STRIDE, drawn, work_items
 
 
 def dataset(name="set", pictures=8, objects=6):
@@ -23,13 +23,13 @@ def dataset(name="set", pictures=8, objects=6):
 def names(*datasets, **sample):
     return [
         (page.dataset, page.picture.key, item.key)
-        for page in pages(datasets, SampleOptions(**sample))
+        for page in work_items(datasets, SampleOptions(**sample))
         for _, item in page.objects
     ]
 
 
 def test_numbers_go_through_all_data_sets_and_begin_anew_at_each_picture():
-    every = list(pages([dataset("a", 2, 3), dataset("b", 2, 2)], SampleOptions()))
+    every = list(work_items([dataset("a", 2, 3), dataset("b", 2, 2)], SampleOptions()))
 
     numbers = [[index for index, _ in page.objects] for page in every]
     begun = [number * STRIDE for number in range(4)]
@@ -64,7 +64,7 @@ def test_pictures_are_read_one_after_another():
     read = []
     pictures = [Picture(str(n), lambda: None, lambda n=n: read.append(n) or []) for n in range(4)]
 
-    turn = pages([Dataset("set", None, pictures)], SampleOptions())
+    turn = work_items([Dataset("set", None, pictures)], SampleOptions())
     next(turn)
     next(turn)
 
@@ -73,10 +73,12 @@ def test_pictures_are_read_one_after_another():
 
 @pytest.mark.parametrize("processes", [2, 3, 5, 8])
 def test_single_objects_are_shared_out_evenly(processes):
-    every = list(pages([dataset(pictures=4 * processes, objects=1)], SampleOptions()))
+    every = list(work_items([dataset(pictures=4 * processes, objects=1)], SampleOptions()))
 
     indices = [index for page in every for index, _ in page.objects]
-    shares = [sum(Share(rank, processes).has(i) for i in indices) for rank in range(processes)]
+    shares = [
+        sum(Distributed(rank, processes).owns(i) for i in indices) for rank in range(processes)
+    ]
     assert shares == [4] * processes
 
 

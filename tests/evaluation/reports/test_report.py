@@ -17,7 +17,7 @@ from napari_cfr_icl.evaluation.protocol.options import DatasetChoice, EvaluateOp
 from napari_cfr_icl.evaluation.protocol.records import Method, Record, Subject
 from napari_cfr_icl.evaluation.protocol.simulate import simulate
 from napari_cfr_icl.evaluation.protocol.simulated_users import RobotUser
-from napari_cfr_icl.evaluation.reports.failure_page import case_of, worst_of, write_page
+from napari_cfr_icl.evaluation.reports.failure_cases import case_of, worst_of, write_page
 from napari_cfr_icl.evaluation.reports.report import write_report
 from napari_cfr_icl.evaluation.reports.tables import markdown, method_titles, scheme_title
 

@@ -5,12 +5,12 @@ import pytest
 
 from napari_cfr_icl.engine.settings import Refinement
 from napari_cfr_icl.evaluation.protocol.records import Subject
-from napari_cfr_icl.evaluation.tuning.findings import Savings, SearchFinding
 from napari_cfr_icl.evaluation.tuning.replay import PolicyTrial, Replay
-from napari_cfr_icl.evaluation.tuning.scores import Goal, Scores, balanced_means
+from napari_cfr_icl.evaluation.tuning.scores import Objective, Scores, balanced_means
+from napari_cfr_icl.evaluation.tuning.search_records import Savings, SearchRecord
 from napari_cfr_icl.evaluation.tuning.selection import compared, front, halves, recommended, select
 
-GOAL = Goal()
+GOAL = Objective()
 POLICIES = [Refinement(), Refinement(steps=1), Refinement(steps=2), Refinement(steps=4)]
 
 
@@ -42,8 +42,8 @@ def test_recommended_weighs_clicks_against_passes():
     found = constant((5, 5), (4, 8), (3.9, 20))
 
     assert recommended(found, GOAL) == 1
-    assert recommended(found, Goal(click_worth=1000)) == 2
-    assert recommended(found, Goal(click_worth=1)) == 0
+    assert recommended(found, Objective(click_worth=1000)) == 2
+    assert recommended(found, Objective(click_worth=1)) == 0
 
 
 def test_policy_that_hurts_one_data_set_is_not_recommended():
@@ -103,7 +103,7 @@ def test_objects_of_a_single_picture_are_split():
 
 def finding(index, trials):
     subject = Subject("set", f"{index}.png", "1", index, 100, (20, 20))
-    return SearchFinding(subject, Replay(tuple(trials), passes=6, loops=3, partings=1))
+    return SearchRecord(subject, Replay(tuple(trials), passes=6, loops=3, partings=1))
 
 
 def good_after(clicks, passes_each):
@@ -148,11 +148,11 @@ def test_finding_comes_back_from_its_line():
     trials = [good_after(4, 1), good_after(2, 2), good_after(4, 1)]
     written = finding(5, trials)
 
-    read = SearchFinding.from_line(written.to_line())
+    read = SearchRecord.from_line(written.to_line())
 
     assert read.subject == written.subject
     assert [t.passes for t in read.trials] == [t.passes for t in trials]
     assert [np.float32(v) for v in read.trials[1].ious] == [np.float32(v) for v in (0.5, 0.97)]
     for line in ("", "{}", "[]", "3"):
         with pytest.raises(ValueError, match=r"no finding|JSON|Expecting"):
-            SearchFinding.from_line(line)
+            SearchRecord.from_line(line)

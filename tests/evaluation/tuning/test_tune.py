@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from blob_dataset import TINY_MODEL, TINY_SETTINGS, write_blobs, write_settings
+from napari_cfr_icl import zoo
 from napari_cfr_icl._errors import InputError, OutputError, SettingsError
 from napari_cfr_icl.engine.settings import Refinement
 from napari_cfr_icl.evaluation.protocol.metrics import noc
@@ -14,10 +15,10 @@ from napari_cfr_icl.evaluation.protocol.options import DatasetChoice, EvaluateOp
 from napari_cfr_icl.evaluation.protocol.result_log import read_logs
 from napari_cfr_icl.evaluation.protocol.settings_file import load_settings
 from napari_cfr_icl.evaluation.run import evaluate
-from napari_cfr_icl.evaluation.tuning.findings import SearchFinding
 from napari_cfr_icl.evaluation.tuning.options import TuneOptions
 from napari_cfr_icl.evaluation.tuning.policies import Grid
 from napari_cfr_icl.evaluation.tuning.scores import Scores
+from napari_cfr_icl.evaluation.tuning.search_records import SearchRecord
 from napari_cfr_icl.evaluation.tuning.selection import costs
 from napari_cfr_icl.evaluation.tuning.tune import tune
 
@@ -71,11 +72,11 @@ def test_search_chooses_what_a_run_for_each_policy_chooses(options, tmp_path):
             ("blobs",) * 3,
             ("0", "1", "2"),
         ),
-        options.what_counts,
+        options.objective,
     )
     by_search = costs(
-        Scores.of(list(read_logs(options.out, SearchFinding.from_line)), options.what_counts),
-        options.what_counts,
+        Scores.of(list(read_logs(options.out, SearchRecord.from_line)), options.objective),
+        options.objective,
     )
     assert np.argmin(by_search) == np.argmin(by_runs)
 
@@ -108,9 +109,18 @@ def test_interrupted_search_goes_on_where_it_was(options):
     seen = []
     choice = tune(options, seen.append)
 
-    assert [step.finding.subject.picture for step in seen] == ["1.png", "2.png"]
+    assert [step.result.subject.picture for step in seen] == ["1.png", "2.png"]
     assert seen[-1].fraction == 1
     assert choice == tune(options)
+
+
+def test_a_search_loads_its_model_once(options, monkeypatch):
+    loaded, real = [], zoo.load
+    monkeypatch.setattr(zoo, "load", lambda name: loaded.append(name) or real(name))
+
+    tune(options)
+
+    assert loaded == [options.model]
 
 
 def test_folder_of_another_search_is_refused(options):

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 
 import numpy as np
 import pytest
 import torch
 
-from napari_cfr_icl import zoo
+from napari_cfr_icl import _files, zoo
 from napari_cfr_icl._errors import ModelFileError
 from napari_cfr_icl.engine.clicks import Click
 from napari_cfr_icl.engine.runtime.distributed import Distributed
@@ -16,8 +17,8 @@ from napari_cfr_icl.training.data.collection import open_collection
 from napari_cfr_icl.training.data.splits import divide
 from napari_cfr_icl.training.options import ValidationOptions
 from napari_cfr_icl.training.runs import held_out
-from napari_cfr_icl.training.runs.gate import ALL, GateTrial, choose_objects, compare, decide
 from napari_cfr_icl.training.runs.publish import publish_model
+from napari_cfr_icl.training.runs.verdict import ALL, GateTrial, choose_objects, compare, decide
 from training_collections import write_collection
 from training_goldens import GOLDEN
 
@@ -120,6 +121,21 @@ def test_differences_are_taken_object_by_object(objects):
     assert (overall.base, overall.tuned) == (4.5, 5.5)
     assert (overall.difference.low, overall.difference.high) == (1, 1)  # a shift without spread
     assert {item.collection for item in compared} == {ALL, "cells", "grains"}
+
+
+def test_a_verdict_is_written_whole_or_not_at_all(objects, tmp_path, monkeypatch):
+    path = tmp_path / "verdict.json"
+    first = decide(compare(_trial(objects, [4] * 8, [2] * 8), 10), 0.9, fresh=True)
+    second = decide(compare(_trial(objects, [4] * 8, [6] * 8), 10), 0.9, fresh=True)
+    first.save(path)
+
+    def power_cut(part, path):
+        raise OSError("no power")
+
+    monkeypatch.setattr(_files, "publish", power_cut)
+    with pytest.raises(OSError, match="no power"):
+        second.save(path)
+    assert json.loads(path.read_text()) == json.loads(json.dumps(asdict(first)))
 
 
 def _finished(tmp_path, passed):

@@ -14,10 +14,11 @@ import torch
 
 from napari_cfr_icl import zoo
 from napari_cfr_icl._errors import DeviceError, InputError, SettingsError
-from napari_cfr_icl.engine.runtime.distributed import Distributed, threads
+from napari_cfr_icl.engine.runtime.distributed import threads
 from napari_cfr_icl.training.options import (
     ClickOptions,
     DataOptions,
+    IclOptions,
     OptimizerOptions,
     ScheduleOptions,
     SuemOptions,
@@ -50,6 +51,20 @@ CLICKED = ValidationOptions(
 )
 KILLS = int(os.environ.get("NAPARI_CFR_ICL_TRAINING_KILLS", "1"))
 """How many times a run is killed before it may end."""
+
+_PLAIN = replace(
+    TINY,
+    optimizer=replace(TINY.optimizer, dropout=False),
+    schedule=replace(TINY.schedule, steps=2),
+)
+TOGETHER = {
+    "together": _PLAIN,
+    # The first step has two of the three outputs.
+    "together, the last output not trained": replace(
+        _PLAIN, icl=IclOptions(weights=(1.0, 0.0, 3.0))
+    ),
+}
+"""Options of runs that two processes share."""
 
 OFTEN_KILLED = replace(TINY, schedule=replace(TINY.schedule, steps=4 * KILLS), validation=CLICKED)
 
@@ -171,13 +186,13 @@ def test_a_killed_run_resumes_to_the_same_weights(cells, tmp_path):
     assert _same(weights, _last(undisturbed))
 
 
-def test_two_processes_give_what_one_gives(cells, tmp_path):
-    options = replace(TINY, optimizer=replace(TINY.optimizer, dropout=False))
-    options = replace(options, schedule=replace(options.schedule, steps=2))
-    _, alone = _run(cells, tmp_path / "one", options)
+@pytest.mark.parametrize("last_is_trained", [True, False])
+def test_two_processes_give_what_one_gives(cells, tmp_path, last_is_trained):
+    how = "together" if last_is_trained else "together, the last output not trained"
+    _, alone = _run(cells, tmp_path / "one", TOGETHER[how])
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     subprocess.run(
-        [*command, __file__, str(cells), str(tmp_path / "two"), "together"],
+        [*command, __file__, str(cells), str(tmp_path / "two"), how],
         check=True,
         env=_environment(),
         capture_output=True,
@@ -245,13 +260,6 @@ def test_changed_pictures_are_noticed_before_going_on(tmp_path):
         loop.main(None, [], out, "cpu")
 
 
-def test_a_batch_that_cannot_be_shared_is_refused():
-    world = Distributed(0, 3, torch.device("cpu"))
-    assert list(world.share(6)) == [0, 1]
-    with pytest.raises(SettingsError, match="cannot be divided among 3"):
-        world.share(4)
-
-
 @pytest.mark.parametrize("base", ["g_hrnet_w4s", "g_vit_d12_p16"])
 def test_activations_computed_twice_change_nothing(cells, tmp_path, base):
     side = 48 if "hrnet" in base else 224
@@ -279,10 +287,8 @@ def _in_other_process(cells, out, how):
 
 def _other_process(cells, out, how):
     """Run in a process of its own: one that kills itself after a step, or never; or one of two."""
-    if how == "together":
-        plain = replace(TINY.optimizer, dropout=False)
-        options = replace(TINY, optimizer=plain, schedule=replace(TINY.schedule, steps=2))
-        loop.main(options, [Path(cells)], Path(out), "cpu")
+    if how in TOGETHER:
+        loop.main(TOGETHER[how], [Path(cells)], Path(out), "cpu")
         return
 
     def kill(event):

@@ -76,7 +76,7 @@ def gradients(cells, tmp_path, monkeypatch):
 
 def test_the_gradient_is_that_of_looking_in_every_pass(options, gradients, monkeypatch):
     once = gradients(options)
-    monkeypatch.setattr(step.Stepper, "_look_at", lambda self, images: None)
+    monkeypatch.setattr(step.Stepper, "_encoded", lambda self, images: None)
     every = gradients(options)
     assert set(once) == set(every)
     assert any(name.startswith("image_encoder.patch_embed") for name in once)

@@ -8,13 +8,13 @@ from torch import nn
 
 from napari_cfr_icl import zoo
 from napari_cfr_icl._errors import SettingsError
-from napari_cfr_icl.training.options import OptimizerOptions, ScheduleOptions
+from napari_cfr_icl.training.options import OptimizerOptions, ScheduleOptions, TrainOptions
 from napari_cfr_icl.training.steps.optimizer import (
-    Average,
+    averaged,
     make_optimizer,
     rate_at,
+    scheduled,
     seeded,
-    set_rate,
 )
 from training_goldens import GOLDEN
 
@@ -98,29 +98,50 @@ def test_groups_keep_their_share_of_the_rate():
     optimizer = torch.optim.SGD(
         [{"params": [model.weight], "share": 0.5}, {"params": [model.bias], "share": 1.0}], lr=9.0
     )
-    set_rate(optimizer, 0.2)
-    assert [group["lr"] for group in optimizer.param_groups] == [0.1, 0.2]
+    options = TrainOptions(
+        optimizer=OptimizerOptions(rate=0.2),
+        schedule=ScheduleOptions(steps=100, warm_up=0.1, final_rate=0.2),
+    )
+    schedule = scheduled(optimizer, options)
+    for step in range(100):
+        rate = 0.2 * rate_at(step, options.schedule)
+        assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([rate / 2, rate])
+        optimizer.step()
+        schedule.step()
+
+
+def test_the_schedule_goes_on_from_any_step_of_a_checkpoint(hrnet):
+    options = TrainOptions(schedule=ScheduleOptions(steps=10, warm_up=0.5))
+    optimizer = make_optimizer(hrnet, options.optimizer)
+    saved = optimizer.state_dict()  # as checkpoints were before there was a LambdaLR
+    assert "initial_lr" not in saved["param_groups"][0]
+    optimizer.load_state_dict(saved)
+    scheduled(optimizer, options, step=3)
+    shares = [group["share"] for group in optimizer.param_groups]
+    expected = [options.optimizer.rate * share * rate_at(3, options.schedule) for share in shares]
+    assert [group["lr"] for group in optimizer.param_groups] == pytest.approx(expected)
 
 
 def test_the_average_follows_slowly_and_starts_quickly():
     model = nn.Linear(1, 1, bias=False)
     model.weight.data.fill_(0.0)
-    average = Average(model, memory=0.99)
+    average = averaged(model, memory=0.99)
     model.weight.data.fill_(1.0)
-    average.update(model, step=0)
-    assert average.weights["weight"].item() == pytest.approx(0.9)  # a tenth is remembered
-    average.update(model, step=10_000)
-    assert average.weights["weight"].item() == pytest.approx(0.9 + 0.1 * 0.01)
+    average.update_parameters(model)
+    assert average.module.weight.item() == pytest.approx(0.9)  # a tenth is remembered
+    average.n_averaged.fill_(10_001)
+    average.update_parameters(model)
+    assert average.module.weight.item() == pytest.approx(0.9 + 0.1 * 0.01)
 
 
 def test_an_average_without_memory_is_the_model():
     model = nn.BatchNorm1d(2)
-    average = Average(model, memory=0.0)
+    average = averaged(model, memory=0.0)
     model.weight.data.fill_(3.0)
     model.num_batches_tracked += 5
-    average.update(model, step=7)
-    assert average.weights["weight"].tolist() == [3, 3]
-    assert average.weights["num_batches_tracked"].item() == 5
+    average.update_parameters(model)
+    assert average.module.weight.tolist() == [3, 3]
+    assert average.module.num_batches_tracked.item() == 5
 
 
 def test_seeded_draws_leave_the_global_generator_alone():

@@ -1,10 +1,11 @@
-"""The processes of a run: a single one, or several started by torchrun."""
+"""The processes of a run: one by itself, or several that torchrun started."""
 
 from __future__ import annotations
 
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
@@ -14,10 +15,13 @@ from napari_cfr_icl._errors import SettingsError
 from napari_cfr_icl.engine.runtime.device import pick_device
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
+    from collections.abc import Iterable, Iterator
 
 Value = TypeVar("Value")
+
+# The slowest process may click for days longer than the quickest one.
+_TIMEOUT = timedelta(days=30)
+_CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,24 +31,28 @@ class Distributed:
     Attributes
     ----------
     rank : int
-        Its number; 0 writes files and logs.
+        Its number; process 0 writes files and reports.
     size : int
-        How many there are.
+        Number of processes.
     device : torch.device
-        Where it computes.
+        Its own device.
     """
 
-    rank: int
-    size: int
-    device: torch.device
+    rank: int = 0
+    size: int = 1
+    device: torch.device = _CPU
 
     @property
     def leads(self) -> bool:
-        """Whether this process writes files and talks."""
+        """True in the process that writes files and reports."""
         return self.rank == 0
 
+    def owns(self, index: int) -> bool:
+        """True where work with this running number belongs to this process."""
+        return index % self.size == self.rank
+
     def share(self, count: int) -> range:
-        """This process's share of `range(count)`.
+        """The part of 0 .. `count` that is this process's.
 
         Raises
         ------
@@ -65,8 +73,8 @@ class Distributed:
             distributed.all_reduce(values)
         return values
 
-    def gathered(self, values: Sequence[Any]) -> list[Any]:
-        """The values of all processes, by rank, as one list."""
+    def gathered(self, values: Iterable[Value]) -> list[Value]:
+        """The values of all processes as one list, by rank."""
         if self.size == 1:
             return list(values)
         lists: list[Any] = [None] * self.size
@@ -74,7 +82,7 @@ class Distributed:
         return [item for values in lists for item in values]
 
     def agree(self, value: Value) -> Value:
-        """The value of process 0, in all of them."""
+        """The leading process's value, in all of them."""
         if self.size == 1:
             return value
         said = [value]
@@ -89,21 +97,30 @@ def joined(device: str = "auto") -> Iterator[Distributed]:
     Parameters
     ----------
     device : str
-        See `engine.device.pick_device`; under torchrun each process on a GPU takes its own.
+        See `pick_device`; under torchrun, processes take turns on the GPUs of their machine.
     """
-    size, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
-    chosen = pick_device(device)
-    if size == 1:
-        yield Distributed(0, 1, chosen)
+    names = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
+    rank, size, local_rank = (int(os.environ.get(name, "0")) for name in names)
+    if size < 2 or any(name not in os.environ for name in names):
+        yield Distributed(0, 1, pick_device(device))
         return
-    if chosen.type == "cuda":
-        chosen = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
-        torch.cuda.set_device(chosen)
-    distributed.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
+    own = process_device(device, local_rank)
+    if own.type == "cuda":
+        torch.cuda.set_device(own)
+    backend = "cpu:gloo,cuda:nccl" if own.type == "cuda" else "gloo"
+    distributed.init_process_group(backend, timeout=_TIMEOUT)
     try:
-        yield Distributed(rank, size, chosen)
+        yield Distributed(rank, size, own)
     finally:
         distributed.destroy_process_group()
+
+
+def process_device(name: str, local_rank: int) -> torch.device:
+    """The device of one of several processes on a machine."""
+    device = pick_device(name)
+    if device.type == "cuda":
+        return torch.device("cuda", local_rank % torch.cuda.device_count())
+    return device
 
 
 @contextmanager

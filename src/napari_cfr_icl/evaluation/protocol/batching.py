@@ -1,4 +1,4 @@
-"""Objects clicked side by side: one thread for each, their passes run together.
+"""Batching: objects clicked side by side, a thread for each, their passes run together.
 
 A graphics card is idle most of the time when it is given one window after the other. Here every
 object has a thread of its own, and whenever all of them wait for the network, windows of one size

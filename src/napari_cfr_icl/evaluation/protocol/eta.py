@@ -1,12 +1,35 @@
-"""How long the rest of a run will take."""
+"""Progress of a run, and the time that the rest of it will take."""
 
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Progress(Generic[Result]):
+    """Progress of a run after one more object.
+
+    Parameters
+    ----------
+    fraction : float
+        Share of this process's work that is done, 0 to 1.
+    seconds_left : float or None
+        Time that the rest will take at this pace; None before anything was timed.
+    result : Any
+        The result of the object.
+    """
+
+    fraction: float
+    seconds_left: float | None
+    result: Result
 
 
 class Eta:
-    """Tells the time left from how long the part since the first report took."""
+    """Extrapolates the time left from how long the part since the first report took."""
 
     def __init__(self) -> None:
         self._first: tuple[float, float] | None = None

@@ -1,4 +1,4 @@
-"""What is counted: IoU, clicks to a good mask (NoC@t), and intervals for every mean."""
+"""Metrics: IoU, number of clicks to a good mask (NoC@t), and intervals for every mean."""
 
 from __future__ import annotations
 
@@ -53,19 +53,19 @@ def noc(ious: ArrayLike, threshold: float, max_clicks: int) -> int:
     threshold : float
         The IoU wanted, 0 to 1.
     max_clicks : int
-        What counts for never.
+        Counted where it never was reached.
     """
     passed = np.flatnonzero(_reached(ious, threshold)[:max_clicks])
     return int(passed[0]) + 1 if passed.size else max_clicks
 
 
 def failed(ious: ArrayLike, threshold: float, max_clicks: int) -> bool:
-    """Whether the IoU was not reached within `max_clicks` clicks."""
+    """True where the IoU was not reached within `max_clicks` clicks."""
     return not bool(_reached(ious, threshold)[:max_clicks].any())
 
 
 def at_limit(ious: ArrayLike, threshold: float, max_clicks: int) -> bool:
-    """Whether all `max_clicks` were used, success at the last included: ">=20@t"."""
+    """True where all `max_clicks` were used, success at the last included: ">=20@t"."""
     return noc(ious, threshold, max_clicks) == max_clicks
 
 
@@ -93,7 +93,7 @@ class Interval:
     mean, low, high : float
         The mean and the ends of the interval.
     count : int
-        How many values went in.
+        Number of values.
     """
 
     mean: float
@@ -128,7 +128,7 @@ def bootstrap_mean(
     seed : int, optional
         Seed of the resampling.
     resamples : int, optional
-        How often to resample.
+        Number of resamples.
     level : float, optional
         Share of the resampled means inside the interval.
 

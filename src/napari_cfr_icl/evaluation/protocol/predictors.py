@@ -6,7 +6,6 @@ import copy
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from napari_cfr_icl import zoo
 from napari_cfr_icl.engine.predictor import Predictor
 from napari_cfr_icl.evaluation.protocol.records import Method
 from napari_cfr_icl.evaluation.protocol.settings_file import settings_for
@@ -14,6 +13,7 @@ from napari_cfr_icl.evaluation.protocol.settings_file import settings_for
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from napari_cfr_icl.engine.models import ClickModel
     from napari_cfr_icl.engine.runtime.autotuner import Run
     from napari_cfr_icl.engine.settings import Settings
     from napari_cfr_icl.evaluation.protocol.options import EvaluateOptions
@@ -33,15 +33,16 @@ def methods_of(options: EvaluateOptions, model: str | None = None) -> list[Metho
     ]
 
 
-def predictors_for(model: str, options: EvaluateOptions, device: str) -> dict[Method, Predictor]:
+def predictors_for(
+    model: str, network: ClickModel, options: EvaluateOptions, device: str
+) -> dict[Method, Predictor]:
     """A predictor for each method of one model, all on the same network.
 
     Raises
     ------
     CfrIclError
-        When the model, a preset or the device cannot be had.
+        When a preset or the device cannot be had.
     """
-    network = zoo.load(model)
     predictors: dict[Method, Predictor] = {}
     by_precision: dict[str, Predictor] = {}
     for method in methods_of(options, model):

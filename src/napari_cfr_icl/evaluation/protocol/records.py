@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """What was evaluated.
+    """The method that was evaluated.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ class Method:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What it was evaluated on.
+    """The object that a method was evaluated on.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """How one object went with one method; one value for each click.
+    """One object under one method; one value for each click.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ class Record:
 
     @property
     def key(self) -> tuple[Method, int]:
-        """What tells it from all other records of the run."""
+        """Unique among the records of a run."""
         return self.method, self.subject.index
 
     def to_line(self) -> str:

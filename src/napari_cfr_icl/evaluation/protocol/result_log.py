@@ -1,4 +1,4 @@
-"""Results kept on disk as soon as they are there.
+"""Result log: every result is on the disk as soon as it is there.
 
 One file of JSON lines for each process, only ever appended to: after a kill at any moment all
 finished objects are there, and at most the last line is torn.
@@ -16,16 +16,31 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from napari_cfr_icl.engine.runtime.distributed import Distributed
+    from napari_cfr_icl.evaluation.protocol.records import Subject
+
 FOLDER = "records"
 
-Kept = TypeVar("Kept")
+Parsed = TypeVar("Parsed")
 
 
-class Keepable(Protocol):
-    """A result that can be kept."""
+class Result(Protocol):
+    """The result of one object."""
+
+    @property
+    def subject(self) -> Subject:
+        """The object."""
+        ...
+
+
+AnyResult = TypeVar("AnyResult", bound=Result)
+
+
+class Line(Protocol):
+    """A result as text."""
 
     def to_line(self) -> str:
-        """The result as one line of text."""
+        """The result as one line of JSON."""
         ...
 
 
@@ -60,7 +75,7 @@ class ResultLog:
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
-    def append(self, result: Keepable) -> None:
+    def append(self, result: Line) -> None:
         """Keep a result; it is on the disk when this returns.
 
         Raises
@@ -76,7 +91,7 @@ class ResultLog:
             raise OutputError(f"{self._file.name} cannot be written: {error}") from error
 
 
-def read_logs(folder: Path, parse: Callable[[str], Kept]) -> Iterator[Kept]:
+def read_logs(folder: Path, parse: Callable[[str], Parsed]) -> Iterator[Parsed]:
     """All results of a run, file by file, a torn last line left out.
 
     Parameters
@@ -103,3 +118,11 @@ def read_logs(folder: Path, parse: Callable[[str], Kept]) -> Iterator[Kept]:
                         f"{path} is damaged in line {number} ({error}); delete the line to "
                         "evaluate its object again."
                     ) from error
+
+
+def gather_logs(
+    folder: Path, parse: Callable[[str], AnyResult], processes: Distributed
+) -> list[AnyResult]:
+    """All results that any process knows; the processes may not share a disk."""
+    known = read_logs(folder, parse)
+    return processes.gathered([item for item in known if processes.owns(item.subject.index)])

@@ -1,4 +1,4 @@
-"""What makes a run that run: written beside its results, and compared before it goes on."""
+"""The identity of a run: written beside its results, and compared before it goes on."""
 
 from __future__ import annotations
 
@@ -12,26 +12,31 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from napari_cfr_icl import __version__, zoo
+from napari_cfr_icl import __version__
 from napari_cfr_icl._errors import OutputError
 from napari_cfr_icl._files import atomic_write_json, explained_write_failures
+from napari_cfr_icl.evaluation.protocol.predictors import methods_of
 from napari_cfr_icl.evaluation.protocol.settings_file import settings_for, settings_to_json
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from napari_cfr_icl.engine.models import ClickModel
+    from napari_cfr_icl.engine.runtime.distributed import Distributed
     from napari_cfr_icl.evaluation.datasets.dataset import Dataset
-    from napari_cfr_icl.evaluation.protocol.distributed import Share
     from napari_cfr_icl.evaluation.protocol.options import DatasetChoice, EvaluateOptions
 
 FILE_NAME = "run.json"
+PENDING = "pending"
+"""Stands in an identity for what is not known before a model is loaded."""
 
 
-def claim(folder: Path, identity: dict[str, Any], share: Share) -> None:
+def claim(folder: Path, identity: dict[str, Any], processes: Distributed) -> None:
     """Take the folder of the results for a run.
 
-    The first process writes what the run is; every process that finds it written compares.
+    The first process writes the identity; every process that finds one compares. A run claims its
+    folder again for each model, and fills in what was pending.
 
     Parameters
     ----------
@@ -39,36 +44,60 @@ def claim(folder: Path, identity: dict[str, Any], share: Share) -> None:
         Folder of the results.
     identity : dict
         Everything that decides the results, as plain data.
-    share : Share
-        Which process this is.
+    processes : Distributed
+        The processes of the run.
 
     Raises
     ------
     OutputError
         When the folder holds another run, or cannot be written.
     """
-    identity = json.loads(json.dumps(identity))
-    path = folder / FILE_NAME
+    path, identity = folder / FILE_NAME, json.loads(json.dumps(identity))
     if path.exists():
-        _compare(path, identity)
-    elif share.rank == 0:
-        environment = {**environment_of(), "processes": share.count}
+        content = _read(path)
+    else:
+        environment = {**environment_of(), "processes": processes.size}
+        content = {"run": dict(identity), "environment": environment}
+    for name, value in identity.items():
+        try:
+            content["run"][name] = _merged(content["run"].get(name), value)
+        except ValueError:
+            raise OutputError(
+                f"{folder} holds a run with other {name}; choose another folder, or delete it."
+            ) from None
+    if processes.leads:
         with explained_write_failures(folder):
-            atomic_write_json(path, {"run": identity, "environment": environment})
+            atomic_write_json(path, content)
 
 
-def identity_of(options: EvaluateOptions, datasets: Sequence[Dataset]) -> dict[str, Any]:
-    """Everything that decides the results, as plain data."""
-    networks = {name: zoo.load(name) for name in options.models}
+def identity_of(
+    options: EvaluateOptions, datasets: Sequence[Dataset], networks: Mapping[str, ClickModel]
+) -> dict[str, Any]:
+    """Everything that decides the results, as plain data.
+
+    Parameters
+    ----------
+    options : EvaluateOptions
+        The run.
+    datasets : sequence of Dataset
+        Its data sets.
+    networks : mapping
+        Those of its models that are loaded, by name; the others are `PENDING`.
+    """
     return {
         "datasets": datasets_identity(datasets, options.datasets),
         "reader": {**asdict(options.reader), "images": None},
-        "models": {name: fingerprint(network) for name, network in networks.items()},
+        "models": {
+            name: fingerprint(networks[name]) if name in networks else PENDING
+            for name in options.models
+        },
         "settings": {
-            f"{name} {preset} {scheme}": settings_to_json(settings_for(preset, scheme, network))
-            for name, network in networks.items()
-            for preset in options.presets
-            for scheme in options.schemes
+            f"{method.model} {method.preset} {method.scheme}": settings_to_json(
+                settings_for(method.preset, method.scheme, networks[method.model])
+            )
+            if method.model in networks
+            else PENDING
+            for method in methods_of(options)
         },
         "precision": options.precision,
         "protocol": asdict(options.protocol),
@@ -81,7 +110,7 @@ def identity_of(options: EvaluateOptions, datasets: Sequence[Dataset]) -> dict[s
 def datasets_identity(
     datasets: Sequence[Dataset], choices: Sequence[DatasetChoice]
 ) -> list[dict[str, Any]]:
-    """What tells data sets apart wherever they lie."""
+    """Names, formats and sizes, which tell data sets apart wherever they lie."""
     return [
         {"name": dataset.name, "format": choice.format, "pictures": len(dataset.pictures)}
         for dataset, choice in zip(datasets, choices, strict=True)
@@ -112,13 +141,27 @@ def environment_of() -> dict[str, Any]:
     }
 
 
-def _compare(path: Path, identity: dict[str, Any]) -> None:
+def _read(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))["run"]
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        content["run"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise OutputError(f"{path} is no description of a run; choose another folder.") from error
-    for name, value in identity.items():
-        if found.get(name) != value:
-            raise OutputError(
-                f"{path.parent} holds a run with other {name}; choose another folder, or delete it."
-            )
+    return content
+
+
+def _merged(found: Any, given: Any) -> Any:
+    """The value that both agree on; what is pending in one is taken from the other.
+
+    Raises
+    ------
+    ValueError
+        When they differ.
+    """
+    if PENDING in (found, given):
+        return given if found == PENDING else found
+    if isinstance(found, dict) and isinstance(given, dict) and found.keys() == given.keys():
+        return {name: _merged(found[name], value) for name, value in given.items()}
+    if found != given:
+        raise ValueError
+    return found

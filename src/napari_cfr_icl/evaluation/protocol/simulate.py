@@ -1,4 +1,4 @@
-"""One object, clicked until it is good enough."""
+"""Simulation: one object, clicked until its mask is good enough."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Simulation:
-    """What one click led to.
+    """The outcome of one click.
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ def simulate(
 
 
 def reached(quality: float, protocol: Protocol) -> bool:
-    """Whether an IoU makes further clicks needless."""
+    """True where an IoU makes further clicks needless."""
     # counted as NoC counts, so that a run never stops one click before its threshold
     return noc([quality], protocol.stop_at, max_clicks=2) == 1
 

@@ -1,4 +1,4 @@
-"""Users made of code: where to click next, given the truth and the mask so far.
+"""Simulated users: the next click, given the truth and the mask so far.
 
 The truth of an object is an int8 array, shape (rows, columns): 1 object, 0 background, -1 ignored.
 """

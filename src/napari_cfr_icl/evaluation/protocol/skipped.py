@@ -6,22 +6,19 @@ are compared on the same objects only.
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from napari_cfr_icl._errors import InputError
-from napari_cfr_icl.evaluation.protocol.distributed import Share, gather_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
-    from napari_cfr_icl.evaluation.protocol.records import Record
-    from napari_cfr_icl.evaluation.tuning.findings import SearchFinding
+    from napari_cfr_icl.engine.runtime.distributed import Distributed
+    from napari_cfr_icl.evaluation.protocol.result_log import AnyResult
 
-Result = TypeVar("Result")
-Kept = TypeVar("Kept", "SearchFinding", "Record")
+Read = TypeVar("Read")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +42,6 @@ class SkippedPicture:
         """The same for people."""
         return f"{self.picture} of {self.dataset} is left out. {self.why}"
 
-    def to_line(self) -> str:
-        """The same as one line of JSON."""
-        return json.dumps(asdict(self))
-
-    @classmethod
-    def from_line(cls, line: str) -> SkippedPicture:
-        """What `to_line` wrote."""
-        return cls(**json.loads(line))
-
 
 class SkippedPictures:
     """The pictures that this process could not read.
@@ -69,11 +57,11 @@ class SkippedPictures:
         self._found: dict[tuple[str, str], SkippedPicture] = {}
 
     def has(self, dataset: str, picture: str) -> bool:
-        """Whether this picture is left out."""
+        """True where this picture is left out."""
         return (dataset, picture) in self._found
 
-    def attempt(self, dataset: str, picture: str, read: Callable[[], Result]) -> Result | None:
-        """What `read` returns of a picture; None, and the picture is left out, where it cannot."""
+    def attempt(self, dataset: str, picture: str, read: Callable[[], Read]) -> Read | None:
+        """The result of `read` for a picture; None, and the picture is left out, where it fails."""
         try:
             return read()
         except (InputError, OSError) as error:
@@ -81,25 +69,23 @@ class SkippedPictures:
             self._add(SkippedPicture(dataset, picture, " ".join(str(error).split())))
             return None
 
-    def gathered(self, share: Share) -> tuple[SkippedPicture, ...]:
-        """What any process left out, in process 0; what is left out here, in the others."""
-        texts = gather_text(share, "".join(f"{item.to_line()}\n" for item in self._found.values()))
-        for text in texts:
-            for line in filter(None, text.splitlines()):
-                self._add(SkippedPicture.from_line(line))
+    def gathered(self, processes: Distributed) -> tuple[SkippedPicture, ...]:
+        """The pictures that any process left out; the leading one tells those of others, too."""
+        for item in processes.gathered(self._found.values()):
+            self._add(item, heard=processes.leads)
         # The order in which pictures were met depends on how many processes there were.
         return tuple(self._found[key] for key in sorted(self._found))
 
-    def _add(self, item: SkippedPicture) -> None:
+    def _add(self, item: SkippedPicture, heard: bool = True) -> None:
         key = item.dataset, item.picture
         if key in self._found:
             return
         self._found[key] = item
-        if self._tell is not None:
+        if self._tell is not None and heard:
             self._tell(item)
 
 
-def without(skipped: Sequence[SkippedPicture], results: Iterable[Kept]) -> list[Kept]:
+def without(skipped: Sequence[SkippedPicture], results: Iterable[AnyResult]) -> list[AnyResult]:
     """The results without those of pictures that are left out."""
     gone = {(item.dataset, item.picture) for item in skipped}
     return [r for r in results if (r.subject.dataset, r.subject.picture) not in gone]
@@ -115,8 +101,8 @@ def nothing_left(skipped: Sequence[SkippedPicture], otherwise: str) -> InputErro
     )
 
 
-def section(skipped: Sequence[SkippedPicture]) -> str:
-    """What a report says about them; empty where there are none."""
+def skipped_section(skipped: Sequence[SkippedPicture]) -> str:
+    """The section of a report about them; empty where there are none."""
     if not skipped:
         return ""
     head = "\n## Left out\n\nThese could not be read, and are in none of the numbers.\n\n"
@@ -129,8 +115,8 @@ def as_data(skipped: Sequence[SkippedPicture]) -> list[dict[str, Any]]:
     return [asdict(item) for item in skipped]
 
 
-def told(count: int, report: Path) -> str:
-    """What is said of them when a run is over."""
+def skipped_sentence(count: int, report: Path) -> str:
+    """The sentence about them at the end of a run."""
     pictures = "1 picture" if count == 1 else f"{count} pictures"
     return (
         f"{pictures} could not be read and left out of all numbers: {report} says which and why. "

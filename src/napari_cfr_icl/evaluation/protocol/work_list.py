@@ -1,4 +1,4 @@
-"""The work of a run: which objects of which pictures, in an order that never changes."""
+"""The work of a run: objects, picture by picture, in an order that never changes."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ class WorkItem:
     objects : tuple of (int, TrueObject)
         The objects with their numbers in the run, see `STRIDE`.
     number : int
-        How many pictures come before it.
+        Its number among the pictures, from 0.
     count : int
-        How many pictures there are.
+        Number of pictures.
     window_scale : float
         See `napari_cfr_icl.evaluation.datasets.dataset.Dataset`.
     """
@@ -60,7 +60,7 @@ class WorkItem:
     window_scale: float
 
     def subject(self, index: int, item: TrueObject, shape: tuple[int, int]) -> Subject:
-        """What to call one of its objects in the results."""
+        """The subject of one of its objects in the results."""
         return Subject(self.dataset, self.picture.key, item.key, index, item.area, shape)
 
     def image(self, skipped: SkippedPictures) -> ImageSource | None:
@@ -108,10 +108,10 @@ def open_datasets(choices: Sequence[DatasetChoice], options: ReaderOptions) -> l
     return datasets
 
 
-def pages(
+def work_items(
     datasets: Sequence[Dataset], sample: SampleOptions, skipped: SkippedPictures | None = None
 ) -> Iterator[WorkItem]:
-    """The pictures that take part, each read when its turn comes.
+    """Work items, one for each picture of the sample, read when its turn comes.
 
     Those whose labels cannot be read are added to `skipped`; what is in there is passed over.
     """

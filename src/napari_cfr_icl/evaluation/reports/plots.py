@@ -8,7 +8,6 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from napari_cfr_icl.evaluation.reports.file_names import file_stem
 from napari_cfr_icl.evaluation.reports.results import percent
 from napari_cfr_icl.evaluation.reports.tables import method_titles
 
@@ -104,3 +103,9 @@ def save_figure(figure: Figure, stem: Path) -> list[Path]:
         figure.savefig(files[0], dpi=_DOTS_PER_INCH, metadata={"Software": None})
         figure.savefig(files[1], metadata={"Date": None})
     return files
+
+
+def file_stem(title: str) -> str:
+    """A name that every file system takes: letters, digits and dashes."""
+    words = "".join(letter if letter.isalnum() else " " for letter in title.lower()).split()
+    return "-".join(words)

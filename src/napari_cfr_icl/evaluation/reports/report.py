@@ -1,8 +1,8 @@
-"""The report of a run: tables, plots, the worst cases, and a summary to compute with."""
+"""The report of a run: tables, plots, and a summary to compute with."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from napari_cfr_icl._files import (
@@ -10,7 +10,7 @@ from napari_cfr_icl._files import (
     atomic_write_text,
     explained_write_failures,
 )
-from napari_cfr_icl.evaluation.protocol.skipped import as_data, section
+from napari_cfr_icl.evaluation.protocol.skipped import as_data, skipped_section
 from napari_cfr_icl.evaluation.reports.plots import write_plots
 from napari_cfr_icl.evaluation.reports.results import (
     Result,
@@ -44,18 +44,23 @@ PAPER_THRESHOLDS_SHOWN = 2
 """The paper's tables show the two highest thresholds."""
 
 
-def group(records: Sequence[Record]) -> dict[tuple[str, Method], list[Record]]:
-    """The records of each data set and method, data set by data set."""
-    datasets = dict.fromkeys(
-        record.subject.dataset for record in sorted(records, key=lambda item: item.subject.index)
-    )
-    methods = dict.fromkeys(record.method for record in records)
-    groups: dict[tuple[str, Method], list[Record]] = {
-        (dataset, method): [] for dataset in datasets for method in methods
-    }
-    for record in records:
-        groups[record.subject.dataset, record.method].append(record)
-    return {key: found for key, found in groups.items() if found}
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """The numbers of one method on one data set.
+
+    Parameters
+    ----------
+    result : Result
+        Of all objects.
+    by_size : dict of str to Result
+        Of each size class that has any.
+    against_std : dict of str to Interval
+        Differences to `std` of the same model and preset, where that was evaluated as well.
+    """
+
+    result: Result
+    by_size: dict[str, Result]
+    against_std: dict[str, Interval]
 
 
 def write_report(
@@ -70,22 +75,20 @@ def write_report(
     OutputError
         When a file cannot be written.
     """
-    groups = group(records)
-    protocol, out = options.protocol, options.out
-    results = [result_of(found, protocol) for found in groups.values()]
+    protocol, out, groups = options.protocol, options.out, _grouped(records)
+    entries = _entries(groups, protocol)
+    results = [entry.result for entry in entries]
     timings = [timing_of(found, protocol.seed) for found in groups.values()]
-    shown = sorted(protocol.thresholds)[-PAPER_THRESHOLDS_SHOWN:]
-    paper = paper_table(results, shown)
+    paper = paper_table(results, sorted(protocol.thresholds)[-PAPER_THRESHOLDS_SHOWN:])
     rows = object_rows(records, protocol)
-    table = [list(rows[0]), *(list(row.values()) for row in rows)] if rows else []
-    summary = {**_summary(results, groups, protocol), "skipped": as_data(skipped)}
     texts = {
         "table3.md": markdown(paper),
         "table3.csv": comma_separated(paper),
-        "report.md": _report(results, groups, protocol) + section(skipped),
+        "report.md": _text(entries, protocol) + skipped_section(skipped),
         "timings.md": markdown(timing_table(timings)),
-        "objects.csv": comma_separated(table),
+        "objects.csv": comma_separated([list(rows[0]), *(row.values() for row in rows)]),
     }
+    summary = {"results": [_summary(entry) for entry in entries], "skipped": as_data(skipped)}
     with explained_write_failures(out):
         for name, text in texts.items():
             atomic_write_text(out / name, text)
@@ -97,103 +100,82 @@ def write_report(
     return results
 
 
-def _report(
-    results: Sequence[Result],
-    groups: dict[tuple[str, Method], list[Record]],
-    protocol: Protocol,
-) -> str:
+def _grouped(records: Sequence[Record]) -> dict[tuple[str, Method], list[Record]]:
+    """The records of each data set and method that has any, data set by data set."""
+    in_order = sorted(records, key=lambda item: item.subject.index)
+    datasets = dict.fromkeys(record.subject.dataset for record in in_order)
+    methods = dict.fromkeys(record.method for record in records)
+    groups: dict[tuple[str, Method], list[Record]] = {
+        (dataset, method): [] for dataset in datasets for method in methods
+    }
+    for record in records:
+        groups[record.subject.dataset, record.method].append(record)
+    return {key: found for key, found in groups.items() if found}
+
+
+def _entries(groups: dict[tuple[str, Method], list[Record]], protocol: Protocol) -> list[_Entry]:
+    entries = []
+    for (dataset, method), found in groups.items():
+        base = groups.get((dataset, replace(method, scheme="std")), found)
+        changes = {} if base is found else gains(base, found, protocol)
+        sizes = {size: result_of(part, protocol) for size, part in by_size(found).items()}
+        entries.append(_Entry(result_of(found, protocol), sizes, changes))
+    return entries
+
+
+def _text(entries: Sequence[_Entry], protocol: Protocol) -> str:
     parts = [
         "# Results\n",
         "Mean [95 % bootstrap interval over pictures]. NoC@t: clicks until the IoU reaches t %, "
         f"{protocol.max_clicks} where it never does.\n",
-        markdown(full_table(results, protocol)),
-        *_gain_section(groups, protocol),
-        "\n## By size\n",
-        markdown(_size_table(groups, protocol)),
+        markdown(full_table([entry.result for entry in entries], protocol)),
     ]
-    return "\n".join(parts)
+    if any(entry.against_std for entry in entries):
+        parts += [
+            "\n## Against standard inference\n",
+            "Mean difference on the same objects [95 % interval]; fewer clicks are negative.\n",
+            markdown(_gain_table(entries)),
+        ]
+    return "\n".join([*parts, "\n## By size\n", markdown(_size_table(entries, protocol))])
 
 
-def _gain_section(groups: dict[tuple[str, Method], list[Record]], protocol: Protocol) -> list[str]:
-    """Nothing where `std` ran alone, or not at all: there is nothing to compare then."""
-    found = _gains(groups, protocol)
-    if not found:
-        return []
-    titles = method_titles(list(dict.fromkeys(method for _, method in groups)))
-    head: Row = ["data set", "method", *next(iter(found.values()))]
+def _gain_table(entries: Sequence[_Entry]) -> list[Row]:
+    titles = method_titles([entry.result.method for entry in entries])
+    compared = [entry for entry in entries if entry.against_std]
     rows = [
-        [dataset, titles[method], *(change.signed() for change in changes.values())]
-        for (dataset, method), changes in found.items()
+        [
+            entry.result.dataset,
+            titles[entry.result.method],
+            *(change.signed() for change in entry.against_std.values()),
+        ]
+        for entry in compared
     ]
-    return [
-        "\n## Against standard inference\n",
-        "Mean difference on the same objects [95 % interval]; fewer clicks are negative.\n",
-        markdown([head, *rows]),
-    ]
+    return [["data set", "method", *compared[0].against_std], *rows]
 
 
-def _size_table(groups: dict[tuple[str, Method], list[Record]], protocol: Protocol) -> list[Row]:
-    titles = method_titles(list(dict.fromkeys(method for _, method in groups)))
+def _size_table(entries: Sequence[_Entry], protocol: Protocol) -> list[Row]:
+    titles = method_titles([entry.result.method for entry in entries])
     head = ["data set", "size", "method", "objects"]
     head += [f"NoC@{percent(t)}" for t in protocol.thresholds] + ["IoU@1"]
-    rows = []
-    for (dataset, method), found in groups.items():
-        for size, part in by_size(found).items():
-            result = result_of(part, protocol)
-            noc = [str(result.noc[t]) for t in protocol.thresholds]
-            rows.append([dataset, size, titles[method], str(len(part)), *noc, str(result.iou[1])])
+    rows = [
+        [
+            part.dataset,
+            size,
+            titles[part.method],
+            str(part.objects),
+            *(str(part.noc[t]) for t in protocol.thresholds),
+            str(part.iou[1]),
+        ]
+        for entry in entries
+        for size, part in entry.by_size.items()
+    ]
     return [head, *rows]
 
 
-def _gains(
-    groups: dict[tuple[str, Method], list[Record]], protocol: Protocol
-) -> dict[tuple[str, Method], dict[str, Interval]]:
-    """Every other scheme against `std` of the same model and preset, where both are there."""
-    found = {}
-    for (dataset, method), records in groups.items():
-        base = next(
-            (
-                base_records
-                for (base_dataset, base_method), base_records in groups.items()
-                if base_dataset == dataset
-                and base_method.scheme == "std"
-                and (base_method.model, base_method.preset) == (method.model, method.preset)
-            ),
-            None,
-        )
-        if base is not None and method.scheme != "std":
-            found[dataset, method] = gains(base, records, protocol)
-    return found
-
-
-def _summary(
-    results: Sequence[Result],
-    groups: dict[tuple[str, Method], list[Record]],
-    protocol: Protocol,
-) -> dict[str, Any]:
-    sizes = {
-        key: {size: result_of(part, protocol) for size, part in by_size(found).items()}
-        for key, found in groups.items()
-    }
-    changes = _gains(groups, protocol)
-    return {
-        "results": [
-            {
-                **_plain(asdict(result)),
-                "against_std": _plain(
-                    {
-                        name: asdict(change)
-                        for name, change in changes.get((result.dataset, result.method), {}).items()
-                    }
-                ),
-                "by_size": {
-                    size: _plain(asdict(part))
-                    for size, part in sizes[result.dataset, result.method].items()
-                },
-            }
-            for result in results
-        ]
-    }
+def _summary(entry: _Entry) -> dict[str, Any]:
+    content = _plain(asdict(entry))
+    order = ("against_std", "by_size")
+    return {**content["result"], **{name: content[name] for name in order}}
 
 
 def _plain(value: Any) -> Any:

@@ -35,7 +35,7 @@ SIZE_CLASSES = {"small": (0, 32**2), "medium": (32**2, 96**2), "large": (96**2, 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How one method did on one data set, or on the objects of one size class.
+    """One method on one data set, or on the objects of one size class.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ class Result:
     method : Method
         The method.
     objects, pictures : int
-        How many there were.
+        Number of each.
     noc : dict of float to Interval
         Threshold -> clicks needed (NoC), `max_clicks` where it never was reached.
     failures : dict of float to Interval
@@ -79,7 +79,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """How long one method took on one data set.
+    """Times of one method on one data set.
 
     Parameters
     ----------
@@ -143,7 +143,7 @@ def timing_of(records: Sequence[Record], seed: int) -> Timing:
 def gains(
     base: Sequence[Record], other: Sequence[Record], protocol: Protocol
 ) -> dict[str, Interval]:
-    """What `other` changes against `base` on the same objects: the mean difference of each number.
+    """Mean differences of `other` to `base` on the same objects.
 
     Negative is better for NoC, positive for IoU.
     """

@@ -12,7 +12,7 @@ from napari_cfr_icl.evaluation.protocol.metrics import failed, iou_at, noc
 from napari_cfr_icl.evaluation.reports.results import IOU_CLICKS, percent
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from napari_cfr_icl.evaluation.protocol.metrics import Interval
@@ -124,7 +124,7 @@ def markdown(table: Sequence[Row]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def comma_separated(table: Sequence[Sequence[Any]]) -> str:
+def comma_separated(table: Iterable[Iterable[Any]]) -> str:
     """A table as CSV."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(table)

@@ -11,12 +11,12 @@ from napari_cfr_icl.engine.settings import Precision, Refinement
 from napari_cfr_icl.evaluation.datasets import ReaderOptions
 from napari_cfr_icl.evaluation.protocol.options import DatasetChoice, Protocol, SampleOptions
 from napari_cfr_icl.evaluation.tuning.policies import Grid, canonical, policies_of
-from napari_cfr_icl.evaluation.tuning.scores import Goal
+from napari_cfr_icl.evaluation.tuning.scores import Objective
 from napari_cfr_icl.zoo.catalog import DEFAULT_MODEL
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class SearchPlan:
     """The policies that a search tries, and the objects that it tries them on.
 
     Parameters
@@ -28,7 +28,7 @@ class Plan:
     sample : SampleOptions
         The pictures and objects that take part.
     protocol : Protocol
-        How they are clicked.
+        Clicks and thresholds.
     """
 
     policies: tuple[Refinement, ...]
@@ -66,15 +66,15 @@ class TuneOptions(Options):
 
     @property
     def protocol(self) -> Protocol:
-        """How objects are clicked: until the goal, and no further."""
+        """The protocol of every object: clicks until the goal, and no further."""
         return Protocol(self.max_clicks, (self.goal,), user=self.user, seed=self.sample.seed)
 
-    def plan(self, current: Refinement) -> Plan:
-        """What to try on which objects, when `current` is today's policy."""
+    def plan(self, current: Refinement) -> SearchPlan:
+        """The plan of the search, when `current` is today's policy."""
         policies = tuple(policies_of(self.grid, current))
-        return Plan(policies, canonical(current), self.sample, self.protocol)
+        return SearchPlan(policies, canonical(current), self.sample, self.protocol)
 
     @property
-    def what_counts(self) -> Goal:
-        """What the choice is made by."""
-        return Goal(self.goal, self.max_clicks, self.click_worth, self.sample.seed)
+    def objective(self) -> Objective:
+        """The objective that the choice minimises."""
+        return Objective(self.goal, self.max_clicks, self.click_worth, self.sample.seed)

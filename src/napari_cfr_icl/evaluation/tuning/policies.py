@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Grid(Options):
-    """The values that the search tries; all combinations that differ.
+    """The values that a search tries, in all combinations that differ.
 
     No refinement at all is always tried. None for `first_clicks` refines every click.
     """
@@ -45,7 +45,7 @@ def policies_of(grid: Grid, current: Refinement) -> list[Refinement]:
     Parameters
     ----------
     grid : Grid
-        What to try.
+        The values to try.
     current : Refinement
         Today's policy; what the grid does not vary is taken from it.
     """

@@ -1,7 +1,7 @@
-"""A search told as it goes: lines of JSON for whoever started it and looks on.
+"""Progress events of a search: lines of JSON for the process that started it.
 
-The first line names the policies that are tried. Each further one has how far the search is and
-what every policy needed so far; the last one, where the result lies.
+The first line names the policies that are tried. Each further one has the progress, and the clicks
+and passes of every policy so far; the last one, where the result lies.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from napari_cfr_icl.evaluation.protocol.options import OWN_SCHEME
 from napari_cfr_icl.evaluation.protocol.result_log import read_logs
 from napari_cfr_icl.evaluation.protocol.settings_file import settings_for
-from napari_cfr_icl.evaluation.tuning.findings import SearchFinding, in_order
 from napari_cfr_icl.evaluation.tuning.scores import Scores, balanced_means
+from napari_cfr_icl.evaluation.tuning.search_records import SearchRecord, in_order
 from napari_cfr_icl.evaluation.tuning.selection import front, halves, recommended
 
 if TYPE_CHECKING:
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_cfr_icl.evaluation.protocol.eta import Progress
     from napari_cfr_icl.evaluation.protocol.skipped import SkippedPicture
     from napari_cfr_icl.evaluation.tuning.options import TuneOptions
-    from napari_cfr_icl.evaluation.tuning.search import SearchProgress
 
 _REST = 10
 """A line is worth a tenth of the time: after one, so many times its cost pass without another."""
 
 
 class SearchEvents:
-    """Tells a search in lines of JSON.
+    """Writes the events of a search.
 
     Parameters
     ----------
@@ -48,49 +48,49 @@ class SearchEvents:
         self._plan = options.plan(today)
         self._options = options
         self._write = write
-        self._findings: list[SearchFinding] = []
+        self._records: list[SearchRecord] = []
         self._quiet_until = 0.0
         current = self._plan.policies.index(self._plan.current)
-        self._tell(policies=[asdict(policy) for policy in self._plan.policies], current=current)
+        self._event(policies=[asdict(policy) for policy in self._plan.policies], current=current)
 
-    def hear(self, progress: SearchProgress) -> None:
-        """Take what was found about one object; tell, unless that was done just now."""
-        if not self._findings:
+    def hear(self, progress: Progress[SearchRecord]) -> None:
+        """Take the record of one object; write a line, unless that was done just now."""
+        if not self._records:
             # A search that goes on has some already, and this one.
-            self._findings = list(read_logs(self._options.out, SearchFinding.from_line))
+            self._records = list(read_logs(self._options.out, SearchRecord.from_line))
         else:
-            self._findings.append(progress.finding)
+            self._records.append(progress.result)
         begun = time.monotonic()
         if begun < self._quiet_until and progress.fraction < 1:
             return
-        self._tell(
+        self._event(
             fraction=progress.fraction, seconds_left=progress.seconds_left, **self._standings()
         )
         now = time.monotonic()
         self._quiet_until = now + _REST * (now - begun)
 
     def leave_out(self, picture: SkippedPicture) -> None:
-        """Tell that a picture cannot be read."""
-        self._tell(skipped=asdict(picture))
+        """Write that a picture cannot be read."""
+        self._event(skipped=asdict(picture))
 
     def finish(self) -> None:
-        """Tell where the result lies."""
-        self._tell(finished=str(self._options.out))
+        """Write where the result lies."""
+        self._event(finished=str(self._options.out))
 
     def _standings(self) -> dict[str, Any]:
-        findings, goal = in_order(self._findings), self._options.what_counts
-        scores = Scores.of(findings, goal)
-        # As `choose` does in the end: on one half, so that the point does not jump when it is over.
-        chosen_by, _ = halves(scores, goal.seed)
+        records, objective = in_order(self._records), self._options.objective
+        scores = Scores.of(records, objective)
+        # As `select` does in the end: on one half, so that the point does not jump when it is over.
+        chosen_by, _ = halves(scores, objective.seed)
         return {
-            "objects": len(findings),
+            "objects": len(records),
             "clicks": _rounded(balanced_means(scores.clicks, scores.datasets)),
             "passes": _rounded(balanced_means(scores.passes, scores.datasets)),
             "front": front(scores),
-            "recommended": recommended(scores.take(chosen_by), goal),
+            "recommended": recommended(scores.take(chosen_by), objective),
         }
 
-    def _tell(self, **facts: Any) -> None:
+    def _event(self, **facts: Any) -> None:
         self._write(json.dumps(facts, separators=(",", ":")))
 
 

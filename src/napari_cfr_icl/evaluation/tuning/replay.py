@@ -35,7 +35,7 @@ _MOST_STEPS = 100
 
 @dataclass(frozen=True, slots=True)
 class PolicyTrial:
-    """How one object went under one policy; one value for each click.
+    """One object under one policy; one value for each click.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ class PolicyTrial:
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """How one object went under all policies.
+    """One object under all policies.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ class Replay:
     loops : int
         Inner loops that were recorded.
     partings : int
-        How often policies stopped at different masks, so that later clicks could not be shared.
+        Times that policies stopped at different masks, so that later clicks could not be shared.
     """
 
     trials: tuple[PolicyTrial, ...]
@@ -73,7 +73,7 @@ class Replay:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Where a policy ends an inner loop.
+    """The end of an inner loop under a policy.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ class RecordedLoop:
         return len(self._steps)
 
     def stop(self, policy: Refinement) -> Stop:
-        """Where `policy` ends this loop; runs further steps where it needs them."""
+        """The end of this loop under `policy`; runs further steps where it needs them."""
         self._step(0)
         first = policy.first_clicks
         steps = policy.steps if first is None or len(self._clicks) <= first else 0
@@ -138,7 +138,7 @@ class RecordedLoop:
         return Stop(steps + 1, steps)
 
     def answer(self, stop: Stop) -> Prediction:
-        """What the predictor answers under a policy that stops there."""
+        """The predictor's answer under a policy that stops there."""
         last, kept = self._step(stop.passes - 1), self._step(stop.kept)
         return replace(last, probabilities=kept.probabilities)
 

@@ -1,4 +1,4 @@
-"""What every policy scored on every object."""
+"""Scores of every policy on every object, and the objective that they are weighed by."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_cfr_icl.evaluation.tuning.findings import SearchFinding
+    from napari_cfr_icl.evaluation.tuning.search_records import SearchRecord
 
 
 @dataclass(frozen=True, slots=True)
-class Goal:
-    """What counts as good.
+class Objective:
+    """The objective of a search.
 
     Parameters
     ----------
     threshold : float
         IoU to reach.
     max_clicks : int
-        What counts for never.
+        Counted where it never is reached.
     click_worth : float
         So many passes are a fair price for one click less: a second or two against tens of
         milliseconds each.
@@ -47,7 +47,7 @@ class Scores:
     Parameters
     ----------
     clicks : ndarray of float
-        Clicks needed for the goal's IoU.
+        Clicks needed for the objective's IoU.
     passes : ndarray of float
         Passes through the network until the object was done.
     first_iou : ndarray of float
@@ -63,17 +63,17 @@ class Scores:
     pictures: tuple[str, ...]
 
     @classmethod
-    def of(cls, findings: Sequence[SearchFinding], goal: Goal) -> Scores:
-        """The scores of these objects. `findings`: at least one."""
-        trials = [finding.trials for finding in findings]
-        limit = goal.max_clicks
-        counts = [[noc(t.ious, goal.threshold, limit) for t in item] for item in trials]
+    def of(cls, records: Sequence[SearchRecord], objective: Objective) -> Scores:
+        """The scores of these objects. `records`: at least one."""
+        trials = [record.trials for record in records]
+        limit = objective.max_clicks
+        counts = [[noc(t.ious, objective.threshold, limit) for t in item] for item in trials]
         return cls(
             np.array(counts, float).T,
             np.array([[sum(t.passes) for t in item] for item in trials], float).T,
             np.array([[iou_at(t.ious, 1) for t in item] for item in trials], float).T,
-            tuple(finding.subject.dataset for finding in findings),
-            tuple(f"{item.subject.dataset}/{item.subject.picture}" for item in findings),
+            tuple(record.subject.dataset for record in records),
+            tuple(f"{item.subject.dataset}/{item.subject.picture}" for item in records),
         )
 
     def take(self, objects: Sequence[int]) -> Scores:

@@ -2,57 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from napari_cfr_icl.evaluation.protocol.distributed import Share
-from napari_cfr_icl.evaluation.protocol.eta import Eta
+from napari_cfr_icl.engine.runtime.distributed import Distributed
+from napari_cfr_icl.evaluation.protocol.eta import Eta, Progress
 from napari_cfr_icl.evaluation.protocol.simulated_users import user_for
 from napari_cfr_icl.evaluation.protocol.skipped import SkippedPictures
-from napari_cfr_icl.evaluation.protocol.work_list import pages
-from napari_cfr_icl.evaluation.tuning.findings import SearchFinding
+from napari_cfr_icl.evaluation.protocol.work_list import work_items
 from napari_cfr_icl.evaluation.tuning.replay import replay_policies
+from napari_cfr_icl.evaluation.tuning.search_records import SearchRecord
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
-    import numpy as np
-    from numpy.typing import NDArray
-
     from napari_cfr_icl.engine.predictor import Predictor
-    from napari_cfr_icl.engine.source import ImageSource
     from napari_cfr_icl.evaluation.datasets.dataset import Dataset
-    from napari_cfr_icl.evaluation.protocol.records import Subject
-    from napari_cfr_icl.evaluation.tuning.options import Plan
-
-
-@dataclass(frozen=True, slots=True)
-class SearchProgress:
-    """How far a search is.
-
-    Parameters
-    ----------
-    fraction : float
-        Share of this process's work that is done, 0 to 1.
-    seconds_left : float or None
-        How long the rest will take at this pace; None before anything was timed.
-    finding : SearchFinding
-        What was just found.
-    """
-
-    fraction: float
-    seconds_left: float | None
-    finding: SearchFinding
+    from napari_cfr_icl.evaluation.tuning.options import SearchPlan
 
 
 def search(
     predictor: Predictor,
     datasets: Sequence[Dataset],
-    plan: Plan,
-    share: Share | None = None,
+    plan: SearchPlan,
+    processes: Distributed | None = None,
     finished: Collection[int] = (),
-    unreadable: SkippedPictures | None = None,
-) -> Iterator[SearchProgress]:
+    skipped: SkippedPictures | None = None,
+) -> Iterator[Progress[SearchRecord]]:
     """Try all policies on every object; stop iterating to cancel.
 
     Parameters
@@ -61,47 +36,37 @@ def search(
         The network, and everything but the inner loop.
     datasets : sequence of Dataset
         Images with finished labels.
-    plan : Plan
-        What to try.
-    share : Share, optional
-        The objects of this process; all by default.
+    plan : SearchPlan
+        Policies, objects and protocol.
+    processes : Distributed, optional
+        The processes that share the objects; one by default.
     finished : collection of int
         Numbers of objects to pass over.
-    unreadable : SkippedPictures, optional
+    skipped : SkippedPictures, optional
         Takes the pictures that cannot be read.
 
     Yields
     ------
-    SearchProgress
+    Progress of SearchRecord
         One for each object.
     """
-    share, pace, unreadable = share or Share(), Eta(), unreadable or SkippedPictures()
-    for page in pages(datasets, plan.sample, unreadable):
+    processes, eta, skipped = processes or Distributed(), Eta(), skipped or SkippedPictures()
+    policies, protocol = plan.policies, plan.protocol
+    for work in work_items(datasets, plan.sample, skipped):
         missing = [
             (index, item)
-            for index, item in page.objects
-            if share.has(index) and index not in finished
+            for index, item in work.objects
+            if processes.owns(index) and index not in finished
         ]
-        image = page.image(unreadable) if missing else None
+        image = work.image(skipped) if missing else None
         if image is None:
             continue
         for done, (index, item) in enumerate(missing, start=1):
-            truth = page.truth(item, image.shape, unreadable)
+            truth = work.truth(item, image.shape, skipped)
             if truth is None:
                 break
-            subject = page.subject(index, item, image.shape)
-            finding = _finding(predictor, image, truth, subject, plan)
-            fraction = (page.number + done / len(missing)) / page.count
-            yield SearchProgress(fraction, pace.seconds_left(fraction), finding)
-
-
-def _finding(
-    predictor: Predictor,
-    image: ImageSource,
-    truth: NDArray[np.int8],
-    subject: Subject,
-    plan: Plan,
-) -> SearchFinding:
-    user = user_for(plan.protocol.user, plan.protocol.seed, subject.name)
-    replay = replay_policies(predictor, image, truth, user, plan.policies, plan.protocol)
-    return SearchFinding(subject, replay)
+            subject = work.subject(index, item, image.shape)
+            user = user_for(protocol.user, protocol.seed, subject.name)
+            replay = replay_policies(predictor, image, truth, user, policies, protocol)
+            fraction = (work.number + done / len(missing)) / work.count
+            yield Progress(fraction, eta.seconds_left(fraction), SearchRecord(subject, replay))

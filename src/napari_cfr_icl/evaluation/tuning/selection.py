@@ -9,8 +9,8 @@ import numpy as np
 
 from napari_cfr_icl.evaluation.protocol.metrics import Interval, bootstrap_mean, paired_difference
 from napari_cfr_icl.evaluation.protocol.work_list import drawn
-from napari_cfr_icl.evaluation.tuning.findings import Savings
-from napari_cfr_icl.evaluation.tuning.scores import Goal, Scores, balanced_means
+from napari_cfr_icl.evaluation.tuning.scores import Objective, Scores, balanced_means
+from napari_cfr_icl.evaluation.tuning.search_records import Savings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_cfr_icl.engine.settings import Refinement
-    from napari_cfr_icl.evaluation.tuning.findings import SearchFinding
+    from napari_cfr_icl.evaluation.tuning.search_records import SearchRecord
 
 NO_REFINEMENT = 0
 """Place of standard inference among the policies."""
@@ -26,7 +26,7 @@ NO_REFINEMENT = 0
 
 @dataclass(frozen=True, slots=True)
 class PolicyComparison:
-    """What a policy changes against another one on the same objects; negative is less.
+    """Differences of a policy to another one on the same objects; negative is less.
 
     Parameters
     ----------
@@ -62,12 +62,12 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What a search came to.
+    """The result of a search.
 
     Parameters
     ----------
-    goal : Goal
-        What it was for.
+    objective : Objective
+        The objective that it minimises.
     standings : tuple of Standing
         Every policy: no refinement first, today's second where it is another.
     front : tuple of int
@@ -83,10 +83,10 @@ class Selection:
     held_out_current : tuple of PolicyComparison
         Recommended against today's, on the other half.
     savings : Savings
-        What replaying saved.
+        Passes saved by replaying.
     """
 
-    goal: Goal
+    objective: Objective
     standings: tuple[Standing, ...]
     front: tuple[int, ...]
     recommended: int
@@ -99,47 +99,47 @@ class Selection:
 
 
 def select(
-    findings: Sequence[SearchFinding],
+    records: Sequence[SearchRecord],
     policies: Sequence[Refinement],
     current: Refinement,
-    goal: Goal,
+    objective: Objective,
 ) -> Selection:
     """Choose on one half of the objects, check on the other.
 
     Parameters
     ----------
-    findings : sequence of SearchFinding
+    records : sequence of SearchRecord
         At least one.
     policies : sequence of Refinement
         In the order of the trials.
     current : Refinement
         Today's policy, one of them.
-    goal : Goal
-        What counts.
+    objective : Objective
+        The objective to minimise.
     """
-    scores = Scores.of(findings, goal)
-    chosen_by, held_out = (scores.take(places) for places in halves(scores, goal.seed))
-    best, today = recommended(chosen_by, goal), list(policies).index(current)
+    scores = Scores.of(records, objective)
+    chosen_by, held_out = (scores.take(places) for places in halves(scores, objective.seed))
+    best, today = recommended(chosen_by, objective), list(policies).index(current)
     clicks = balanced_means(scores.clicks, scores.datasets).tolist()
     passes = balanced_means(scores.passes, scores.datasets).tolist()
     return Selection(
-        goal,
+        objective,
         tuple(Standing(*row) for row in zip(policies, clicks, passes, strict=True)),
         tuple(front(scores)),
         best,
         today,
-        bootstrap_mean(scores.clicks[best], scores.pictures, seed=goal.seed),
-        bootstrap_mean(scores.passes[best], scores.pictures, seed=goal.seed),
-        tuple(compared(held_out, best, NO_REFINEMENT, goal)),
-        tuple(compared(held_out, best, today, goal)),
-        Savings.of(findings),
+        bootstrap_mean(scores.clicks[best], scores.pictures, seed=objective.seed),
+        bootstrap_mean(scores.passes[best], scores.pictures, seed=objective.seed),
+        tuple(compared(held_out, best, NO_REFINEMENT, objective)),
+        tuple(compared(held_out, best, today, objective)),
+        Savings.of(records),
     )
 
 
-def costs(scores: Scores, goal: Goal) -> NDArray[np.float64]:
+def costs(scores: Scores, objective: Objective) -> NDArray[np.float64]:
     """Clicks plus passes in terms of clicks, for each policy."""
     clicks = balanced_means(scores.clicks, scores.datasets)
-    return clicks + balanced_means(scores.passes, scores.datasets) / goal.click_worth
+    return clicks + balanced_means(scores.passes, scores.datasets) / objective.click_worth
 
 
 def front(scores: Scores) -> list[int]:
@@ -154,21 +154,25 @@ def front(scores: Scores) -> list[int]:
     return chosen
 
 
-def recommended(scores: Scores, goal: Goal) -> int:
+def recommended(scores: Scores, objective: Objective) -> int:
     """The cheapest policy that is on no data set clearly worse than no refinement."""
-    for policy in np.argsort(costs(scores, goal), kind="stable").tolist():
-        if all(change.clicks.low <= 0 for change in compared(scores, policy, NO_REFINEMENT, goal)):
+    for policy in np.argsort(costs(scores, objective), kind="stable").tolist():
+        if all(
+            change.clicks.low <= 0 for change in compared(scores, policy, NO_REFINEMENT, objective)
+        ):
             return int(policy)
     return NO_REFINEMENT
 
 
-def compared(scores: Scores, policy: int, base: int, goal: Goal) -> list[PolicyComparison]:
-    """What `policy` changes against `base`, for each data set."""
+def compared(
+    scores: Scores, policy: int, base: int, objective: Objective
+) -> list[PolicyComparison]:
+    """The differences of `policy` to `base`, for each data set."""
     found = []
     for name in dict.fromkeys(scores.datasets):
         mine = scores.take([i for i, other in enumerate(scores.datasets) if other == name])
         clicks, passes, first_iou = (
-            paired_difference(values[base], values[policy], mine.pictures, seed=goal.seed)
+            paired_difference(values[base], values[policy], mine.pictures, seed=objective.seed)
             for values in (mine.clicks, mine.passes, mine.first_iou)
         )
         found.append(PolicyComparison(name, clicks, passes, first_iou))

@@ -7,31 +7,34 @@ from typing import TYPE_CHECKING, Any
 
 from napari_cfr_icl import zoo
 from napari_cfr_icl.engine.predictor import Predictor
-from napari_cfr_icl.evaluation.protocol.distributed import Share, gather_text, together
+from napari_cfr_icl.engine.runtime.distributed import joined
 from napari_cfr_icl.evaluation.protocol.options import (
     OWN_SCHEME,
 )
-from napari_cfr_icl.evaluation.protocol.result_log import ResultLog, read_logs
+from napari_cfr_icl.evaluation.protocol.result_log import ResultLog, gather_logs, read_logs
 from napari_cfr_icl.evaluation.protocol.run_identity import claim, datasets_identity, fingerprint
 from napari_cfr_icl.evaluation.protocol.settings_file import settings_for, settings_to_json
 from napari_cfr_icl.evaluation.protocol.skipped import SkippedPictures, nothing_left, without
 from napari_cfr_icl.evaluation.protocol.work_list import open_datasets
-from napari_cfr_icl.evaluation.tuning.findings import SearchFinding, in_order
-from napari_cfr_icl.evaluation.tuning.search import SearchProgress, search
+from napari_cfr_icl.evaluation.tuning.search import search
+from napari_cfr_icl.evaluation.tuning.search_records import SearchRecord, in_order
 from napari_cfr_icl.evaluation.tuning.selection import Selection, select
 from napari_cfr_icl.evaluation.tuning.tune_report import write_choice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from napari_cfr_icl.engine.models import ClickModel
+    from napari_cfr_icl.engine.settings import Settings
     from napari_cfr_icl.evaluation.datasets.dataset import Dataset
+    from napari_cfr_icl.evaluation.protocol.eta import Progress
     from napari_cfr_icl.evaluation.protocol.skipped import SkippedPicture
     from napari_cfr_icl.evaluation.tuning.options import TuneOptions
 
 
 def tune(
     options: TuneOptions,
-    on_progress: Callable[[SearchProgress], None] | None = None,
+    on_progress: Callable[[Progress[SearchRecord]], None] | None = None,
     on_skipped: Callable[[SkippedPicture], None] | None = None,
 ) -> Selection | None:
     """Search, or go on where a search with the same options was interrupted, and write the choice.
@@ -41,7 +44,7 @@ def tune(
     Parameters
     ----------
     options : TuneOptions
-        What to do.
+        The search.
     on_progress : callable, optional
         Called after every object; an exception that it raises ends the search, which can be
         resumed.
@@ -59,56 +62,41 @@ def tune(
         When an option, a data set, the model or the folder of the results cannot be used, or no
         picture.
     """
-    share = Share.from_environment()
     datasets = open_datasets(options.datasets, options.reader)
-    predictor = _predictor(options, share)
-    plan = options.plan(predictor.settings.refinement)
-    with together(share):
-        claim(options.out, _identity(options, datasets, predictor), share)
-        known = read_logs(options.out, SearchFinding.from_line)
-        finished = {finding.subject.index for finding in known}
-        unreadable = SkippedPictures(on_skipped)
-        with ResultLog(options.out, share.rank) as journal:
-            for progress in search(predictor, datasets, plan, share, finished, unreadable):
-                journal.append(progress.finding)
+    with joined(options.device) as processes:
+        network = zoo.load(options.model)
+        settings = settings_for(options.preset, OWN_SCHEME, network)
+        settings = replace(settings, precision=options.precision or settings.precision)
+        claim(options.out, _identity(options, datasets, network, settings), processes)
+        predictor = Predictor(network, settings, str(processes.device))
+        plan = options.plan(settings.refinement)
+        finished = {each.subject.index for each in read_logs(options.out, SearchRecord.from_line)}
+        skipped = SkippedPictures(on_skipped)
+        with ResultLog(options.out, processes.rank) as log:
+            for progress in search(predictor, datasets, plan, processes, finished, skipped):
+                log.append(progress.result)
                 if on_progress is not None:
                     on_progress(progress)
-        skipped = unreadable.gathered(share)
-        findings = without(skipped, _gathered(options, share))
-    if share.rank != 0:
+        pictures = skipped.gathered(processes)
+        known = without(pictures, gather_logs(options.out, SearchRecord.from_line, processes))
+    if not processes.leads:
         return None
-    if not findings:
-        raise nothing_left(skipped, "There is no object to search on in these data sets.")
-    choice = select(findings, plan.policies, plan.current, options.what_counts)
-    write_choice(choice, predictor.settings, options.out, skipped)
+    if not known:
+        raise nothing_left(pictures, "There is no object to search on in these data sets.")
+    choice = select(in_order(known), plan.policies, plan.current, options.objective)
+    write_choice(choice, settings, options.out, pictures)
     return choice
 
 
-def _predictor(options: TuneOptions, share: Share) -> Predictor:
-    network = zoo.load(options.model)
-    settings = settings_for(options.preset, OWN_SCHEME, network)
-    settings = replace(settings, precision=options.precision or settings.precision)
-    return Predictor(network, settings, share.device(options.device))
-
-
 def _identity(
-    options: TuneOptions, datasets: Sequence[Dataset], predictor: Predictor
+    options: TuneOptions, datasets: Sequence[Dataset], network: ClickModel, settings: Settings
 ) -> dict[str, Any]:
     return {
         "datasets": datasets_identity(datasets, options.datasets),
         "reader": {**asdict(options.reader), "images": None},
-        "models": {options.model: fingerprint(zoo.load(options.model))},
-        "settings": settings_to_json(predictor.settings),
+        "models": {options.model: fingerprint(network)},
+        "settings": settings_to_json(settings),
         "grid": asdict(options.grid),
         "protocol": asdict(options.protocol),
         "sample": asdict(options.sample),
     }
-
-
-def _gathered(options: TuneOptions, share: Share) -> list[SearchFinding]:
-    known = read_logs(options.out, SearchFinding.from_line)
-    own = [finding for finding in known if share.has(finding.subject.index)]
-    texts = gather_text(share, "".join(finding.to_line() + "\n" for finding in own))
-    return in_order(
-        SearchFinding.from_line(line) for text in texts for line in text.splitlines() if line
-    )

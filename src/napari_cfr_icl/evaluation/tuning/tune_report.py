@@ -13,7 +13,7 @@ from napari_cfr_icl._files import (
     explained_write_failures,
 )
 from napari_cfr_icl.evaluation.protocol.settings_file import settings_to_json
-from napari_cfr_icl.evaluation.protocol.skipped import as_data, section
+from napari_cfr_icl.evaluation.protocol.skipped import as_data, skipped_section
 from napari_cfr_icl.evaluation.reports.plots import save_figure
 from napari_cfr_icl.evaluation.reports.results import percent
 from napari_cfr_icl.evaluation.reports.tables import Row, comma_separated, markdown
@@ -43,12 +43,12 @@ def write_choice(
     Parameters
     ----------
     choice : Selection
-        What the search came to.
+        The result of the search.
     settings : Settings
         Everything but the inner loop.
     folder : Path
         Where to write.
-    left_out : sequence of SkippedPicture, optional
+    skipped : sequence of SkippedPicture, optional
         Pictures that could not be read.
 
     Raises
@@ -64,13 +64,13 @@ def write_choice(
         atomic_write_json(folder / RECOMMENDED_FILE, chosen)
         atomic_write_json(folder / "tune.json", {**_plain(choice), "skipped": as_data(skipped)})
         atomic_write_text(folder / "policies.csv", comma_separated(policy_table(choice)))
-        atomic_write_text(folder / "tune.md", text_of(choice) + section(skipped))
+        atomic_write_text(folder / "tune.md", text_of(choice) + skipped_section(skipped))
         save_figure(figure, folder / "front")
 
 
 def policy_table(choice: Selection) -> list[Row]:
     """A row for every policy, fewest passes first."""
-    head = ["policy", f"NoC@{percent(choice.goal.threshold)}", "passes per object", "on the front"]
+    head = ["policy", _noc(choice), "passes per object", "on the front"]
     order = sorted(
         range(len(choice.standings)),
         key=lambda i: (choice.standings[i].passes, choice.standings[i].clicks),
@@ -82,14 +82,14 @@ def text_of(choice: Selection) -> str:
     """The choice in words and tables."""
     name = describe(choice.standings[choice.recommended].policy)
     today = describe(choice.standings[choice.current].policy)
-    noc, savings = f"NoC@{percent(choice.goal.threshold)}", choice.savings
+    noc, savings = _noc(choice), choice.savings
     parts = [
         f"# Recommended: {name}\n",
         f"{noc} {choice.clicks}, {choice.passes} passes per object (means with 95 % intervals over "
         f"pictures); `{RECOMMENDED_FILE}` holds these settings.\n",
         "Chosen on one half of the pictures: the least clicks + passes / "
-        f"{choice.goal.click_worth:g} among the policies that are on no data set clearly worse "
-        "than no refinement.\n",
+        f"{choice.objective.click_worth:g} among the policies that are on no data set clearly "
+        "worse than no refinement.\n",
         "## Checked on the other half\n",
         markdown(_comparison_table(noc, "StdInfer", choice.held_out)),
         markdown(_comparison_table(noc, f"today: {today}", choice.held_out_current)),
@@ -131,9 +131,13 @@ def draw_front(axes: Axes, choice: Selection) -> None:
         item = standings[place]
         label = f"{title}: {describe(item.policy)}"
         axes.plot(item.passes, item.clicks, marker, markersize=11, label=label)
-    axes.set(xlabel="passes per object", ylabel=f"NoC@{percent(choice.goal.threshold)}")
+    axes.set(xlabel="passes per object", ylabel=_noc(choice))
     axes.grid(alpha=0.3)
     axes.legend(fontsize="small")
+
+
+def _noc(choice: Selection) -> str:
+    return f"NoC@{percent(choice.objective.threshold)}"
 
 
 def _policy_row(choice: Selection, place: int) -> Row:
@@ -155,6 +159,7 @@ def _comparison_table(noc: str, base: str, comparisons: Sequence[PolicyCompariso
 
 def _plain(choice: Selection) -> dict[str, Any]:
     content = asdict(choice)
+    content["goal"] = content.pop("objective")
     for entry, standing in zip(content["standings"], choice.standings, strict=True):
         entry["name"] = describe(standing.policy)
     content["savings"]["factor"] = choice.savings.factor

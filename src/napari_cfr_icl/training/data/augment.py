@@ -1,4 +1,4 @@
-"""Changes of the picture that leave the answer the same, for whole batches on their device."""
+"""Augmentation: changes of the picture that leave the answer the same, for whole batches."""
 
 from __future__ import annotations
 
@@ -16,45 +16,45 @@ if TYPE_CHECKING:
     from napari_cfr_icl.training.options import AugmentOptions
 
 
-def augment(scenes: SampleBatch, options: AugmentOptions, draws: SampleRng) -> SampleBatch:
-    """Turn, recolour and disturb each scene in its own way.
+def augment(batch: SampleBatch, options: AugmentOptions, rng: SampleRng) -> SampleBatch:
+    """Turn, recolour and disturb each sample in its own way.
 
     Parameters
     ----------
-    scenes : SampleBatch
+    batch : SampleBatch
         Square pictures.
     options : AugmentOptions
-        How far.
-    draws : SampleRng
-        Chance, one stream per sample.
+        Ranges and probabilities.
+    rng : SampleRng
+        Random numbers, one stream per sample.
     """
-    scenes = _turned(scenes, options, draws)
-    return replace(scenes, images=_recoloured(scenes.images, options, draws))
+    batch = _turned(batch, options, rng)
+    return replace(batch, images=_recoloured(batch.images, options, rng))
 
 
-def _turned(scenes: SampleBatch, options: AugmentOptions, draws: SampleRng) -> SampleBatch:
-    mirror = draws.chance(options.flip, 1, 1, 1)
-    upside_down, on_side = draws.chance(0.5 * options.rotate, 2, 1, 1, 1).unbind(dim=1)
+def _turned(batch: SampleBatch, options: AugmentOptions, rng: SampleRng) -> SampleBatch:
+    mirror = rng.chance(options.flip, 1, 1, 1)
+    upside_down, on_side = rng.chance(0.5 * options.rotate, 2, 1, 1, 1).unbind(dim=1)
 
     def turn(x: Tensor) -> Tensor:
         x = torch.where(mirror, x.flip(-1), x)
         x = torch.where(upside_down, x.flip(-2), x)
         return torch.where(on_side, x.transpose(-1, -2), x)
 
-    return scenes.apply(turn)
+    return batch.apply(turn)
 
 
-def _recoloured(images: Tensor, options: AugmentOptions, draws: SampleRng) -> Tensor:
+def _recoloured(images: Tensor, options: AugmentOptions, rng: SampleRng) -> Tensor:
     """Images (B, 3, H, W) uint8 to the same, darker, softer, noisier or the like."""
     x = images.float() / 255
-    grey, negative = draws.chance(options.grey, 1, 1, 1), draws.chance(options.invert, 1, 1, 1)
-    stretch = (1 + options.contrast) ** draws.between(-1, 1, 1, 1, 1)
-    exponent = (1 + options.gamma) ** draws.between(-1, 1, 1, 1, 1)
-    light = draws.between(-options.brightness, options.brightness, 1, 1, 1)
-    tint = draws.between(-options.colour, options.colour, 3, 1, 1)
-    softness = draws.between(-options.blur, options.blur, 1, 1, 1)
-    loudness = draws.between(0, options.noise, 1, 1, 1)
-    place = draws.uniform(2)
+    grey, negative = rng.chance(options.grey, 1, 1, 1), rng.chance(options.invert, 1, 1, 1)
+    stretch = (1 + options.contrast) ** rng.between(-1, 1, 1, 1, 1)
+    exponent = (1 + options.gamma) ** rng.between(-1, 1, 1, 1, 1)
+    light = rng.between(-options.brightness, options.brightness, 1, 1, 1)
+    tint = rng.between(-options.colour, options.colour, 3, 1, 1)
+    softness = rng.between(-options.blur, options.blur, 1, 1, 1)
+    loudness = rng.between(0, options.noise, 1, 1, 1)
+    place = rng.uniform(2)
     if options.grey:
         x = torch.where(grey, functional.rgb_to_grayscale(x, num_output_channels=3), x)
     if options.invert:

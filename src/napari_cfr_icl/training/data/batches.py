@@ -1,4 +1,4 @@
-"""Batches: which object in which window each sample shows, and what it is combined with."""
+"""Batches: the object and window of each sample, and the sample that it is combined with."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ if TYPE_CHECKING:
 _LEAST_VISIBLE = 20  # pixels of an object as the network sees it
 _WINDOWS_TRIED = 5
 _NOBODY = -2  # an id that no object has
-_SOURCE, _EXTRA, _PLAN, _CLICKS = range(4)  # streams of chance that do not disturb each other
+_SOURCE, _EXTRA, _PLAN, _CLICKS = range(4)  # independent random streams
 
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """What a step needs.
+    """The tensors of a training step.
 
     Attributes
     ----------
@@ -86,10 +86,10 @@ class Batches:
         device: torch.device,
     ) -> None:
         self._store, self._options, self._device = store, options, device
-        self._shelves = [_Shelf(part.train, options.data.min_area) for part in collections]
-        sizes = [len(shelf) for shelf in self._shelves]
+        self._pools = [_Pool(part.train, options.data.min_area) for part in collections]
+        sizes = [len(pool) for pool in self._pools]
         weights = options.data.weights or tuple(float(size) for size in sizes)
-        if len(weights) != len(self._shelves):
+        if len(weights) != len(self._pools):
             raise InputError(f"There are {len(weights)} weights for {len(sizes)} collections.")
         chances = np.array(weights) * (np.array(sizes) > 0)
         if chances.sum() == 0:
@@ -99,53 +99,50 @@ class Batches:
         self._chances = chances / chances.sum()
         workers = _workers(options.data.workers, store, device)
         self._readers = ThreadPoolExecutor(workers) if workers else None
-        self._foreman = ThreadPoolExecutor(1) if workers else None
+        self._prefetcher = ThreadPoolExecutor(1) if workers else None
         self._expected: dict[tuple[int, range], Future[_Raw]] = {}
 
     def expect(self, step: int, samples: range) -> None:
         """Begin to read the samples of a later call of `inputs`, where there are threads for it."""
         key = step, samples
-        if self._foreman is not None and key not in self._expected:
-            self._expected[key] = self._foreman.submit(self.at, step, samples)
+        if self._prefetcher is not None and key not in self._expected:
+            self._expected[key] = self._prefetcher.submit(self.at, step, samples)
 
     def at(self, step: int, samples: range) -> _Raw:
-        """The scenes of `samples` (places in the whole batch), their extras, and the plan."""
-        plan = SuemPlan.drawn(self._options.suem, self._draws(step, samples, _PLAN, "cpu"))
+        """The crops of `samples` (places in the whole batch), their extras, and the plan."""
+        plan = SuemPlan.drawn(self._options.suem, self._sample_rng(step, samples, _PLAN, "cpu"))
         needed = [i for i, need in zip(samples, plan.needs_extra.tolist(), strict=True) if need]
         wanted = [(i, _SOURCE) for i in samples] + [(i, _EXTRA) for i in needed]
         each = map if self._readers is None else self._readers.map
-        scenes = list(each(lambda one: self._scene(self._rng(step, *one)), wanted))
-        source, made = (
-            scenes[: len(samples)],
-            dict(zip(needed, scenes[len(samples) :], strict=True)),
-        )
+        crops = list(each(lambda one: self._crop(self._rng(step, *one)), wanted))
+        source, made = crops[: len(samples)], dict(zip(needed, crops[len(samples) :], strict=True))
         extra = [made.get(i, _blank_like(like)) for i, like in zip(samples, source, strict=True)]
         return self._stacked(source), self._stacked(extra), plan
 
     def inputs(self, step: int, samples: range) -> Inputs:
-        """What the network is given at a step: augmented, combined, clicked."""
+        """The network's inputs at a step: augmented, combined, clicked."""
         expected = self._expected.pop((step, samples), None)
         self._expected = {key: one for key, one in self._expected.items() if key[0] >= step}
         read = self.at(step, samples) if expected is None else expected.result()
         source, extra, plan = read
-        scenes = augment(source, self._options.augment, self._draws(step, samples, _SOURCE))
+        batch = augment(source, self._options.augment, self._sample_rng(step, samples, _SOURCE))
         if len(rows := plan.needs_extra.nonzero()[:, 0]):
             needed = [samples[row] for row in rows.tolist()]
             changed = augment(
                 extra.rows(rows.to(self._device)),
                 self._options.augment,
-                self._draws(step, needed, _EXTRA),
+                self._sample_rng(step, needed, _EXTRA),
             )
             extra = extra.with_rows(rows.to(self._device), changed)
-        draws = self._draws(step, samples, _CLICKS)
-        scenes = suem(scenes, extra, plan, self._options.suem, draws)
-        points = starting_clicks(scenes, self._options.clicks, draws)
-        return Inputs(scenes.images.float() / 255, scenes.target, points)
+        rng = self._sample_rng(step, samples, _CLICKS)
+        batch = suem(batch, extra, plan, self._options.suem, rng)
+        points = starting_clicks(batch, self._options.clicks, rng)
+        return Inputs(batch.images.float() / 255, batch.target, points)
 
-    def _scene(self, rng: np.random.Generator) -> SampleBatch:
-        """One scene of chance: a picture, an object in it, a window around it. Batch of 1."""
-        shelf = self._shelves[rng.choice(len(self._shelves), p=self._chances)]
-        page = shelf.pages[rng.integers(len(shelf))]
+    def _crop(self, rng: np.random.Generator) -> SampleBatch:
+        """A random picture, object in it and window around that, as a batch of 1."""
+        pool = self._pools[rng.choice(len(self._pools), p=self._chances)]
+        page = pool.pages[rng.integers(len(pool))]
         image, labels = self._store.read(page.example)
         number = int(rng.integers(len(page.objects)))
         window = self._window(page, number, labels, rng)
@@ -179,16 +176,16 @@ class Batches:
     def _rng(self, step: int, sample: int, stream: int) -> np.random.Generator:
         return np.random.default_rng((self._options.seed, step, sample, stream))
 
-    def _draws(
+    def _sample_rng(
         self, step: int, samples: Sequence[int], stream: int, device: str | None = None
     ) -> SampleRng:
         seed = (self._options.seed, stream)
         return SampleRng.at(seed, step, samples, device or self._device)
 
-    def _stacked(self, scenes: Sequence[SampleBatch]) -> SampleBatch:
-        tensors = zip(*((s.images, s.parts, s.others, s.ignored) for s in scenes), strict=True)
-        return SampleBatch(*(torch.cat(t) for t in tensors)).apply(
-            lambda x: x.to(self._device, non_blocking=True)
+    def _stacked(self, crops: Sequence[SampleBatch]) -> SampleBatch:
+        tensors = zip(*(sample.tensors for sample in crops), strict=True)
+        return SampleBatch(
+            *(torch.cat(each).to(self._device, non_blocking=True) for each in tensors)
         )
 
 
@@ -212,7 +209,7 @@ def _ids_inside(page: ImageRecord, window: Window, wanted: int) -> NDArray[np.in
     return page.objects.chosen(inside & (page.objects.ids != wanted)).ids
 
 
-class _Shelf:
+class _Pool:
     """The training pictures of one collection that have objects large enough."""
 
     def __init__(self, pages: Sequence[ImageRecord], min_area: int) -> None:
@@ -223,5 +220,5 @@ class _Shelf:
         return len(self.pages)
 
 
-def _blank_like(scene: SampleBatch) -> SampleBatch:
-    return scene.apply(torch.zeros_like)
+def _blank_like(crop: SampleBatch) -> SampleBatch:
+    return crop.apply(torch.zeros_like)

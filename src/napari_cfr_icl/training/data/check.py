@@ -1,4 +1,4 @@
-"""Reading everything before training: what is in each file, and what is wrong with it."""
+"""Check of a collection before training: the contents of each file, and its flaws."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LARGE_SHARE = 0.8  # of the picture: more than that is hardly an object
 
 @dataclass(frozen=True, slots=True)
 class DatasetIssue:
-    """Something to know about one file.
+    """An issue of one file.
 
     Attributes
     ----------
@@ -88,7 +88,7 @@ class ImageRecord:
     shape : tuple of int
         Rows and columns.
     objects : Objects
-        What is labelled in it.
+        Its labelled objects.
     pixels_hash, labels_hash : str
         Of the contents, so that changed and repeated pictures are noticed.
     """
@@ -106,7 +106,7 @@ class ImageRecord:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DatasetReport:
-    """What a collection holds.
+    """The contents of a collection.
 
     Attributes
     ----------
@@ -139,7 +139,7 @@ def inspect_dataset(
     Parameters
     ----------
     collection : Collection
-        What to read.
+        The collection to read.
     min_area : int, optional
         Objects of fewer pixels are reported as tiny.
     on_read : callable, optional
@@ -157,7 +157,7 @@ def inspect_dataset(
             findings.append(DatasetIssue(example.key, "warning", "orientation", doubt))
         if on_read is not None:
             on_read(example, pixels, labels)
-        found = list(_look_at(example.key, pixels, labels, min_area))
+        found = [DatasetIssue(example.key, *each) for each in _issues(pixels, labels, min_area)]
         findings += found
         if not any(finding.severity == "error" for finding in found):
             pages.append(_page(example, pixels, labels))
@@ -168,7 +168,7 @@ def inspect_dataset(
 
 
 def without_ignored(report: DatasetReport, ignored_id: int) -> DatasetReport:
-    """The survey without the id that marks pixels of unknown truth, which is no object."""
+    """The report without the id that marks pixels of unknown truth, which is no object."""
     pages = (p.with_objects(p.objects.chosen(p.objects.ids != ignored_id)) for p in report.pages)
     return replace(report, pages=tuple(pages))
 
@@ -179,37 +179,34 @@ def _page(example: Example, pixels: NDArray[Any], labels: NDArray[np.int32]) -> 
     return ImageRecord(example, shape, Objects.of(labels), *contents)
 
 
-def _look_at(
-    key: str, pixels: NDArray[Any], labels: NDArray[np.int32], min_area: int
-) -> Iterator[DatasetIssue]:
+def _issues(
+    pixels: NDArray[Any], labels: NDArray[np.int32], min_area: int
+) -> Iterator[tuple[Severity, str, str]]:
+    """Severity, kind and sentence of each issue of a picture."""
     if pixels.shape[:2] != labels.shape:
         text = f"the image is {_size(pixels)} pixels, its labels are {_size(labels)}"
-        yield DatasetIssue(key, "error", "sizes", text)
+        yield "error", "sizes", text
         return
     if pixels.dtype.kind not in "buif":
-        yield DatasetIssue(
-            key, "error", "unusable", f"{pixels.dtype} are no numbers that can be drawn"
-        )
+        yield "error", "unusable", f"{pixels.dtype} are no numbers that can be drawn"
         return
     objects = Objects.of(labels)
     if not len(objects):
-        yield DatasetIssue(key, "error", "empty", "nothing is labelled")
+        yield "error", "empty", "nothing is labelled"
         return
     if (value := _only_value(pixels)) is not None:
-        yield DatasetIssue(key, "warning", "constant", f"every pixel is {value}")
+        yield "warning", "constant", f"every pixel is {value}"
     if large := int((objects.areas > _LARGE_SHARE * labels.size).sum()):
         text = f"{_objects(large)} cover nearly the whole picture: is background labelled?"
-        yield DatasetIssue(key, "warning", "large", text)
+        yield "warning", "large", text
     if split := _disconnected(labels, len(objects)):
         text = f"{_objects(split)} fall into several pieces: is one id used twice?"
-        yield DatasetIssue(key, "warning", "disconnected", text)
+        yield "warning", "disconnected", text
     if tiny := int((objects.areas < min_area).sum()):
         text = f"{_objects(tiny)} of {len(objects)} below {min_area} pixels are not trained on"
-        yield DatasetIssue(key, "note", "tiny", text)
+        yield "note", "tiny", text
     if touching := _touching(labels):
-        yield DatasetIssue(
-            key, "note", "touching", f"{_objects(touching)} of {len(objects)} touch another"
-        )
+        yield "note", "touching", f"{_objects(touching)} of {len(objects)} touch another"
 
 
 def _only_value(pixels: NDArray[Any]) -> Any:
@@ -275,7 +272,7 @@ def _objects(count: int) -> str:
 
 
 def counted(findings: Iterable[DatasetIssue]) -> dict[tuple[Severity, str], int]:
-    """How many pictures have findings of each severity and kind."""
+    """Number of findings of each severity and kind."""
     counts: dict[tuple[Severity, str], int] = defaultdict(int)
     for finding in findings:
         counts[finding.severity, finding.kind] += 1

@@ -1,4 +1,4 @@
-"""A page about a collection: what was found, and what the pictures look like."""
+"""The page of a check: findings, and a contact sheet of the pictures."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from PIL import Image
 from scipy import ndimage
 
 from napari_cfr_icl._files import atomic_write_text, explained_write_failures
+from napari_cfr_icl.evaluation.reports.tables import markdown
 from napari_cfr_icl.training.data.check import counted
 from napari_cfr_icl.training.data.image_cache import rendered
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -30,7 +31,7 @@ def write_check_page(report: DatasetReport, place: Path) -> Path:
     Parameters
     ----------
     report : DatasetReport
-        What was found.
+        The report to show.
     place : Path
         The folder; made where it is missing.
 
@@ -44,29 +45,26 @@ def write_check_page(report: DatasetReport, place: Path) -> Path:
         place.mkdir(parents=True, exist_ok=True)
         if report.pages:
             Image.fromarray(_contact_sheet(_chosen(report))).save(place / "pictures.png")
-        atomic_write_text(path, "\n".join(_lines(report)) + "\n")
+        atomic_write_text(path, _text(report))
     return path
 
 
-def _lines(report: DatasetReport) -> Iterator[str]:
+def _text(report: DatasetReport) -> str:
     sizes = np.array([area for page in report.pages for area in page.objects.areas])
-    yield f"# {report.collection.name}"
-    yield ""
-    yield f"{len(report.pages)} usable pictures with {sizes.size} objects, {report.collection.path}"
+    facts = (
+        f"{len(report.pages)} usable pictures with {sizes.size} objects, {report.collection.path}"
+    )
     if sizes.size:
         low, middle, high = np.percentile(sizes, (5, 50, 95))
-        yield f"Areas in pixels: 5 % below {low:.0f}, half below {middle:.0f}, 5 % above {high:.0f}"
-    yield ""
-    if report.pages:
-        yield "![pictures with their labels](pictures.png)"
-        yield ""
-    yield "| severity | what | pictures |"
-    yield "|---|---|---|"
-    for (severity, kind), count in counted(report.findings).items():
-        yield f"| {severity} | {kind} | {count} |"
-    yield ""
-    for finding in report.findings:
-        yield f"* {finding.severity}: **{finding.key}**: {finding.text}"
+        facts += (
+            f"\nAreas in pixels: 5 % below {low:.0f}, half below {middle:.0f}, 5 % above {high:.0f}"
+        )
+    counts = counted(report.findings).items()
+    table = [["severity", "what", "pictures"], *([*name, str(count)] for name, count in counts)]
+    findings = (f"* {each.severity}: **{each.key}**: {each.text}\n" for each in report.findings)
+    sheet = ["![pictures with their labels](pictures.png)\n"] if report.pages else []
+    parts = [f"# {report.collection.name}\n", f"{facts}\n", *sheet, markdown(table)]
+    return "\n".join([*parts, "".join(findings)])
 
 
 def _chosen(report: DatasetReport) -> Sequence[ImageRecord]:

@@ -41,7 +41,7 @@ def click_count_law(most: int, gamma: float, least: int) -> NDArray[np.float64]:
     return np.asarray(law / law.sum())
 
 
-def starting_clicks(scenes: SampleBatch, options: ClickOptions, draws: SampleRng) -> Tensor:
+def starting_clicks(batch: SampleBatch, options: ClickOptions, rng: SampleRng) -> Tensor:
     """Clicks to begin a sample with: random ones, or a single one near the object's centre.
 
     Random clicks follow RITM: a geometric number of positive ones anywhere on the object (mostly
@@ -52,11 +52,11 @@ def starting_clicks(scenes: SampleBatch, options: ClickOptions, draws: SampleRng
     Tensor of float32, shape (B, 2N, 3)
     """
     most = options.max_clicks
-    random = torch.cat([_positives(scenes, options, draws), _negatives(scenes, options, draws)], 1)
+    random = torch.cat([_positives(batch, options, rng), _negatives(batch, options, rng)], 1)
     free = torch.full_like(random, -1)
-    centre = next_clicks(torch.zeros_like(scenes.target), scenes.target, free, draws.uniform(1))
-    has_object = scenes.parts.flatten(1).any(dim=1)
-    centred = draws.chance(options.centre_start, 1)[:, 0] & has_object
+    centre = next_clicks(torch.zeros_like(batch.target), batch.target, free, rng.uniform(1))
+    has_object = batch.parts.flatten(1).any(dim=1)
+    centred = rng.chance(options.centre_start, 1)[:, 0] & has_object
     points = torch.where(centred[:, None, None], centre, random)
     if points.shape[1] != 2 * most:
         raise ValueError(f"{points.shape[1]} places for {most} clicks of each kind")
@@ -96,7 +96,7 @@ def error_candidates(probabilities: Tensor, target: Tensor) -> tuple[Tensor, Ten
     -------
     candidates : Tensor of bool, shape (B, H, W)
     positive : Tensor of bool, shape (B,)
-        Whether the click is a positive one (something was missed).
+        True where the click is a positive one (something was missed).
     """
     truth = target > 0.5
     missed = truth & (probabilities < ERROR_THRESHOLD)
@@ -145,41 +145,41 @@ def place_clicks(points: Tensor, place: Tensor, positive: Tensor, wanted: Tensor
     return torch.where((here & wanted[:, None])[..., None], click[:, None], points)
 
 
-def _positives(scenes: SampleBatch, options: ClickOptions, draws: SampleRng) -> Tensor:
-    target = scenes.parts.any(dim=1)
+def _positives(batch: SampleBatch, options: ClickOptions, rng: SampleRng) -> Tensor:
+    target = batch.parts.any(dim=1)
     eroded = erode(target, _ERODED_BY)
-    use = draws.chance(options.erode, 1)[:, 0] & (eroded.sum((1, 2)) > _LEAST_ERODED_AREA)
+    use = rng.chance(options.erode, 1)[:, 0] & (eroded.sum((1, 2)) > _LEAST_ERODED_AREA)
     region = torch.where(use[:, None, None], eroded, target)
-    places, found = choose_pixels(region, draws.uniform(options.max_clicks))
+    places, found = choose_pixels(region, rng.uniform(options.max_clicks))
     # A sample of two merged objects shows the user's wish only if each of them has a click.
-    merged = scenes.parts.flatten(2).any(dim=2).all(dim=1)
-    each = draws.uniform(2)
+    merged = batch.parts.flatten(2).any(dim=2).all(dim=1)
+    each = rng.uniform(2)
     for index in range(2):
-        place, _ = choose_pixels(scenes.parts[:, index], each[:, index : index + 1])
+        place, _ = choose_pixels(batch.parts[:, index], each[:, index : index + 1])
         places[:, index] = torch.where(merged[:, None], place[:, 0], places[:, index])
-    count = _count(options, draws, least=1) + torch.where(merged, 2, 0)
+    count = _count(options, rng, least=1) + torch.where(merged, 2, 0)
     return _rows(places, found, count.clamp(max=options.max_clicks), first_order=0)
 
 
-def _negatives(scenes: SampleBatch, options: ClickOptions, draws: SampleRng) -> Tensor:
-    target = scenes.parts.any(dim=1)
-    background = ~target & ~scenes.ignored[:, 0]
-    others = scenes.others[:, 0] & background
+def _negatives(batch: SampleBatch, options: ClickOptions, rng: SampleRng) -> Tensor:
+    target = batch.parts.any(dim=1)
+    background = ~target & ~batch.ignored[:, 0]
+    others = batch.others[:, 0] & background
     others = torch.where(others.flatten(1).any(dim=1)[:, None, None], others, background)
     width = (_RING * target.sum((1, 2)).sqrt()).ceil().to(torch.int64)
     ring = dilate(target, width) & background
-    chance, kind = draws.uniform(options.max_clicks), draws.uniform(options.max_clicks)
+    chance, kind = rng.uniform(options.max_clicks), rng.uniform(options.max_clicks)
     places, found = choose_pixels(background, chance)
     for region, from_kind in ((others, _BACKGROUND), (ring, _OTHERS)):
         more, there = choose_pixels(region, chance)
         places = torch.where(((kind >= from_kind) & there)[..., None], more, places)
-    count = _count(options, draws, least=0)
+    count = _count(options, rng, least=0)
     return _rows(places, found, count, first_order=options.max_clicks)
 
 
-def _count(options: ClickOptions, draws: SampleRng, least: int) -> Tensor:
+def _count(options: ClickOptions, rng: SampleRng, least: int) -> Tensor:
     law = torch.from_numpy(click_count_law(options.max_clicks, options.gamma, least).cumsum())
-    chance = draws.uniform(1).double()
+    chance = rng.uniform(1).double()
     index = torch.searchsorted(law.to(chance.device), chance, right=True)[:, 0]
     return index.clamp(max=len(law) - 1) + least
 

@@ -39,9 +39,9 @@ def choose_window(
     shape : tuple of int
         Rows and columns of the picture; the window stays inside.
     options : DataOptions
-        How windows are chosen.
+        Sizes and places of windows.
     rng : numpy.random.Generator
-        Chance.
+        Source of randomness.
     """
     side = max(box[2] - box[0], box[3] - box[1])
     low, high = options.zoom

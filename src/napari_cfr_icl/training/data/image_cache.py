@@ -33,7 +33,7 @@ class ImageCache:
     Attributes
     ----------
     holds_all : bool
-        Whether everything that was to be kept found room.
+        True while everything that was to be kept found room.
     """
 
     def __init__(self, budget_gib: float, device: torch.device | str = "cpu") -> None:

@@ -1,4 +1,4 @@
-"""A batch of training pictures with everything that is known about them."""
+"""A batch of training samples: pictures, and masks of all that is labelled in them."""
 
 from __future__ import annotations
 
@@ -37,6 +37,11 @@ class SampleBatch:
         return len(self.images)
 
     @property
+    def tensors(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """All four of them, in the order of the parameters."""
+        return self.images, self.parts, self.others, self.ignored
+
+    @property
     def mask(self) -> Tensor:
         """The object, bool of shape (B, 1, H, W)."""
         return self.parts.any(dim=1, keepdim=True)
@@ -48,29 +53,19 @@ class SampleBatch:
 
     def apply(self, change: Callable[[Tensor], Tensor]) -> SampleBatch:
         """The same change to all four tensors: a move to a device, a slice, a flip."""
-        return SampleBatch(
-            *(change(x) for x in (self.images, self.parts, self.others, self.ignored))
-        )
+        return SampleBatch(*(change(x) for x in self.tensors))
 
     def rows(self, rows: Tensor) -> SampleBatch:
         """The samples at `rows` (int64, (K,))."""
         return self.apply(lambda x: x[rows])
 
     def with_rows(self, rows: Tensor, values: SampleBatch) -> SampleBatch:
-        """These scenes, but those at `rows` replaced by `values`."""
-        return SampleBatch(
-            self.images.index_copy(0, rows, values.images),
-            self.parts.index_copy(0, rows, values.parts),
-            self.others.index_copy(0, rows, values.others),
-            self.ignored.index_copy(0, rows, values.ignored),
-        )
+        """These samples, but those at `rows` replaced by `values`."""
+        pairs = zip(self.tensors, values.tensors, strict=True)
+        return SampleBatch(*(old.index_copy(0, rows, new) for old, new in pairs))
 
     def where(self, keep: Tensor, other: SampleBatch) -> SampleBatch:
         """These samples where `keep` (bool, (B,)), those of `other` elsewhere."""
         chosen = keep[:, None, None, None]
-        return SampleBatch(
-            torch.where(chosen, self.images, other.images),
-            torch.where(chosen, self.parts, other.parts),
-            torch.where(chosen, self.others, other.others),
-            torch.where(chosen, self.ignored, other.ignored),
-        )
+        pairs = zip(self.tensors, other.tensors, strict=True)
+        return SampleBatch(*(torch.where(chosen, mine, others) for mine, others in pairs))

@@ -1,4 +1,4 @@
-"""Chance, one stream per sample.
+"""Random numbers, one stream per sample.
 
 A sample's random numbers depend on the seed, the step and its place in the whole batch, on nothing
 else. So a batch that is cut into smaller ones (short memory, several processes) gives the same

@@ -1,4 +1,4 @@
-"""Which pictures train and which are held out; no object, plane or copy is ever on both sides."""
+"""Split into training and held-out pictures; no object, plane or copy is ever on both sides."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class SplitPages:
     ----------
     name : str
         Of the collection.
-    train, held_out : tuple of Page
+    train, held_out : tuple of ImageRecord
     findings : tuple of DatasetIssue
-        What had to be left out so that nothing leaks.
+        Pictures left out so that nothing leaks.
     """
 
     name: str
@@ -39,7 +39,7 @@ def divide(report: DatasetReport, held_out: float, seed: int) -> SplitPages:
     Parameters
     ----------
     report : DatasetReport
-        What was found.
+        The collection's pictures.
     held_out : float
         Share of the pictures to hold out where no lists are given.
     seed : int

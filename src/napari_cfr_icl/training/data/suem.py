@@ -1,6 +1,6 @@
 """SUEM copy-paste (paper section 3.3): Simple, Union, Exclusion and Mixing of two pictures.
 
-Each mode takes the source scenes and the extra scenes, both (B, ..), and returns new ones. Pictures
+Each mode takes source samples and extra samples, both (B, ..), and returns new ones. Pictures
 stay uint8 between the modes and are rounded as 8-bit pictures are, so that modes can follow upon
 one another without drifting from the public program's numbers.
 """
@@ -41,37 +41,37 @@ class SuemPlan:
     mix: Tensor
 
     @classmethod
-    def drawn(cls, options: SuemOptions, draws: SampleRng) -> SuemPlan:
+    def drawn(cls, options: SuemOptions, rng: SampleRng) -> SuemPlan:
         """A plan by chance; each of the three stages falls on its own."""
         kinds = 3 if options.object_mixing else 2
-        kind = 1 + (draws.uniform(1)[:, 0] * kinds).to(torch.int64)
+        kind = 1 + (rng.uniform(1)[:, 0] * kinds).to(torch.int64)
         return cls(
-            draws.chance(options.simple, 1)[:, 0],
-            torch.where(draws.chance(options.paste, 1)[:, 0], kind, 0),
-            draws.chance(options.mix, 1)[:, 0],
+            rng.chance(options.simple, 1)[:, 0],
+            torch.where(rng.chance(options.paste, 1)[:, 0], kind, 0),
+            rng.chance(options.mix, 1)[:, 0],
         )
 
     @property
     def needs_extra(self) -> Tensor:
-        """Samples that need an extra scene, bool of shape (B,)."""
+        """Samples that need an extra sample, bool of shape (B,)."""
         return self.simple | (self.paste > 0) | self.mix
 
 
 def suem(
-    source: SampleBatch, extra: SampleBatch, plan: SuemPlan, options: SuemOptions, draws: SampleRng
+    source: SampleBatch, extra: SampleBatch, plan: SuemPlan, options: SuemOptions, rng: SampleRng
 ) -> SampleBatch:
-    """Combine the scenes as planned.
+    """Combine the samples as planned.
 
     Parameters
     ----------
-    source, extra : Scenes
+    source, extra : SampleBatch
         Of the same size; sample i of one is combined with sample i of the other.
     plan : SuemPlan
-        What happens to whom.
+        The stages of each sample.
     options : SuemOptions
-        How it happens.
-    draws : SampleRng
-        Chance, one stream per sample, on the scenes' device.
+        Strength of each stage.
+    rng : SampleRng
+        Random numbers, one stream per sample, on the device of the batch.
 
     Returns
     -------
@@ -79,10 +79,10 @@ def suem(
         Where no pasted object would leave enough of the wanted one, the sample stays as it was.
     """
     # All is drawn whether it is used or not: a choice in one stage changes none in another.
-    opacity = draws.between(0.5, 1.0, 3, 1, 1, 1).unbind(dim=1)
+    opacity = rng.between(0.5, 1.0, 3, 1, 1, 1).unbind(dim=1)
     if not options.translucent:
         opacity = (torch.ones_like(opacity[0]), *opacity[1:])
-    moves = _Moves(draws.between(-1, 1, _PLACES_TRIED, 2), draws.between(-1, 1, _PLACES_TRIED, 1))
+    moves = _Moves(rng.between(-1, 1, _PLACES_TRIED, 2), rng.between(-1, 1, _PLACES_TRIED, 1))
     now = source
     if len(rows := _rows(plan.simple, now)):
         old, onto = now.rows(rows), extra.rows(rows)
@@ -106,8 +106,8 @@ def paste_simple(source: SampleBatch, extra: SampleBatch, alpha: Tensor) -> Samp
 
     Parameters
     ----------
-    source, extra : Scenes
-        B scenes each.
+    source, extra : SampleBatch
+        B samples each.
     alpha : Tensor, shape (B, 1, 1, 1)
         Opacity of the pasted object; 1 in the paper.
     """
@@ -163,17 +163,17 @@ class _Moves:
         return _Moves(self.offsets[rows], self.scales[rows])
 
 
-def _rows(chosen: Tensor, scenes: SampleBatch) -> Tensor:
-    return chosen.nonzero()[:, 0].to(scenes.images.device)
+def _rows(chosen: Tensor, batch: SampleBatch) -> Tensor:
+    return chosen.nonzero()[:, 0].to(batch.images.device)
 
 
 def _jittered(
     pasted: SampleBatch, onto: SampleBatch | None, moves: _Moves, options: SuemOptions
 ) -> tuple[SampleBatch, Tensor]:
-    """Move the scenes whose object is pasted to the first place that leaves enough to segment.
+    """Move the samples whose object is pasted to the first place that leaves enough to segment.
 
     What must remain is the object itself when `onto` is None, else the object of `onto` that stays
-    uncovered. Returns the moved scenes and, per sample, whether any place would do.
+    uncovered. Returns the moved samples and, per sample, whether any place would do.
     """
 
     def remains(mask: Tensor, below: Tensor | None) -> Tensor:
@@ -196,22 +196,22 @@ def _jittered(
     return pasted, remains(pasted.mask.float(), below) > options.min_visible
 
 
-def shifted(scenes: SampleBatch, offset: Tensor, scale: Tensor) -> SampleBatch:
-    """The scenes moved and resized about the middle; no object comes in from outside.
+def shifted(batch: SampleBatch, offset: Tensor, scale: Tensor) -> SampleBatch:
+    """The samples moved and resized about the middle; no object comes in from outside.
 
     Parameters
     ----------
-    scenes : SampleBatch
-        B scenes.
+    batch : SampleBatch
+        B samples.
     offset : Tensor, shape (B, 2)
         (rows, columns), as a share of the sides.
     scale : Tensor, shape (B, 1)
         Above 1 enlarges.
     """
-    grid = _grid(scenes.images, offset, scale)
-    masks = torch.cat([scenes.parts, scenes.others, scenes.ignored], dim=1).float()
+    grid = _grid(batch.images, offset, scale)
+    masks = torch.cat([batch.parts, batch.others, batch.ignored], dim=1).float()
     masks = _warp(masks, grid, "nearest") > 0.5
-    images = _warp(scenes.images.float(), grid).round_().to(torch.uint8)
+    images = _warp(batch.images.float(), grid).round_().to(torch.uint8)
     return SampleBatch(images, masks[:, :2], masks[:, 2:3], masks[:, 3:])
 
 

@@ -12,6 +12,7 @@ from napari_cfr_icl._files import atomic_write_text
 from napari_cfr_icl.engine.source import ImageSource
 from napari_cfr_icl.evaluation.protocol.metrics import iou_curve
 from napari_cfr_icl.evaluation.protocol.simulate import replay
+from napari_cfr_icl.evaluation.reports.tables import markdown
 from napari_cfr_icl.training.data.image_cache import rendered
 from napari_cfr_icl.training.runs.held_out import clicks_to, curves_of, predictor_of
 from napari_cfr_icl.training.runs.plots import PREDICTED, TRUTH, outlined, with_clicks
@@ -25,9 +26,9 @@ if TYPE_CHECKING:
 
     from napari_cfr_icl.engine.predictor import Predictor
     from napari_cfr_icl.evaluation.protocol.simulate import Simulation
-    from napari_cfr_icl.training.runs.gate import GateTrial, Verdict
     from napari_cfr_icl.training.runs.held_out import Curve, HeldOut
     from napari_cfr_icl.training.runs.setup import Run
+    from napari_cfr_icl.training.runs.verdict import GateTrial, Verdict
 
 _EXTREMES = 3
 _TILE = 256
@@ -60,49 +61,57 @@ def write_report(
     _plot_curves(place / "curves.png", curves, options.max_clicks)
     _plot_changes(place / "changes.png", change)
     predictors = {
-        name: predictor_of(run.architecture, weights, options, run.world)
+        name: predictor_of(run.architecture, weights, options, run.processes)
         for name, weights in networks.items()
     }
-    lines = list(_page(verdict, run))
+    parts = _page(verdict, run)
     for title, rows in _extremes(change):
-        lines += ["", f"## {title}", "", "Left the base model, right the tuned one, at the same"]
-        lines += ["number of clicks: the fewer of the two. Green the truth, orange the mask.", ""]
+        parts += [
+            f"## {title}",
+            "Left the base model, right the tuned one, at the same\nnumber of clicks: the fewer of "
+            "the two. Green the truth, orange the mask.",
+        ]
         for row in rows:
             name = f"object-{row}.png"
-            picture = _side_by_side(trial, row, predictors)
-            Image.fromarray(picture).save(place / name)
+            Image.fromarray(_side_by_side(trial, row, predictors)).save(place / name)
             facts = f"{trial.objects[row].picture}, object {trial.objects[row].label}"
-            lines += [f"![{facts}]({name})", "", f"{facts}: {change[row]:+.0f} clicks", ""]
+            parts += [f"![{facts}]({name})", f"{facts}: {change[row]:+.0f} clicks"]
     path = place / "report.md"
-    atomic_write_text(path, "\n".join(lines) + "\n")
+    atomic_write_text(path, "\n\n".join(parts) + "\n")
     return path
 
 
-def _page(verdict: Verdict, run: Run) -> Iterator[str]:
-    yield f"# {run.folder.path.resolve().name} against {run.options.base}"
-    yield ""
-    yield f"**{verdict.sentence}**"
-    yield ""
-    yield "| collection | IoU | base | tuned | tuned - base, 95 % interval | objects |"
-    yield "|---|---|---|---|---|---|"
-    for item in verdict.comparisons:
-        yield (
-            f"| {item.collection} | {item.threshold:.0%} | {item.base:.2f} | {item.tuned:.2f} | "
-            f"{item.difference} | {item.difference.count} |"
-        )
+def _page(verdict: Verdict, run: Run) -> list[str]:
+    """The paragraphs of the report, but for the extremes."""
     options = run.options.validation
-    yield ""
-    yield (
+    head = ["collection", "IoU", "base", "tuned", "tuned - base, 95 % interval", "objects"]
+    rows = [
+        [
+            item.collection,
+            f"{item.threshold:.0%}",
+            f"{item.base:.2f}",
+            f"{item.tuned:.2f}",
+            str(item.difference),
+            str(item.difference.count),
+        ]
+        for item in verdict.comparisons
+    ]
+    protocol = (
         f"Mean clicks of the robot user to each IoU, at most {options.max_clicks}; objects of at "
         f"least {options.min_area} pixels; preset {options.preset}, inference {options.scheme}."
     )
     if not verdict.fresh:
-        yield (
-            "Few objects are held out, so some of these also chose the best weights of the run: "
+        protocol += (
+            "\nFew objects are held out, so some of these also chose the best weights of the run: "
             "the tuned model may look a little better here than it is."
         )
-    yield ""
-    yield "![IoU after each click](curves.png) ![Change of each object](changes.png)"
+    return [
+        f"# {run.folder.path.resolve().name} against {run.options.base}",
+        f"**{verdict.sentence}**",
+        markdown([head, *rows]).rstrip(),
+        protocol,
+        "![IoU after each click](curves.png) ![Change of each object](changes.png)",
+    ]
 
 
 def _plot_curves(path: Path, curves: Mapping[str, Sequence[Curve]], max_clicks: int) -> None:

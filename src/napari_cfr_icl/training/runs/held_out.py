@@ -1,4 +1,4 @@
-"""The robot user on held-out objects: what a network is worth to the person who will click."""
+"""Validation: the robot user clicks held-out objects, as the person will who uses the network."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def click_held_out(
     weights: Mapping[str, Tensor],
     objects: Sequence[HeldOut],
     options: ValidationOptions,
-    world: Distributed,
+    processes: Distributed,
     on_object: Callable[[int], None] | None = None,
 ) -> list[list[Simulation]]:
     """Click through all objects; each process takes a share.
@@ -127,20 +127,20 @@ def click_held_out(
     objects : sequence of HeldOut
         Quickest when those of one picture follow one another.
     options : ValidationOptions
-        How they are clicked.
-    world : Distributed
+        Clicks, preset and precision.
+    processes : Distributed
         The processes.
     on_object : callable, optional
         Hears how many this process has done.
 
     Returns
     -------
-    list of list of Clicked
+    list of list of Simulation
         For each object, its clicks and what they led to.
     """
-    predictor = predictor_of(architecture, weights, options, world)
+    predictor = predictor_of(architecture, weights, options, processes)
     protocol = Protocol(options.max_clicks, THRESHOLDS, max(options.target, *THRESHOLDS))
-    mine = [(i, item) for i, item in enumerate(objects) if i % world.size == world.rank]
+    mine = [(i, item) for i, item in enumerate(objects) if i % processes.size == processes.rank]
     results: dict[int, list[Simulation]] = {}
     for _, group in groupby(mine, key=lambda entry: entry[1].picture):
         entries = list(group)
@@ -149,7 +149,7 @@ def click_held_out(
             results[index] = simulate(predictor, source, item.truth(), RobotUser(), protocol)
             if on_object is not None:
                 on_object(len(results))
-    gathered = dict(world.gathered(list(results.items())))
+    gathered = dict(processes.gathered(list(results.items())))
     return [gathered[index] for index in range(len(objects))]
 
 
@@ -157,14 +157,16 @@ def predictor_of(
     architecture: Mapping[str, Any],
     weights: Mapping[str, Tensor],
     options: ValidationOptions,
-    world: Distributed,
+    processes: Distributed,
 ) -> Predictor:
     """The network as it is measured, under the chosen settings."""
     model = build(architecture)
     model.load_state_dict(dict(weights))
-    model = for_measuring(model, world.device, precision_on(world.device, options.precision))
+    model = for_measuring(
+        model, processes.device, precision_on(processes.device, options.precision)
+    )
     settings = replace(settings_for(options.preset, options.scheme, model), precision="float32")
-    return Predictor(model, settings, str(world.device))
+    return Predictor(model, settings, str(processes.device))
 
 
 def curves_of(results: Sequence[Sequence[Simulation]]) -> list[Curve]:

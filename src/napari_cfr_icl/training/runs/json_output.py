@@ -1,4 +1,4 @@
-"""What a check and a suggestion came to, as lines of JSON for whoever started them."""
+"""JSON output of a check and of a suggestion, for the process that started them."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _MOST_FINDINGS = 5000
 
 
 class CheckTeller:
-    """Tells how far a check is, and what it found.
+    """Writes the progress of a check, and its report.
 
     Parameters
     ----------
     collections : sequence of Collection
-        What is checked.
+        The collections to check.
     write : callable
         Takes each line.
     """
@@ -35,17 +35,17 @@ class CheckTeller:
         self._write = write
 
     def hear(self, *_: Any) -> None:
-        """One picture more was read."""
+        """Count one more picture."""
         self._read += 1
         self._write(_line(read=self._read, of=self._count))
 
     def finish(self, report: DatasetReport) -> None:
-        """Tell everything about a collection."""
+        """Write the report of a collection."""
         self._write(_line(report=plain_survey(report)))
 
 
 def plain_survey(report: DatasetReport) -> dict[str, Any]:
-    """What a form shows of a survey."""
+    """The part of a report that a form shows."""
     areas = np.array([area for page in report.pages for area in page.objects.areas])
     return {
         "name": report.collection.name,

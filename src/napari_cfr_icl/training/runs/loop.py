@@ -17,13 +17,13 @@ from torch.profiler import record_function
 from napari_cfr_icl._errors import DeviceError, InputError, OutputError, SettingsError
 from napari_cfr_icl.engine.runtime.distributed import joined, threads
 from napari_cfr_icl.training.runs import held_out
-from napari_cfr_icl.training.runs.gate import Verdict, judge
+from napari_cfr_icl.training.runs.gate import judge
 from napari_cfr_icl.training.runs.plots import draw_curves, draw_samples
 from napari_cfr_icl.training.runs.result import save_model
 from napari_cfr_icl.training.runs.run_folder import Listener, RunFolder
 from napari_cfr_icl.training.runs.setup import Run, machine, read_data, set_up
 from napari_cfr_icl.training.runs.state import out_of_memory
-from napari_cfr_icl.training.steps.optimizer import rate_at, seeded, set_rate
+from napari_cfr_icl.training.steps.optimizer import rate_at, seeded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from napari_cfr_icl.engine.runtime.distributed import Distributed
     from napari_cfr_icl.training.options import TrainOptions
     from napari_cfr_icl.training.runs.setup import Data
+    from napari_cfr_icl.training.runs.verdict import Verdict
     from napari_cfr_icl.training.steps.step import StepResult
 
 _MOST_SKIPPED = 10
@@ -39,7 +40,7 @@ _BEST = "best.pt"
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a run ended.
+    """The end of a run.
 
     Attributes
     ----------
@@ -48,7 +49,7 @@ class Outcome:
     model : Path or None
         The model file, when finished.
     verdict : Verdict or None
-        What the gate said, when there was one.
+        The gate's verdict, when there was a gate.
     """
 
     finished: bool
@@ -69,7 +70,7 @@ def main(
     Parameters
     ----------
     options : TrainOptions or None
-        What to do; None goes on with the run in `out`.
+        The run to begin; None goes on with the one in `out`.
     collections : sequence of Path
         The pictures; a resumed run knows its own.
     out : Path
@@ -86,42 +87,43 @@ def main(
     CfrIclError
         When something cannot be used, read or written; what was done so far can be resumed.
     """
-    with joined(device) as world:
-        folder = RunFolder(out, listener if world.leads else None)
+    with joined(device) as processes:
+        folder = RunFolder(out, listener if processes.leads else None)
         if options is not None:
-            tell = _teller(folder, world)
-            data = read_data(collections, options, world.device, tell, images)
-            return _fit_or_say_why(_begun(options, data, folder, world))
+            data = read_data(
+                collections, options, processes.device, _note(folder, processes), images
+            )
+            return _fit_or_explain(_begun(options, data, folder, processes))
         options = folder.options()
         with threads(folder.machine()["threads"]):
-            return _fit_or_say_why(_resumed(options, folder, world))
+            return _fit_or_explain(_resumed(options, folder, processes))
 
 
-def _begun(options: TrainOptions, data: Data, folder: RunFolder, world: Distributed) -> Run:
+def _begun(options: TrainOptions, data: Data, folder: RunFolder, processes: Distributed) -> Run:
     """A new run, before its first step."""
-    run = set_up(options, data, folder, world)
-    if world.leads:
-        folder.begin(options, data.description, machine(world))
+    run = set_up(options, data, folder, processes)
+    if processes.leads:
+        folder.begin(options, data.description, machine(processes))
     return run
 
 
-def _resumed(options: TrainOptions, folder: RunFolder, world: Distributed) -> Run:
+def _resumed(options: TrainOptions, folder: RunFolder, processes: Distributed) -> Run:
     """The run in the folder, as its newest checkpoint has it."""
     known = folder.data()
     collections = [Path(part["path"]) for part in known["collections"]]
     images = Path(known["images"]) if known.get("images") else None
-    data = read_data(collections, options, world.device, _teller(folder, world), images)
-    run = set_up(options, data, folder, world)
+    data = read_data(collections, options, processes.device, _note(folder, processes), images)
+    run = set_up(options, data, folder, processes)
     _check_same_data(run)
     _restore(run)
     return run
 
 
-def _fit_or_say_why(run: Run) -> Outcome:
+def _fit_or_explain(run: Run) -> Outcome:
     try:
         return fit(run)
     except (Exception, KeyboardInterrupt) as error:
-        if run.world.leads and run.folder.has_run:
+        if run.processes.leads and run.folder.has_run:
             why = str(error) or "interrupted"
             run.folder.event("failed", text=why)
             run.folder.status("failed", step=run.state.step, text=why)
@@ -139,10 +141,10 @@ def fit(run: Run) -> Outcome:
         result, seconds = one_step(run)
         state.step += 1
         pace = (time.monotonic() - started) / (state.step - first)
-        _tell_step(run, result, seconds, left=pace * (steps - state.step))
+        _report_step(run, result, seconds, left=pace * (steps - state.step))
         if _due(state.step, options.validation.every, steps):
             validate(run)
-        if run.world.agree(run.folder.stop_wanted) or _out_of_patience(run):
+        if run.processes.agree(run.folder.stop_wanted) or _out_of_patience(run):
             break
         if state.step < steps and _due(state.step, options.checkpoint_every, steps):
             checkpoint(run)
@@ -155,11 +157,10 @@ def fit(run: Run) -> Outcome:
 def one_step(run: Run) -> tuple[StepResult, float]:
     """One update of the weights, with as many samples at once as memory allows."""
     state, options, begun = run.state, run.options, time.perf_counter()
-    set_rate(state.optimizer, options.optimizer.rate * rate_at(state.step, options.schedule))
     while True:
         state.optimizer.zero_grad(set_to_none=True)
         try:
-            with seeded(options.seed + state.step, run.world.device):
+            with seeded(options.seed + state.step, run.processes.device):
                 result = run.stepper.gradients(state.step, state.micro_batch)
             break
         except RuntimeError as error:
@@ -173,12 +174,17 @@ def _update(run: Run) -> None:
     state = run.state
     parameters = [p for group in state.optimizer.param_groups for p in group["params"]]
     norm = torch.nn.utils.clip_grad_norm_(parameters, run.options.optimizer.clip or float("inf"))
-    if not torch.isfinite(norm):
-        _skip(run)
-        return
+    if usable := bool(torch.isfinite(norm)):
+        state.skipped = 0
+    else:
+        state.optimizer.zero_grad(set_to_none=True)  # so that the step changes nothing
     state.optimizer.step()
-    state.average.update(state.model, state.step)
-    state.skipped = 0
+    state.schedule.step()
+    if usable:
+        state.average.update_parameters(state.model)
+    else:
+        state.average.n_averaged += 1
+        _skip(run)
 
 
 def validate(run: Run) -> None:
@@ -188,13 +194,13 @@ def validate(run: Run) -> None:
     if not objects or options.every == 0:
         return
     begun, weights = time.perf_counter(), state.weights()
-    clicked = held_out.click_held_out(run.architecture, weights, objects, options, run.world)
+    clicked = held_out.click_held_out(run.architecture, weights, objects, options, run.processes)
     curves = held_out.curves_of(clicked)
     score = held_out.score(curves, options)
     state.rounds_since_best += 1
     if score < state.best_score:
         state.best_score, state.best_step, state.rounds_since_best = score, state.step, 0
-        if run.world.leads:
+        if run.processes.leads:
             run.folder.save_tensors(_BEST, {"step": state.step, "weights": weights})
     facts = held_out.summary(curves, options.max_clicks)
     seconds = round(time.perf_counter() - begun, 1)
@@ -204,7 +210,7 @@ def validate(run: Run) -> None:
 
 def checkpoint(run: Run) -> None:
     """Save everything that is needed to go on from here."""
-    if run.world.leads:
+    if run.processes.leads:
         run.folder.save_checkpoint(run.state.step, run.state.saved())
 
 
@@ -215,24 +221,24 @@ def finish(run: Run) -> Outcome:
     """
     state, folder, path = run.state, run.folder, None
     weights, step = state.weights(), state.step
-    if run.world.leads:
+    if run.processes.leads:
         if state.best_step >= 0:
             best = folder.read_tensors(_BEST)
             weights, step = best["weights"], best["step"]
         path = save_model(run, weights, step)
         _draw(run)
         folder.status("comparing", step=state.step, steps=state.step)
-    verdict = judge(run, run.world.agree(weights))
+    verdict = judge(run, run.processes.agree(weights))
     if verdict is not None:
         _event(run, "gate", passed=verdict.passed, text=verdict.sentence)
-    if run.world.leads:
+    if run.processes.leads:
         _event(run, "finished", step=state.step, best_step=step, model="model.safetensors")
         folder.status("finished", step=state.step, steps=state.step, model=str(path))
     return Outcome(True, path, verdict)
 
 
 def _stopped(run: Run) -> Outcome:
-    if run.world.leads:
+    if run.processes.leads:
         run.folder.clear_stop()
         _event(run, "stopped", step=run.state.step)
         run.folder.status("stopped", step=run.state.step, steps=run.options.schedule.steps)
@@ -245,7 +251,7 @@ def _restore(run: Run) -> None:
         raise OutputError(f"No checkpoint in {run.folder.path} can be read; begin a new run.")
     if saved is not None:
         run.state.restore(saved)
-    if run.world.leads:
+    if run.processes.leads:
         run.folder.clear_stop()
 
 
@@ -264,10 +270,10 @@ def _shrink_or_raise(run: Run, error: RuntimeError) -> None:
     state = run.state
     if not out_of_memory(error):
         raise error
-    if state.micro_batch == 1 or run.world.size > 1:
+    if state.micro_batch == 1 or run.processes.size > 1:
         raise DeviceError(
-            f"{run.world.device} is out of memory even with {state.micro_batch} samples at once; "
-            "lower data.side or schedule.micro_batch, or set schedule.checkpointing."
+            f"{run.processes.device} is out of memory even with {state.micro_batch} samples at "
+            "once; lower data.side or schedule.micro_batch, or set schedule.checkpointing."
         ) from error
     state.micro_batch = (state.micro_batch + 1) // 2
     _event(run, "trouble", text=f"Out of memory: now {state.micro_batch} samples at once.")
@@ -294,16 +300,12 @@ def _due(step: int, every: int, steps: int) -> bool:
     return every > 0 and (step % every == 0 or step == steps)
 
 
-def _teller(folder: RunFolder, world: Distributed) -> Callable[[str], None]:
-    return folder.tell if world.leads else _say_nothing
-
-
-def _say_nothing(text: str) -> None:
-    pass
+def _note(folder: RunFolder, processes: Distributed) -> Callable[[str], None]:
+    return folder.note if processes.leads else lambda _: None
 
 
 def _draw(run: Run) -> None:
-    if not run.world.leads:
+    if not run.processes.leads:
         return
     try:
         draw_curves(run.folder)
@@ -312,16 +314,16 @@ def _draw(run: Run) -> None:
         run.folder.event("trouble", text=f"The pictures of the run are not drawn: {error}")
 
 
-def _tell_step(run: Run, result: StepResult, seconds: float, left: float) -> None:
+def _report_step(run: Run, result: StepResult, seconds: float, left: float) -> None:
     images = run.options.schedule.batch / seconds
     rate = run.options.optimizer.rate * rate_at(run.state.step - 1, run.options.schedule)
     facts = {"loss": result.total, "losses": result.losses, "weights": result.weights, "rate": rate}
     _event(run, "step", step=run.state.step, images_per_second=round(images, 2), **facts)
-    if run.world.leads:
+    if run.processes.leads:
         steps = run.options.schedule.steps
         run.folder.status("running", step=run.state.step, steps=steps, seconds_left=round(left))
 
 
 def _event(run: Run, kind: str, **facts: object) -> None:
-    if run.world.leads:
+    if run.processes.leads:
         run.folder.event(kind, **facts)

@@ -1,4 +1,4 @@
-"""From a finished run into the model menu."""
+"""Publishing: a finished run's model enters the model menu."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def publish_model(run: Path, name: str | None = None, *, anyway: bool = False) -
     run : Path
         The run's folder.
     name : str, optional
-        What to call it; the folder's name by default.
+        Its name in the menu; the folder's name by default.
     anyway : bool, optional
         Take a model, too, that did not pass the gate or never met it.
 

@@ -54,7 +54,7 @@ def save_model(run: Run, weights: Mapping[str, Tensor], step: int) -> Path:
 
 
 def base_info(name: str, architecture: dict[str, Any]) -> ModelInfo:
-    """What is known of a base model: what the catalogue says, else its file, else nothing."""
+    """The metadata of a base model: from the catalogue, else its file, else none."""
     if (entry := CATALOGUE.get(name)) is not None:
         return ModelInfo(
             name=entry.name,
@@ -70,7 +70,7 @@ def base_info(name: str, architecture: dict[str, Any]) -> ModelInfo:
 
 
 def record(run: Run, step: int, base: ModelInfo) -> dict[str, Any]:
-    """How the network was made, as plain values: enough to make it again."""
+    """The provenance of the network, as plain values: enough to make it again."""
     parts = [
         {"name": part["name"], "fingerprint": part["fingerprint"], "pictures": len(part["train"])}
         for part in run.data.description["collections"]

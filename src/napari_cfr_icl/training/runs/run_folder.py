@@ -1,4 +1,4 @@
-"""The folder of a run: what was asked for, what happened, and everything needed to go on.
+"""The folder of a run: its options, its events, and everything needed to go on.
 
     config.toml        the options            data.json         collections, split, fingerprints
     environment.json   versions, machine      events.jsonl      one JSON object per line
@@ -64,7 +64,7 @@ class RunFolder:
 
     @property
     def has_run(self) -> bool:
-        """Whether a run was begun here."""
+        """True where a run was begun here."""
         return (self.path / "config.toml").is_file()
 
     def begin(self, options: TrainOptions, data: dict[str, Any], machine: dict[str, Any]) -> None:
@@ -100,7 +100,7 @@ class RunFolder:
         return self._read_json("environment.json")
 
     def event(self, kind: str, **facts: Any) -> None:
-        """Write down that something happened; on a full disk, as soon as there is room."""
+        """Append an event to the log; on a full disk, as soon as there is room."""
         event = {"event": kind, "time": round(time.time(), 3), **facts}
         self._unwritten.append(json.dumps(event))
         try:
@@ -115,12 +115,12 @@ class RunFolder:
         if self._listener is not None:
             self._listener(event)
 
-    def tell(self, text: str) -> None:
-        """Say something that is no trouble."""
+    def note(self, text: str) -> None:
+        """Write down something that is no trouble."""
         self.event("note", text=text)
 
     def status(self, state: str, **facts: Any) -> None:
-        """Say how far the run is: one small file for whoever looks on."""
+        """Replace the status of the run: one small file for whoever watches it."""
         facts = {"state": state, "pid": os.getpid(), "time": round(time.time(), 3), **facts}
         try:
             atomic_write_json(self.path / "status.json", facts)
@@ -129,11 +129,11 @@ class RunFolder:
 
     @property
     def stop_wanted(self) -> bool:
-        """Whether somebody put a file `stop` there."""
+        """True where somebody put a file `stop` there."""
         return (self.path / "stop").exists()
 
     def clear_stop(self) -> None:
-        """Take the wish to stop away, for it was met."""
+        """Remove the request to stop, once it is met."""
         (self.path / "stop").unlink(missing_ok=True)
 
     def save_checkpoint(self, step: int, content: dict[str, Any]) -> None:

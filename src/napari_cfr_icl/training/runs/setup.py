@@ -1,4 +1,4 @@
-"""What a run is made of before its first step: data, network, optimizer, folder."""
+"""Setup of a run before its first step: data, network, optimizer, folder."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from napari_cfr_icl.training.data.splits import SplitPages, divide
 from napari_cfr_icl.training.runs.held_out import HeldOut, rank_held_out
 from napari_cfr_icl.training.runs.state import State
 from napari_cfr_icl.training.steps.frozen_norms import freeze_norms
-from napari_cfr_icl.training.steps.optimizer import Average, make_optimizer
+from napari_cfr_icl.training.steps.optimizer import make_optimizer
 from napari_cfr_icl.training.steps.precision import precision_on
 from napari_cfr_icl.training.steps.step import Stepper
 
@@ -65,7 +65,7 @@ class Run:
     Attributes
     ----------
     options : TrainOptions
-    world : Distributed
+    processes : Distributed
     folder : RunFolder
     data : Data
     held_out : list of HeldOut
@@ -77,7 +77,7 @@ class Run:
     """
 
     options: TrainOptions
-    world: Distributed
+    processes: Distributed
     folder: RunFolder
     data: Data
     held_out: list[HeldOut]
@@ -100,7 +100,7 @@ def read_data(
     paths : sequence of Path
         The collections.
     options : TrainOptions
-        What is kept, held out and left out.
+        Sizes, splits and seeds.
     device : torch.device
         Where pictures are kept.
     tell : callable
@@ -140,16 +140,16 @@ def _described(found: DatasetReport, part: SplitPages, path: Path) -> dict[str, 
     }
 
 
-def set_up(options: TrainOptions, data: Data, folder: RunFolder, world: Distributed) -> Run:
+def set_up(options: TrainOptions, data: Data, folder: RunFolder, processes: Distributed) -> Run:
     """Network, optimizer and samples, all as they are before the first step."""
-    model = prepared_model(options, world.device)
+    model = prepared_model(options, processes.device)
     optimizer = make_optimizer(model, options.optimizer)
-    state = State(model, optimizer, Average(model, options.optimizer.ema), _micro(options, world))
-    batches = Batches(data.collections, data.store, options, world.device)
-    precision = precision_on(world.device, options.schedule.precision)
-    stepper = Stepper(_wrapped(model, world), batches, options, world, precision)
+    state = State(model, optimizer, options, _micro(options, processes))
+    batches = Batches(data.collections, data.store, options, processes.device)
+    precision = precision_on(processes.device, options.schedule.precision)
+    stepper = Stepper(_wrapped(model, processes), batches, options, processes, precision)
     ranked = rank_held_out(data.collections, options.validation.min_area, options.data.ignored_id)
-    return Run(options, world, folder, data, ranked, stepper, model.architecture, state)
+    return Run(options, processes, folder, data, ranked, stepper, model.architecture, state)
 
 
 def prepared_model(options: TrainOptions, device: torch.device) -> ClickModel:
@@ -184,33 +184,33 @@ def _recomputed(forward: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
-def _micro(options: TrainOptions, world: Distributed) -> int:
-    mine = len(world.share(options.schedule.batch))
+def _micro(options: TrainOptions, processes: Distributed) -> int:
+    mine = len(processes.share(options.schedule.batch))
     wanted = options.schedule.micro_batch
     if wanted == 0:  # on a GPU all at once: when that is too much, it is halved
-        wanted = _CPU_MICRO_BATCH if world.device.type == "cpu" else mine
+        wanted = _CPU_MICRO_BATCH if processes.device.type == "cpu" else mine
     return min(wanted, mine)
 
 
-def _wrapped(model: nn.Module, world: Distributed) -> nn.Module:
-    if world.size == 1:
+def _wrapped(model: nn.Module, processes: Distributed) -> nn.Module:
+    if processes.size == 1:
         return model
-    devices = [world.device] if world.device.type == "cuda" else None
+    devices = [processes.device] if processes.device.type == "cuda" else None
     # The statistics of frozen norms are the same everywhere already.
     return DistributedDataParallel(model, device_ids=devices, broadcast_buffers=False)
 
 
-def machine(world: Distributed) -> dict[str, Any]:
+def machine(processes: Distributed) -> dict[str, Any]:
     """Versions and hardware, for the record."""
-    cuda = world.device.type == "cuda"
+    cuda = processes.device.type == "cuda"
     return {
         "napari-cfr-icl": napari_cfr_icl.__version__,
         "python": sys.version.split()[0],
         "torch": torch.__version__,
         "numpy": np.__version__,
         "system": platform.platform(),
-        "device": torch.cuda.get_device_name(world.device) if cuda else str(world.device),
+        "device": torch.cuda.get_device_name(processes.device) if cuda else str(processes.device),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
-        "processes": world.size,
+        "processes": processes.size,
     }

@@ -1,16 +1,21 @@
-"""What changes while a run goes on, and how it is saved."""
+"""The changing part of a run, and its checkpoint."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor, nn
+
+from napari_cfr_icl.training.steps.optimizer import averaged, scheduled
 
 if TYPE_CHECKING:
-    from napari_cfr_icl.training.steps.optimizer import Average
+    from torch import Tensor, nn
+    from torch.optim.lr_scheduler import LambdaLR
+    from torch.optim.swa_utils import AveragedModel
+
+    from napari_cfr_icl.training.options import TrainOptions
 
 
 @dataclass(slots=True)
@@ -22,8 +27,7 @@ class State:
     model : nn.Module
         The network, with the weights of the last step.
     optimizer : torch.optim.Optimizer
-    average : Average
-        Of the weights: what is measured, and kept in the end.
+    options : TrainOptions
     micro_batch : int
         Samples at once; it shrinks when memory runs out.
     step : int
@@ -36,24 +40,34 @@ class State:
         Rounds of held-out objects since then.
     skipped : int
         Steps in a row whose gradient was no number.
+    schedule : LambdaLR
+        Of the learning rates.
+    average : AveragedModel
+        Of the weights: it is validated, and kept in the end.
     """
 
     model: nn.Module
     optimizer: torch.optim.Optimizer
-    average: Average
+    options: TrainOptions
     micro_batch: int
     step: int = 0
     best_score: float = math.inf
     best_step: int = -1
     rounds_since_best: int = 0
     skipped: int = 0
+    schedule: LambdaLR = field(init=False)
+    average: AveragedModel = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.schedule = scheduled(self.optimizer, self.options)
+        self.average = averaged(self.model, self.options.optimizer.ema)
 
     def saved(self) -> dict[str, Any]:
         """Everything as tensors and plain values, for a checkpoint."""
         return {
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
-            "average": self.average.weights,
+            "average": self.average.module.state_dict(),
             **{name: getattr(self, name) for name in _PLAIN},
         }
 
@@ -61,13 +75,15 @@ class State:
         """Go on from a checkpoint."""
         self.model.load_state_dict(saved["model"])
         self.optimizer.load_state_dict(saved["optimizer"])
-        self.average.load(saved["average"])
         for name in _PLAIN:
             setattr(self, name, saved[name])
+        self.schedule = scheduled(self.optimizer, self.options, self.step)
+        self.average.module.load_state_dict(saved["average"])
+        self.average.n_averaged.fill_(1 + self.step)
 
     def weights(self) -> dict[str, Tensor]:
         """The averaged weights, on the CPU."""
-        return {name: value.detach().cpu() for name, value in self.average.weights.items()}
+        return {name: value.cpu() for name, value in self.average.module.state_dict().items()}
 
 
 _PLAIN = (
@@ -81,5 +97,5 @@ _PLAIN = (
 
 
 def out_of_memory(error: Exception) -> bool:
-    """Whether an error says that memory ran out, on a GPU or on a CPU."""
+    """True for an error that says that memory ran out, on a GPU or on a CPU."""
     return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)

@@ -1,4 +1,4 @@
-"""Settings that suit this machine and this many pictures, and how long they will take."""
+"""Suggested settings for this machine and this many pictures, and their duration."""
 
 from __future__ import annotations
 
@@ -36,18 +36,18 @@ _MEASURED_CLICKS = 0.6
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """What to begin with.
+    """Settings to begin with.
 
     Attributes
     ----------
     device : str
         "cpu", "cuda", ...
     machine : str
-        What that is, in words.
+        The device in words.
     values : dict
         Other values than the recipe's, by section and name.
     seconds : float
-        How long a run with them takes, about.
+        Estimated duration of a run with them.
     """
 
     device: str
@@ -64,7 +64,7 @@ def suggest(options: TrainOptions, pictures: int, device: str = "auto") -> Sugge
     options : TrainOptions
         A recipe.
     pictures : int
-        How many there are to train on.
+        Number of training pictures.
     device : str, optional
         "auto", "cpu", "cuda", ...
 

@@ -34,7 +34,7 @@ class Pass:
     loss : Tensor, shape (B,)
         Normalised focal loss of each sample, not weighted.
     weight : float
-        What the loss counts for; at 0 it carries no gradient.
+        Weight of the loss; at 0 it carries no gradient.
     logits : Tensor, shape (B, 1, H, W)
     points : Tensor, shape (B, 2N, 3)
         The clicks that the network saw.

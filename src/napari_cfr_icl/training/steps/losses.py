@@ -17,13 +17,13 @@ def normalized_focal_loss(
     Parameters
     ----------
     logits : Tensor, shape (B, 1, H, W)
-        What the network gave, before the sigmoid.
+        The network's output, before the sigmoid.
     target : Tensor, shape (B, 1, H, W)
         1 on the object, 0 elsewhere, -1 where the answer is unknown and nothing counts.
     alpha : float, optional
         Weight of object pixels; background pixels weigh 1 - alpha.
     gamma : float, optional
-        How strongly pixels that are right already fade; 0 is plain cross-entropy times alpha.
+        Strength by which pixels that are right already fade; 0 is cross-entropy times alpha.
 
     Returns
     -------

@@ -1,21 +1,24 @@
-"""Which parameters learn how fast, how the rate goes, and the average of the weights."""
+"""Optimizer, learning rate schedule, and the moving average of the weights."""
 
 from __future__ import annotations
 
 import math
 import re
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.swa_utils import AveragedModel
 
 from napari_cfr_icl._errors import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
-    from napari_cfr_icl.training.options import OptimizerOptions, ScheduleOptions
+    from napari_cfr_icl.training.options import OptimizerOptions, ScheduleOptions, TrainOptions
 
 BACKBONES = ("feature_extractor.", "backbone.", "image_encoder.")
 # The heads of the HRNet lie inside its feature extractor.
@@ -81,42 +84,33 @@ def rate_at(step: int, options: ScheduleOptions) -> float:
     return options.final_rate + (1 - options.final_rate) * 0.5 * (1 + math.cos(math.pi * done))
 
 
-def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Give each group its share of the rate."""
+def scheduled(optimizer: torch.optim.Optimizer, options: TrainOptions, step: int = 0) -> LambdaLR:
+    """The learning rate of each group from `step` on: its share of the highest, by `rate_at`."""
     for group in optimizer.param_groups:
-        group["lr"] = rate * group["share"]
+        group["initial_lr"] = options.optimizer.rate * group["share"]
+    return LambdaLR(optimizer, partial(rate_at, options=options.schedule), last_epoch=step - 1)
 
 
-class Average:
-    """Exponential average of a network's weights.
+def averaged(model: nn.Module, memory: float) -> AveragedModel:
+    """Exponential moving average of a network's parameters and buffers.
 
     Parameters
     ----------
     model : nn.Module
         Its present weights are the start.
     memory : float
-        Share of the old average that stays at each step; 0 follows the model.
+        Share of the old average that stays at each update; 0 follows the model.
     """
 
-    def __init__(self, model: nn.Module, memory: float) -> None:
-        self._memory = memory
-        self.weights = {name: x.detach().clone() for name, x in model.state_dict().items()}
-
-    @torch.no_grad()
-    def update(self, model: nn.Module, step: int) -> None:
-        """Take in the weights after `step` (0 for the first)."""
+    def update(old: Any, new: Any, count: Any) -> None:
         # Young averages forget faster, or the first, untrained weights would linger.
-        memory = min(self._memory, (1 + step) / (10 + step))
-        for name, value in model.state_dict().items():
-            if value.is_floating_point():
-                self.weights[name].lerp_(value, 1 - memory)
-            else:
-                self.weights[name].copy_(value)
+        kept = min(memory, int(count) / (9 + int(count)))
+        for average, value in zip(old, new, strict=True):
+            average.lerp_(value, 1 - kept) if value.is_floating_point() else average.copy_(value)
 
-    def load(self, weights: Mapping[str, Tensor]) -> None:
-        """Go on from weights saved earlier."""
-        for name, value in weights.items():
-            self.weights[name].copy_(value)
+    average = AveragedModel(model, multi_avg_fn=update, use_buffers=True)
+    average.n_averaged.fill_(1)  # the start
+    return average
 
 
 @contextmanager

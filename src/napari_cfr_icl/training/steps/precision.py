@@ -1,4 +1,4 @@
-"""Arithmetic: bfloat16 where the processor is made for it, else float32."""
+"""Precision: bfloat16 where the processor is made for it, else float32."""
 
 from __future__ import annotations
 
@@ -35,21 +35,21 @@ def precision_on(device: torch.device, wanted: str = "auto") -> torch.dtype:
 def for_measuring(model: ClickModel, device: torch.device, precision: torch.dtype) -> ClickModel:
     """A quick copy of a network whose answers do not depend on a timed trial.
 
-    The engine would choose its arithmetic by a tuner, and a resumed run must measure what the
-    first one did.
+    The engine would choose its arithmetic by timing, and a resumed run must measure as the first
+    one did.
     """
     model = fold_batch_norms(model).to(device).to(memory_format=torch.channels_last)
     if precision == torch.float32:
         return model
     encode, decode = model.encode, model.decode
 
-    def look(image: Tensor) -> Features:
+    def cast_encode(image: Tensor) -> Features:
         with torch.autocast(device.type, precision):
             return encode(image.contiguous(memory_format=torch.channels_last))
 
-    def answer(features: Features, previous: Tensor, points: Tensor) -> Tensor:
+    def cast_decode(features: Features, previous: Tensor, points: Tensor) -> Tensor:
         with torch.autocast(device.type, precision):
             return decode(features, previous, points).float()
 
-    model.encode, model.decode = look, answer  # type: ignore[method-assign]
+    model.encode, model.decode = cast_encode, cast_decode  # type: ignore[method-assign]
     return model

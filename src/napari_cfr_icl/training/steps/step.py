@@ -1,4 +1,4 @@
-"""One step of training: samples in small bites, ICL passes over each, one update."""
+"""One step of training: gradient accumulation over micro-batches, with ICL passes over each."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ if TYPE_CHECKING:
     from napari_cfr_icl.training.data.batches import Batches
     from napari_cfr_icl.training.options import TrainOptions
 
-_LENGTH, _NEXT = 10, 11  # streams of chance, beside those of the batches
+_LENGTH, _NEXT = 10, 11  # random streams, beside those of the batches
 
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """What came of a step's passes.
+    """The losses of a step's passes.
 
     Attributes
     ----------
     losses : list of float
         Mean loss of each pass.
     weights : tuple of float
-        What each of them counted for.
+        Weight of each of them.
     """
 
     losses: list[float]
@@ -53,7 +53,7 @@ class StepResult:
 
 @dataclass(frozen=True, slots=True)
 class Stepper:
-    """All that a step needs and that stays the same from step to step.
+    """Computes the gradient of any step.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ class Stepper:
         Makes the samples.
     options : TrainOptions
         All of them.
-    world : Distributed
+    processes : Distributed
         The processes.
     precision : torch.dtype
         float32 or bfloat16, of forward and backward.
@@ -72,55 +72,58 @@ class Stepper:
     model: nn.Module
     batches: Batches
     options: TrainOptions
-    world: Distributed
+    processes: Distributed
     precision: torch.dtype
 
     def gradients(self, step: int, micro_batch: int) -> StepResult:
         """Add up the gradient of one step: of all samples of this process, over all passes."""
-        options, mine = self.options, self.world.share(self.options.schedule.batch)
+        options, mine = self.options, self.processes.share(self.options.schedule.batch)
         weights = pass_weights(options.icl, chance_at(options.seed, step))
-        losses = torch.zeros(len(weights), device=self.world.device)
-        bites = [mine[i : i + micro_batch] for i in range(0, len(mine), micro_batch)]
-        for number, samples in enumerate(bites):
+        last_trained = max(index for index, weight in enumerate(weights) if weight > 0)
+        losses = torch.zeros(len(weights), device=self.processes.device)
+        micro_batches = [mine[i : i + micro_batch] for i in range(0, len(mine), micro_batch)]
+        upcoming = [(step, samples) for samples in micro_batches[1:]] + [
+            (step + 1, micro_batches[0])
+        ]
+        for samples, following in zip(micro_batches, upcoming, strict=True):
             with record_function("prepare"):
                 inputs = self.batches.inputs(step, samples)
-            following = (step, bites[number + 1]) if samples != bites[-1] else (step + 1, bites[0])
             self.batches.expect(*following)
-            looked = self._look_at(inputs.images)
+            encoded = self._encoded(inputs.images)
             passes = icl_passes(
-                partial(self._forward, looked),
+                partial(self._forward, encoded),
                 (inputs.images, inputs.target, inputs.points),
                 weights,
                 self._clicker(step, samples),
             )
             for index in range(len(weights)):
-                last = number + 1 == len(bites) and index + 1 == len(weights)
+                last = samples == micro_batches[-1] and index == last_trained
                 with self._keeping_gradients(shared=last):
                     one = next(passes)
                     losses[index] += one.loss.detach().sum()
                     self._backward(one)
-            if looked is not None:
+            if encoded is not None:
                 with record_function("backward"):
-                    looked.backward()
-        losses = self.world.summed(losses) / options.schedule.batch
+                    encoded.backward()
+        losses = self.processes.summed(losses) / options.schedule.batch
         return StepResult(losses.tolist(), weights)
 
-    def _look_at(self, images: Tensor) -> Look | None:
+    def _encoded(self, images: Tensor) -> EncodedImages | None:
         # What shares gradients among processes has to be called as a whole.
         if isinstance(self.model, ClickModel) and self.model.caches_image_features:
-            return Look(self.model, images.contiguous(memory_format=torch.channels_last))
+            return EncodedImages(self.model, images.contiguous(memory_format=torch.channels_last))
         return None
 
     def _forward(
-        self, looked: Look | None, images: Tensor, previous: Tensor, points: Tensor
+        self, encoded: EncodedImages | None, images: Tensor, previous: Tensor, points: Tensor
     ) -> Tensor:
         low = self.precision != torch.float32
         with (
             record_function("forward"),
-            torch.autocast(self.world.device.type, self.precision, enabled=low),
+            torch.autocast(self.processes.device.type, self.precision, enabled=low),
         ):
-            if looked is not None:
-                return looked.decode(previous, points)
+            if encoded is not None:
+                return encoded.decode(previous, points)
             images = images.contiguous(memory_format=torch.channels_last)
             logits: Tensor = self.model(images, previous, points)
         return logits
@@ -129,7 +132,7 @@ class Stepper:
         if one.weight == 0:
             return
         # Processes average their gradients; each divides by the whole batch.
-        share = one.weight * self.world.size / self.options.schedule.batch
+        share = one.weight * self.processes.size / self.options.schedule.batch
         with record_function("backward"):
             (share * one.loss.sum()).backward()  # type: ignore[no-untyped-call]
 
@@ -141,20 +144,20 @@ class Stepper:
         return nullcontext()
 
     def _clicker(self, step: int, samples: range) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
-        draws = SampleRng.at((self.options.seed, _NEXT), step, samples, self.world.device)
+        rng = SampleRng.at((self.options.seed, _NEXT), step, samples, self.processes.device)
         cascade = self.options.icl.cascade
 
         def click(probabilities: Tensor, target: Tensor, points: Tensor) -> Tensor:
             with record_function("clicks"):
-                clicked = next_clicks(probabilities, target, points, draws.uniform(1))
+                clicked = next_clicks(probabilities, target, points, rng.uniform(1))
                 if cascade == 0:
                     return clicked
-                return torch.where(draws.chance(cascade, 1)[:, :, None], points, clicked)
+                return torch.where(rng.chance(cascade, 1)[:, :, None], points, clicked)
 
         return click
 
 
-class Look:
+class EncodedImages:
     """The features of the pictures of a step, computed once for all of its passes.
 
     The passes add up a gradient of the features, and `backward` takes it to the weights.
@@ -162,7 +165,7 @@ class Look:
     Parameters
     ----------
     model : ClickModel
-        One that looks once.
+        One that caches image features.
     images : Tensor
         (B, 3, H, W).
     """
@@ -182,7 +185,7 @@ class Look:
         return self._model.decode(self._leaves, previous, points)
 
     def backward(self) -> None:
-        """Take the gradient of all passes through what looked at the pictures."""
+        """Take the gradient of all passes through the encoder."""
         pairs = zip(self._features, self._leaves, strict=True)
         reached = [(x, leaf.grad) for x, leaf in pairs if leaf.grad is not None]
         if reached:

@@ -1,4 +1,4 @@
-"""What a search found about one object, as it is kept on disk."""
+"""Records of a search: one object under all policies, as a line of JSON."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class SearchFinding:
+class SearchRecord:
     """One object under all policies.
 
     Parameters
@@ -24,7 +24,7 @@ class SearchFinding:
     subject : Subject
         The object.
     replay : Replay
-        How it went.
+        Its clicks and passes.
     """
 
     subject: Subject
@@ -36,7 +36,7 @@ class SearchFinding:
         return self.replay.trials
 
     def to_line(self) -> str:
-        """The finding as one line of JSON; policies that went alike share an entry."""
+        """The record as one line of JSON; policies that went alike share an entry."""
         alike: dict[PolicyTrial, list[int]] = {}
         for policy, trial in enumerate(self.trials):
             alike.setdefault(trial, []).append(policy)
@@ -57,8 +57,8 @@ class SearchFinding:
         return json.dumps(content, separators=(",", ":"))
 
     @classmethod
-    def from_line(cls, line: str) -> SearchFinding:
-        """The finding that `to_line` wrote.
+    def from_line(cls, line: str) -> SearchRecord:
+        """The record that `to_line` wrote.
 
         Raises
         ------
@@ -79,15 +79,15 @@ class SearchFinding:
             raise ValueError(f"no finding: {error!r}") from error
 
 
-def in_order(findings: Iterable[SearchFinding]) -> list[SearchFinding]:
-    """Each finding once, by the number of its object."""
-    unique = {finding.subject.index: finding for finding in findings}
+def in_order(records: Iterable[SearchRecord]) -> list[SearchRecord]:
+    """Each record once, by the number of its object."""
+    unique = {record.subject.index: record for record in records}
     return [unique[index] for index in sorted(unique)]
 
 
 @dataclass(frozen=True, slots=True)
 class Savings:
-    """What replaying saved.
+    """Passes saved by replaying.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ class Savings:
     clicks_shared : float
         Share of the policies' clicks that another policy's recording answered, 0 to 1.
     partings : int
-        How often policies stopped at different masks, so that later clicks were run for each.
+        Times that policies stopped at different masks, so that later clicks were run for each.
     """
 
     passes: int
@@ -107,19 +107,19 @@ class Savings:
     partings: int
 
     @classmethod
-    def of(cls, findings: Iterable[SearchFinding]) -> Savings:
+    def of(cls, records: Iterable[SearchRecord]) -> Savings:
         """The savings over these objects."""
-        found = list(findings)
-        clicks = sum(len(trial.passes) for finding in found for trial in finding.trials)
-        loops = sum(finding.replay.loops for finding in found)
+        found = list(records)
+        clicks = sum(len(trial.passes) for record in found for trial in record.trials)
+        loops = sum(record.replay.loops for record in found)
         return cls(
-            sum(finding.replay.passes for finding in found),
-            sum(sum(trial.passes) for finding in found for trial in finding.trials),
+            sum(record.replay.passes for record in found),
+            sum(sum(trial.passes) for record in found for trial in record.trials),
             1 - loops / clicks if clicks else 0.0,
-            sum(finding.replay.partings for finding in found),
+            sum(record.replay.partings for record in found),
         )
 
     @property
     def factor(self) -> float:
-        """How many times fewer passes were made than a run for each policy needs."""
+        """Passes that a run for each policy needs, over those that were made."""
         return self.passes_without / self.passes if self.passes else 1.0
