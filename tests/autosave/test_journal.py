@@ -15,11 +15,21 @@ import pytest
 from napari_cfr_icl._errors import InputError, OutputError
 from napari_cfr_icl.autosave import journal as journals
 from napari_cfr_icl.autosave.event_log import EventLog, StartLabels
+from napari_cfr_icl.autosave.file_thread import FileThread
 from napari_cfr_icl.autosave.fingerprint import ImageFingerprint, fingerprint_image
 from napari_cfr_icl.autosave.journal import Journal, read_journal, unfinished
-from napari_cfr_icl.autosave.journal_writer import FileThread, JournalWriter
+from napari_cfr_icl.autosave.journal_writer import JournalWriter
 from napari_cfr_icl.autosave.label_diff import LabelDiff
-from sample_event_log import SHAPE, events, expected_labels, image, same_work, some_work
+from sample_event_log import (
+    SHAPE,
+    events,
+    expected_labels,
+    image,
+    same_work,
+    some_work,
+    square,
+    start_labels,
+)
 
 
 @pytest.fixture
@@ -29,13 +39,13 @@ def files():
 
 
 @pytest.fixture
-def keeper(tmp_path, files):
+def writer(tmp_path, files):
     troubles = []
-    keeper = JournalWriter(
+    writer = JournalWriter(
         EventLog(fingerprint_image(image(), "cells.tif", None)), files, troubles.append, tmp_path
     )
-    yield keeper
-    keeper.close(keep=True)
+    yield writer
+    writer.close(keep=True)
     assert troubles == []
 
 
@@ -48,43 +58,44 @@ def kept(folder):
     return path
 
 
-def test_what_was_noted_is_read_back(keeper, files, tmp_path):
+def test_what_was_noted_is_read_back(writer, files, tmp_path):
     for event in events():
-        keeper.note(event)
+        writer.record(event)
     settle(files)
     read = read_journal(kept(tmp_path))
-    assert same_work(read, keeper.work)
+    assert same_work(read, writer.log)
     assert read.object_count == 2
     assert [(c.row, c.col) for c in read.current.clicks] == [(5, 5)]
     assert np.array_equal(read.final_labels(0), expected_labels())
 
 
-def test_a_commit_is_in_the_file_when_the_call_returns(keeper, tmp_path):
+def test_a_commit_is_in_the_file_when_the_call_returns(writer, tmp_path):
     for event in events()[:5]:
-        keeper.note(event, wait=event["event"] == "edit")
+        writer.record(event, wait=event["event"] == "edit")
     assert read_journal(kept(tmp_path)).object_count == 1
 
 
-def test_nothing_done_nothing_kept(keeper, files, tmp_path):
+def test_nothing_done_nothing_kept(writer, files, tmp_path):
     for event in events()[:3]:
-        keeper.note(event)
+        writer.record(event)
     settle(files)
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("keep", [True, False])
-def test_the_end_keeps_or_discards(keeper, files, tmp_path, keep):
+def test_the_end_keeps_or_discards(writer, files, tmp_path, keep):
     for event in events():
-        keeper.note(event)
-    keeper.close(keep=keep)
+        writer.record(event)
+    writer.close(keep=keep)
     settle(files)
-    assert [p.suffix for p in tmp_path.iterdir()] == ([".jsonl"] if keep else [])
+    # The lock stays with its journal: it is never removed while others may wait for it.
+    assert {p.suffix for p in tmp_path.iterdir()} == ({".jsonl", ".lock"} if keep else set())
 
 
-def test_a_torn_end_loses_only_what_was_torn(keeper, files, tmp_path):
+def test_a_torn_end_loses_only_what_was_torn(writer, files, tmp_path):
     steps = events()
     for event in steps:
-        keeper.note(event)
+        writer.record(event)
     settle(files)
     whole = kept(tmp_path).read_bytes()
     ends = [i + 1 for i, byte in enumerate(whole) if byte == 10]
@@ -111,9 +122,9 @@ def test_what_is_no_journal_is_refused_in_a_sentence(content, tmp_path):
         read_journal(path)
 
 
-def test_lines_that_do_not_fit_are_refused(tmp_path, keeper, files):
+def test_lines_that_do_not_fit_are_refused(tmp_path, writer, files):
     for event in events():
-        keeper.note(event)
+        writer.record(event)
     settle(files)
     path = tmp_path / "x.jsonl"
     lines = kept(tmp_path).read_bytes().splitlines(keepends=True)
@@ -163,28 +174,28 @@ def test_old_and_empty_journals_are_thrown_away(tmp_path, monkeypatch):
     assert list(tmp_path.glob("*.jsonl")) == [made[3]]
 
 
-def test_a_grown_journal_is_written_anew_and_says_the_same(keeper, files, tmp_path, monkeypatch):
+def test_a_grown_journal_is_written_anew_and_says_the_same(writer, files, tmp_path, monkeypatch):
     monkeypatch.setattr("napari_cfr_icl.autosave.journal_writer.COMPACT_BYTES", 2000)
     steps = events()
     for event in steps:
-        keeper.note(event)
+        writer.record(event)
         settle(files)
     for _ in range(200):
-        keeper.note(steps[3])
+        writer.record(steps[3])
     settle(files)
-    keeper.note(steps[-1])
+    writer.record(steps[-1])
     settle(files)
     assert kept(tmp_path).stat().st_size < 6000
-    assert same_work(read_journal(kept(tmp_path)), keeper.work)
+    assert same_work(read_journal(kept(tmp_path)), writer.log)
 
 
 def test_work_that_was_restored_has_a_journal_again(files, tmp_path):
-    keeper = JournalWriter(some_work(), files, [].append, tmp_path)
-    keeper.begin_anew()
-    keeper.note({"event": "object", "object": None})
-    keeper.close(keep=True)
+    writer = JournalWriter(some_work(), files, [].append, tmp_path)
+    writer.begin_anew()
+    writer.record({"event": "object", "object": None})
+    writer.close(keep=True)
     settle(files)
-    assert same_work(read_journal(kept(tmp_path)), keeper.work)
+    assert same_work(read_journal(kept(tmp_path)), writer.log)
 
 
 @pytest.fixture
@@ -200,27 +211,27 @@ def test_work_that_began_before_its_image_was_read_knows_it_again(gate, files, t
     known = fingerprint_image(image(), "cells.tif", None)
     work = EventLog(ImageFingerprint(known.name, None, known.shape, "", ""))
     files.submit(setattr, work, "image", known)
-    keeper = JournalWriter(work, files, [].append, tmp_path)
+    writer = JournalWriter(work, files, [].append, tmp_path)
     for event in events():
-        keeper.note(event)
+        writer.record(event)
     gate.set()
-    keeper.close(keep=True)
+    writer.close(keep=True)
     settle(files)
     assert read_journal(kept(tmp_path)).image == known
 
 
-def test_only_the_steps_that_were_saved_count_as_saved(keeper):
+def test_only_the_steps_that_were_saved_count_as_saved(writer):
     steps = events()
-    assert keeper.is_saved
+    assert writer.is_saved
     for event in steps[:5]:
-        keeper.note(event)
-    saved = keeper.steps
-    keeper.note(steps[6])
-    keeper.mark_saved(saved)
-    assert not keeper.is_saved
-    keeper.mark_saved(keeper.steps)
-    keeper.mark_saved(saved)
-    assert keeper.is_saved
+        writer.record(event)
+    saved = writer.steps
+    writer.record(steps[6])
+    writer.mark_saved(saved)
+    assert not writer.is_saved
+    writer.mark_saved(writer.steps)
+    writer.mark_saved(saved)
+    assert writer.is_saved
 
 
 def test_work_that_cannot_be_written_anew_leaves_no_part_and_what_it_replaces(
@@ -241,10 +252,10 @@ def test_work_that_cannot_be_written_anew_leaves_no_part_and_what_it_replaces(
         real(journal, event)
 
     monkeypatch.setattr(Journal, "append", full)
-    keeper = JournalWriter(some_work(), files, [].append, tmp_path)
-    keeper.take_over(before)
-    keeper.replaces(left)
-    keeper.begin_anew()
+    writer = JournalWriter(some_work(), files, [].append, tmp_path)
+    writer.take_over(before)
+    writer.replace(left)
+    writer.begin_anew()
     settle(files)
     assert {path: path.read_bytes() for path in tmp_path.glob("*.jsonl")} == whole
 
@@ -254,24 +265,24 @@ def test_a_journal_goes_once_its_work_is_kept_anew(files, tmp_path):
     before.begin_anew()
     settle(files)
     first = kept(tmp_path)
-    keeper = JournalWriter(some_work(), files, [].append, tmp_path)
-    keeper.take_over(before)
-    keeper.begin_anew()
+    writer = JournalWriter(some_work(), files, [].append, tmp_path)
+    writer.take_over(before)
+    writer.begin_anew()
     settle(files)
-    assert kept(tmp_path) == keeper.path != first
-    keeper.close(keep=True)
+    assert kept(tmp_path) == writer.path != first
+    writer.close(keep=True)
     settle(files)
 
 
-def test_ids_of_any_number_are_written(keeper, files, tmp_path, monkeypatch):
+def test_ids_of_any_number_are_written(writer, files, tmp_path, monkeypatch):
     monkeypatch.setattr("napari_cfr_icl.autosave.serialization.MOST_PACKED", 100)
     steps = events()
     for event in steps[:4]:
-        keeper.note(event)
+        writer.record(event)
     ids = np.random.default_rng(0).integers(1, 60000, SHAPE, np.uint16)
     change = LabelDiff.of((0, 0), np.ones(SHAPE, bool), 0, ids)
-    keeper.note({"event": "edit", "number": 0, "change": change, "object": None})
-    keeper.note(steps[4])
+    writer.record({"event": "edit", "number": 0, "change": change, "object": None})
+    writer.record(steps[4])
     settle(files)
     work = read_journal(kept(tmp_path))
     assert [op.change.pixels.sum() for op in work.operations] == [ids.size, 36]
@@ -301,12 +312,12 @@ def test_a_journal_that_vanishes_while_it_is_looked_at_is_no_trouble(tmp_path, m
 def test_a_folder_that_cannot_be_written_is_said_once_and_work_goes_on(files, tmp_path):
     (tmp_path / "file").write_text("")
     troubles = []
-    keeper = JournalWriter(some_work(), files, troubles.append, tmp_path / "file")
+    writer = JournalWriter(some_work(), files, troubles.append, tmp_path / "file")
     for _ in range(3):
-        keeper.note({"event": "object", "object": None})
+        writer.record({"event": "object", "object": None})
     settle(files)
     assert [type(trouble) for trouble in troubles] == [OutputError]
-    assert keeper.work.current is None
+    assert writer.log.current is None
 
 
 def test_the_folder_can_be_chosen(tmp_path, monkeypatch):
@@ -320,7 +331,7 @@ def test_big_images_are_known_by_samples(monkeypatch):
     other = image()
     other[7, 7] ^= 1
     assert not small.is_same_image(fingerprint_image(other, "a", None))
-    monkeypatch.setattr("napari_cfr_icl.autosave.fingerprint.READ_AS_A_WHOLE", 10)
+    monkeypatch.setattr("napari_cfr_icl.autosave.fingerprint.FULL_READ_BYTES", 10)
     big = np.random.default_rng(0).integers(0, 99, (3, 700, 900), np.uint16)
     assert fingerprint_image(big, "a", None).is_same_image(fingerprint_image(big.copy(), "b", None))
     assert not fingerprint_image(big, "a", None).is_same_image(
@@ -335,3 +346,40 @@ def test_big_images_are_known_by_samples(monkeypatch):
 def test_images_that_could_not_be_read_are_not_the_same():
     unread = ImageFingerprint("a", None, SHAPE, "", "")
     assert not unread.is_same_image(ImageFingerprint("b", None, SHAPE, "", ""))
+
+
+def test_a_lock_that_somebody_waits_for_is_not_removed(tmp_path):
+    """Otherwise the next one makes another file, and both have the journal."""
+    first = Journal.new(tmp_path)
+    first.append({"event": "x"})
+    # As of a window that has opened the lock, and gets it a moment later.
+    lock = first.path.with_suffix(journals.LOCK_SUFFIX)
+    opened = lock.stat().st_ino
+    first.close()
+    second = journals.claim(first.path)
+    assert lock.stat().st_ino == opened
+    second.discard()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_journal_that_is_to_be_replaced_is_nobody_elses_until_then(gate, files, tmp_path):
+    writer = JournalWriter(some_work(), files, [].append, tmp_path)
+    left = Journal.new(tmp_path)
+    left.append({"event": "x"})
+    writer.replace(left)
+    assert unfinished(tmp_path) == []
+    gate.set()
+    writer.begin_anew()
+    settle(files)
+    assert not left.path.exists()
+    writer.close(keep=True)
+
+
+def test_labels_that_changed_before_they_were_packed_begin_as_they_were():
+    labels = start_labels()
+    start = StartLabels(labels)
+    for row, ids in ((1, 7), (2, 8)):
+        change = LabelDiff.at(square(row, 3), labels[square(row, 3)], np.uint16(ids))
+        change.apply(labels)
+        start.exclude(change)
+    assert np.array_equal(start.labels, start_labels())

@@ -11,7 +11,7 @@ from napari.utils.notifications import notification_manager
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog
 
-from napari_cfr_icl.autosave.journal import read_journal
+from napari_cfr_icl.autosave.journal import read_journal, unfinished
 
 SHAPE = (120, 160)
 
@@ -31,7 +31,7 @@ def settle(driver):
     """Let the events turn, and the thread for files come to its end, twice."""
     for _ in range(2):
         done = []
-        driver.dock.controller.work.files.do(lambda: None, done.append)
+        driver.dock.controller.autosave.files.do(lambda: None, done.append)
         driver.wait(lambda done=done: bool(done))
 
 
@@ -53,8 +53,12 @@ def work_at(driver):
 
 
 def journals_of(driver):
-    keepers = driver.dock.controller.work.recorder._keepers.values()
-    return [keeper.path for keeper in keepers if keeper.path is not None]
+    return driver.dock.controller.autosave.recorder.journals
+
+
+def are_closed(data):
+    """Whether no dock holds a journal any more."""
+    return len(unfinished(data)) == len(list(data.glob("*.jsonl")))
 
 
 def crash(driver, data, viewer):
@@ -62,7 +66,7 @@ def crash(driver, data, viewer):
     settle(driver)
     left = [path.read_bytes() for path in journals_of(driver)]
     driver.dock.controller.close()
-    driver.wait(lambda: not list(data.glob("*.lock")))
+    driver.wait(lambda: are_closed(data))
     shutil.rmtree(data)
     data.mkdir()
     for number, content in enumerate(left):
@@ -91,7 +95,7 @@ def export(driver, path, monkeypatch, kind=""):
 def slow_disk(driver):
     """Nothing is read or written in here; all that was asked for is done after it."""
     gate = threading.Event()
-    driver.dock.controller.work.files.do(gate.wait, lambda _: None)
+    driver.dock.controller.autosave.files.do(gate.wait, lambda _: None)
     try:
         yield
     finally:

@@ -1,22 +1,22 @@
-"""The work on one image: what it began with, every change of the labels, and the current object.
+"""The event log of one image: its initial labels, every change of them, and the current object.
 
-It is made of events, each a small dict of values, that are applied in memory and written down as
-lines of JSON; reading the lines again gives the same work. The journal, the session file and the
-replay all speak of it.
+Events are small dicts of values that are applied in memory and written as lines of JSON; reading
+the lines gives the same log. The journal, the session file and the replay all use it.
 """
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
+from pydantic import AfterValidator
 
 from napari_cfr_icl._errors import CfrIclError, InputError
 from napari_cfr_icl.autosave.fingerprint import ImageFingerprint
 from napari_cfr_icl.autosave.label_diff import LabelDiff
+from napari_cfr_icl.autosave.plain_data import Record, WrittenAs
 from napari_cfr_icl.autosave.records import EngineRecord, ObjectRecord, PictureRecord
 from napari_cfr_icl.autosave.serialization import MOST_PACKED, pack_array, unpack_array
 
@@ -30,54 +30,58 @@ Event = dict[str, Any]
 
 
 class StartLabels:
-    """What a label image held before the work, packed in the background.
+    """The initial content of a label image, packed in the background.
 
     Parameters
     ----------
     array : array-like, optional
-        The labels; let go of once they are packed. None where they are kept elsewhere (a Zarr
+        The labels; released once they are packed. None where they are kept elsewhere (a Zarr
         array on the disk, or far too much to keep).
     """
 
     def __init__(self, array: Any = None) -> None:
         self._array = array
         self._packed: dict[str, Any] | None = None
-        self._ready = threading.Event()
-        if array is None:
-            self._ready.set()
+        self._changes: list[LabelDiff] | None = []
 
     def pack(self) -> None:
-        """Look at the labels now."""
-        if not self._ready.is_set():
+        """Read and pack the labels now."""
+        if self._array is not None:
             self._packed = pack_array(self._array, MOST_PACKED)
             self._array = None
-            self._ready.set()
 
-    def wait(self, timeout: float) -> bool:
-        """Wait until they are packed, at most `timeout` seconds; tells whether they are."""
-        return self._ready.wait(timeout)
+    def exclude(self, change: LabelDiff) -> None:
+        """Leave out a change of the array, which may have been packed already or in part."""
+        if self._changes is not None:
+            self._changes.append(change)
 
     @property
     def labels(self) -> NDArray[Any] | None:
         """The labels, or None where they were not kept."""
-        self.pack()
-        return None if self._packed is None else unpack_array(self._packed)
+        packed = self.to_data()
+        return None if packed is None else unpack_array(packed)
 
     def to_data(self) -> dict[str, Any] | None:
         """Plain data for JSON."""
         self.pack()
+        changes, self._changes = self._changes, None
+        if changes and self._packed is not None:
+            labels = unpack_array(self._packed)
+            for change in reversed(changes):
+                change.reversed().apply(labels)
+            self._packed = pack_array(labels)
         return self._packed
 
     @classmethod
     def from_data(cls, data: dict[str, Any] | None) -> StartLabels:
-        """What `to_data` gave."""
+        """The labels that `to_data` was called on."""
         start = cls()
         start._packed = data
         return start
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class LabelsRecord:
+class LabelsRecord(Record):
     """A label image that was written into.
 
     Parameters
@@ -89,29 +93,13 @@ class LabelsRecord:
     dtype : str
         Type of its ids.
     start : StartLabels
-        What it held before.
+        Its initial content.
     """
 
     name: str
     shape: tuple[int, ...]
-    dtype: str
-    start: StartLabels
-
-    def to_data(self) -> dict[str, Any]:
-        """Plain data for JSON."""
-        return {
-            "name": self.name,
-            "shape": list(self.shape),
-            "dtype": self.dtype,
-            "start": self.start.to_data(),
-        }
-
-    @classmethod
-    def from_data(cls, data: dict[str, Any]) -> LabelsRecord:
-        """What `to_data` gave."""
-        start = StartLabels.from_data(data["start"])
-        shape = tuple(int(side) for side in data["shape"])
-        return cls(str(data["name"]), shape, np.dtype(data["dtype"]).name, start)
+    dtype: Annotated[str, AfterValidator(lambda name: np.dtype(name).name)]
+    start: Annotated[StartLabels, WrittenAs(StartLabels.to_data, StartLabels.from_data)]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -133,11 +121,11 @@ class Operation:
     made: ObjectRecord | None
 
     def takes_back(self, other: Operation) -> bool:
-        """Whether this leaves the labels as they were before `other`."""
+        """True when this reverts `other`."""
         return self.labels == other.labels and self.change.takes_back(other.change)
 
     def repeats(self, other: Operation) -> bool:
-        """Whether this does to the labels what `other` did."""
+        """True when this makes the change of `other`."""
         return self.labels == other.labels and self.change.takes_back(other.change.reversed())
 
 
@@ -153,14 +141,14 @@ _KINDS: dict[str, Any] = {
 
 @dataclass(slots=True, eq=False)
 class EventLog:
-    """Everything that was done on one image. Changed by `apply` alone.
+    """Everything that was done on one image. Only `apply` changes it.
 
     Parameters
     ----------
     image : ImageFingerprint
         The image.
     began : str
-        When, in ISO 8601.
+        Time of the first step, in ISO 8601.
     """
 
     image: ImageFingerprint
@@ -173,7 +161,7 @@ class EventLog:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing was done."""
+        """True when nothing was done."""
         return not self.operations and self.current is None
 
     @property
@@ -182,12 +170,12 @@ class EventLog:
         return len({(op.labels, op.made.label) for op in self.operations if op.made is not None})
 
     def apply(self, event: Event) -> None:
-        """Take in an event.
+        """Apply an event.
 
         Raises
         ------
         ValueError
-            When it is of no known kind, or does not fit what was before.
+            When it is of no known kind, or does not fit the events before.
         """
         match event["event"]:
             case "engine":
@@ -201,12 +189,12 @@ class EventLog:
             case "undone":
                 self.operations.pop(int(event["index"]))
             case "object":
-                self._take_up(event["object"])
+                self._set_current(event["object"])
             case other:
                 raise ValueError(f"no event {other!r}")
 
     def events(self) -> Iterator[Event]:
-        """The shortest way to this work."""
+        """The shortest events that make this log."""
         yield {"event": "start", "format": FORMAT, "began": self.began, "image": self.image}
         for engine in self.engines:
             yield {"event": "engine", "engine": engine}
@@ -219,10 +207,12 @@ class EventLog:
         yield {"event": "object", "object": self.current}
 
     def final_labels(self, number: int) -> NDArray[Any] | None:
-        """What a label image holds now; None where its start was not kept."""
+        """The content of a label image now; None where its start was not kept."""
         labels = self.labels[number].start.labels
-        if labels is None:
-            return None
+        return None if labels is None else self.changed_labels(number, labels)
+
+    def changed_labels(self, number: int, labels: Any) -> Any:
+        """Apply all changes of a label image to its initial content, in place; returns it."""
         for op in self.operations:
             if op.labels == number:
                 op.change.apply(labels)
@@ -232,10 +222,10 @@ class EventLog:
         if number > len(self.labels):
             raise ValueError("a label image is missing")
         self.labels[number : number + 1] = [labels]
-        # What it begins with holds all that was done to it.
+        # Its initial content has all that was done to it.
         self.operations = [op for op in self.operations if op.labels != number]
 
-    def _take_up(self, current: ObjectRecord | None) -> None:
+    def _set_current(self, current: ObjectRecord | None) -> None:
         came_from = None if current is None else current.labels
         if came_from is not None and not 0 <= came_from < len(self.labels):
             raise ValueError("an object came from labels that are missing")
@@ -257,7 +247,7 @@ def edit_event(op: Operation) -> Event:
 
 
 def identified(events: Iterable[Event], image: ImageFingerprint) -> Iterator[Event]:
-    """The same events with what is known of the image by now."""
+    """The same events with the image's fingerprint, once it is known."""
     for event in events:
         yield {**event, "image": image} if event["event"] == "start" else event
 
@@ -271,12 +261,12 @@ def encoded(event: Event) -> dict[str, Any]:
 
 
 def decoded(data: dict[str, Any]) -> Event:
-    """What `encoded` gave.
+    """An event from plain data.
 
     Raises
     ------
     ValueError
-        When it is none.
+        When it is damaged.
     """
     try:
         return {
@@ -288,12 +278,12 @@ def decoded(data: dict[str, Any]) -> Event:
 
 
 def log_from(events: Iterable[Event]) -> EventLog:
-    """The work that these events make; the first is a start.
+    """The log that these events make; the first is a start.
 
     Raises
     ------
     InputError
-        When the first is none, or of a newer version of the program.
+        When the first is no start, or of another version of the program.
     ValueError
         When a later one does not fit.
     """
@@ -303,10 +293,10 @@ def log_from(events: Iterable[Event]) -> EventLog:
         raise InputError("There is no work in it.")
     if start.get("format") != FORMAT:
         raise InputError("It was written by another version of this program: use that one.")
-    work = EventLog(start["image"], str(start["began"]))
+    log = EventLog(start["image"], str(start["began"]))
     for event in steps:
         try:
-            work.apply(event)
+            log.apply(event)
         except (LookupError, TypeError) as error:
             raise ValueError(f"an event that does not fit ({error!r})") from error
-    return work
+    return log

@@ -1,36 +1,38 @@
-"""Which image it was: enough to know it again, wherever its file is now."""
+"""Fingerprint of an image, by which it is recognised wherever its file is now."""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_cfr_icl.autosave.plain_data import Record
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-READ_AS_A_WHOLE = 1 << 26
-"""Bytes of an image up to which every pixel counts for its fingerprint."""
+FULL_READ_BYTES = 1 << 26
+"""Largest image that is read as a whole for its fingerprint."""
 
-COPIED_TOGETHER = 1 << 20
-"""Pixels."""
+CHUNK_PIXELS = 1 << 20
+"""Pixels that are hashed at once."""
 
 SAMPLES, SAMPLE_SIDE = 64, 32
-"""Of larger ones these many blocks of so many pixels per side."""
+"""Number of blocks of a larger image, and their side in pixels."""
 
 
 @dataclass(frozen=True, slots=True)
-class ImageFingerprint:
-    """What an image is known by.
+class ImageFingerprint(Record):
+    """Name, shape and checksum of an image.
 
     Parameters
     ----------
     name : str
-        What people call it.
+        Its name for people.
     path : str or None
-        Its file, where it has one; may have moved.
+        Its file, if any; may have moved.
     shape : tuple of int
         Length of every axis at the finest level, channels included.
     dtype : str
@@ -46,34 +48,18 @@ class ImageFingerprint:
     fingerprint: str
 
     def is_same_image(self, other: ImageFingerprint) -> bool:
-        """Whether both have the same pixels, whatever they are called and wherever they lie.
+        """True when both have the same pixels, whatever their names and files.
 
-        Nobody knows that of an image that could not be read.
+        Unknown, and so False, for an image that could not be read.
         """
         mine, others = (
             (identity.shape, identity.dtype, identity.fingerprint) for identity in (self, other)
         )
         return bool(self.fingerprint) and mine == others
 
-    def to_data(self) -> dict[str, Any]:
-        """Plain data for JSON."""
-        return asdict(self)
-
-    @classmethod
-    def from_data(cls, data: dict[str, Any]) -> ImageFingerprint:
-        """What `to_data` gave."""
-        path = data["path"]
-        return cls(
-            str(data["name"]),
-            None if path is None else str(path),
-            tuple(int(side) for side in data["shape"]),
-            str(data["dtype"]),
-            str(data["fingerprint"]),
-        )
-
 
 def fingerprint_image(array: Any, name: str, path: str | None) -> ImageFingerprint:
-    """The identity of an image.
+    """The fingerprint of an image.
 
     Parameters
     ----------
@@ -85,19 +71,19 @@ def fingerprint_image(array: Any, name: str, path: str | None) -> ImageFingerpri
     dtype = np.dtype(array.dtype).newbyteorder("=")
     digest = hashlib.sha256(f"{tuple(array.shape)} {dtype.name}".encode())
     size = int(np.prod(array.shape, dtype=np.int64)) * dtype.itemsize
-    parts = [array[...]] if size <= READ_AS_A_WHOLE else _samples(array)
+    parts = [array[...]] if size <= FULL_READ_BYTES else _samples(array)
     for part in parts:
         pixels = np.ascontiguousarray(part).reshape(-1)
-        # Bit by bit: a copy of all of it would hold up Python's other threads.
-        for start in range(0, pixels.size, COPIED_TOGETHER):
-            piece = pixels[start : start + COPIED_TOGETHER]
+        # In chunks: a copy of all of it would hold up Python's other threads.
+        for start in range(0, pixels.size, CHUNK_PIXELS):
+            piece = pixels[start : start + CHUNK_PIXELS]
             digest.update(piece.astype(dtype.newbyteorder("<"), copy=False).tobytes())
     shape = tuple(int(side) for side in array.shape)
     return ImageFingerprint(name, path, shape, dtype.name, digest.hexdigest())
 
 
 def _samples(array: Any) -> list[NDArray[Any]]:
-    """Blocks all over an array of any kind, at places that depend on nothing but its shape."""
+    """Blocks all over an array of any kind, at places that depend on its shape alone."""
     shape = np.array(array.shape)
     two_longest = np.argsort(shape, kind="stable")[-2:]
     sides = np.minimum(shape, 1)

@@ -1,7 +1,7 @@
-"""The journal: every step of the work on the disk as soon as it is made, to outlast a crash.
+"""The journal: every step of the work on the disk as soon as it is made, to survive a crash.
 
 A file of JSON lines that is only ever appended to, so that a kill at any moment tears its last line
-at most. A lock says whose it is: it goes with the process, however that ends.
+at most. It is locked by the process that writes it, until that ends in whatever way.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ import os
 import time
 from contextlib import suppress
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Self
+from typing import IO, TYPE_CHECKING, Any, Self
 
 from filelock import FileLock, Timeout
 
 from napari_cfr_icl._errors import InputError, OutputError
-from napari_cfr_icl._files import atomic_path, explain_write_failure
+from napari_cfr_icl._files import atomic_path, explain_write_failure, explained_write_failures
 from napari_cfr_icl._paths import data_folder
 from napari_cfr_icl.autosave.event_log import EventLog, decoded, encoded, log_from
 
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 
 SUFFIX, LOCK_SUFFIX = ".jsonl", ".lock"
 OLDEST_DAYS, MOST_JOURNALS = 30, 50
-"""Journals that are older, or more than so many, are thrown away."""
+"""Older journals, or more than so many, are removed."""
 
 _log = logging.getLogger(__name__)
 
 
 def journals_folder() -> Path:
-    """Where journals lie."""
+    """Folder of the journals."""
     return data_folder() / "journals"
 
 
@@ -45,7 +45,9 @@ class Journal:
     Parameters
     ----------
     path : Path
-        Its file: a new one, or one that is to be read and then discarded.
+        Its file.
+    mode : str, optional
+        "xb" for a new one, "rb+" for one that was left behind.
 
     Attributes
     ----------
@@ -55,33 +57,33 @@ class Journal:
     Raises
     ------
     OutputError
-        When the file cannot be made, or another program has it.
+        When the file cannot be opened, or another program has it.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, mode: str = "rb+") -> None:
         self.path = path
         # Written in one thread and closed in another.
         self._lock = FileLock(path.with_suffix(LOCK_SUFFIX), thread_local=False)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._lock.acquire(timeout=0)
-            self._file = path.open("ab")
-            self.size = self._file.tell()
+            self._file: IO[bytes] = path.open(mode)
+            self.size = self._file.seek(0, os.SEEK_END)
         except Timeout as error:
             raise OutputError(f"{path} is used by another napari.") from error
         except OSError as error:
-            self._lock.release()
+            self._release()
             raise OutputError(explain_write_failure(error, path.parent)) from error
 
     @classmethod
     def new(cls, folder: Path | None = None) -> Self:
         """A journal of a name that no other has."""
         stamp = datetime.now().strftime("%Y%m%d-%H%M%S-%f")
-        return cls((folder or journals_folder()) / f"{stamp}-{os.getpid()}{SUFFIX}")
+        return cls((folder or journals_folder()) / f"{stamp}-{os.getpid()}{SUFFIX}", "xb")
 
     @property
     def written_at(self) -> float:
-        """When it was written last, in seconds since 1970; also of a file that has vanished."""
+        """Time of the last write, in seconds since 1970; also of a file that has vanished."""
         return os.fstat(self._file.fileno()).st_mtime
 
     def append(self, event: Event) -> None:
@@ -92,29 +94,25 @@ class Journal:
         OutputError
             When the disk is full or gone.
         """
-        try:
+        with explained_write_failures(self.path.parent):
             self._file.write(_line(event))
             self._file.flush()
             self.size = self._file.tell()
-        except OSError as error:
-            raise OutputError(explain_write_failure(error, self.path.parent)) from error
 
     def sync(self) -> None:
-        """Have all events on the disk itself; they survive a failing power supply, too."""
-        try:
+        """Write all events to the disk itself; they survive a power failure, too."""
+        with explained_write_failures(self.path.parent):
             os.fsync(self._file.fileno())
-        except OSError as error:
-            raise OutputError(explain_write_failure(error, self.path.parent)) from error
 
     def rewrite(self, events: Iterable[Event]) -> None:
-        """Hold these events instead, in one step.
+        """Replace all events, in one step.
 
         Raises
         ------
         OutputError
             When they cannot be written; the journal is as before then.
         """
-        try:
+        with explained_write_failures(self.path.parent):
             # Closed first: Windows replaces no file that is open.
             self._file.close()
             try:
@@ -123,31 +121,35 @@ class Journal:
             finally:
                 self._file = self.path.open("ab")
                 self.size = self._file.tell()
-        except OSError as error:
-            raise OutputError(explain_write_failure(error, self.path.parent)) from error
 
     def close(self) -> None:
-        """Let go of the file; it stays."""
+        """Close and unlock the file, which stays."""
         self._file.close()
-        self._lock.release()
-        with suppress(OSError):
-            self.path.with_suffix(LOCK_SUFFIX).unlink()
+        self._release()
 
     def discard(self) -> None:
-        """Throw the file away."""
+        """Remove the file."""
         self._file.close()
         with suppress(OSError):
             self.path.unlink()
-        self.close()
+        self._release()
+
+    def _release(self) -> None:
+        self._lock.release()
+        # The lock of a journal that stays must stay, too: whoever waits for one that is removed
+        # would hold it beside the next one of that name. No journal has the name of another.
+        if not self.path.exists():
+            with suppress(OSError):
+                self.path.with_suffix(LOCK_SUFFIX).unlink()
 
 
 def read_journal(path: Path) -> EventLog:
-    """The work in a journal, as far as it can be read: a torn end is left out.
+    """The event log in a journal, without a torn end.
 
     Raises
     ------
     InputError
-        When there is none.
+        When it holds none.
     """
     try:
         with path.open("rb") as file:
@@ -157,12 +159,12 @@ def read_journal(path: Path) -> EventLog:
     except InputError as error:
         raise InputError(f"{path} is no journal of this program. {error}") from error
     except ValueError as error:
-        # Unlike a torn end this has never been seen; all before it would be lost.
+        # Unlike a torn end: everything before it would be lost.
         raise InputError(f"{path} is damaged: {error}.") from error
 
 
 def unfinished(folder: Path | None = None) -> list[Path]:
-    """The journals that no running program has, the newest first; old ones are thrown away."""
+    """The journals that no running program has, the newest first; old ones are removed."""
     folder = folder or journals_folder()
     found = sorted(folder.glob(f"*{SUFFIX}"), reverse=True)
     oldest = time.time() - OLDEST_DAYS * 86400
@@ -180,16 +182,16 @@ def unfinished(folder: Path | None = None) -> list[Path]:
 
 
 def claim(path: Path) -> Journal | None:
-    """A journal that was left behind, locked; None where another program has it."""
+    """A journal that was left behind, locked; None where another program has it, or had."""
     try:
-        return Journal(path) if path.exists() else None
+        return Journal(path)
     except OutputError as error:
         _log.debug("%s", error)
         return None
 
 
 def discard(path: Path) -> None:
-    """Throw a journal away that was left behind; one in use stays."""
+    """Remove a journal that was left behind; one in use stays."""
     journal = claim(path)
     if journal is not None:
         journal.discard()

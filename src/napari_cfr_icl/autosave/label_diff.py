@@ -1,4 +1,4 @@
-"""What changed in a label image: some pixels of a box, with what they were and are."""
+"""Changes of a label image: some pixels of a box, with their ids before and after."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class LabelDiff:
     start : tuple of int
         First pixel of the box that holds it, along every axis.
     pixels : ndarray of bool
-        Which pixels of the box changed.
+        Mask of the box's changed pixels.
     before, after : ndarray of int, or int
         Their ids, in the order of `pixels`; one number where it is the same for all.
     """
@@ -66,7 +66,7 @@ class LabelDiff:
         )
 
     def apply(self, labels: Any) -> None:
-        """Make the change in an array, which has to be large enough."""
+        """Make the change in an array, which must be large enough."""
         box = np.array(labels[self.slices])
         if box.shape != self.pixels.shape:
             raise ValueError("the change reaches beyond the labels")
@@ -74,12 +74,12 @@ class LabelDiff:
         labels[self.slices] = box
 
     def holds_in(self, labels: Any, *, undone: bool) -> bool:
-        """Whether the array has the ids of after the change, or those of before it."""
+        """True when the array has the ids after the change, or with `undone` those before it."""
         box = np.asarray(labels[self.slices])
         return bool((box[self.pixels] == (self.before if undone else self.after)).all())
 
     def takes_back(self, other: LabelDiff) -> bool:
-        """Whether this is the very opposite of `other`."""
+        """True when this is the exact opposite of `other`."""
         return (
             self.start == other.start
             and np.array_equal(self.pixels, other.pixels)
@@ -92,7 +92,7 @@ class LabelDiff:
         return LabelDiff(self.start, self.pixels, self.after, self.before)
 
     def to_data(self) -> dict[str, Any]:
-        """Plain data for JSON; what was before is not kept."""
+        """Plain data for JSON, without the ids before."""
         return {
             "start": list(self.start),
             "shape": list(self.pixels.shape),
@@ -102,7 +102,7 @@ class LabelDiff:
 
     @classmethod
     def from_data(cls, data: dict[str, Any]) -> LabelDiff:
-        """What `to_data` gave, as a change from nothing.
+        """A change from plain data, with 0 as the ids before.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""Arrays in JSON: small, exact, and readable by any program that knows zlib."""
+"""Arrays in JSON: compact, exact, and readable by any program with zlib."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 STRIP_BYTES = 1 << 24
-"""About so many bytes of an array are packed together; empty strips are left out."""
+"""Approximate size of the strips that an array is packed in; empty ones are left out."""
 
 MOST_PACKED = 1 << 26
-"""Bytes that packed labels may have at most, where they are kept elsewhere, too."""
+"""Largest size of packed labels; larger ones are kept elsewhere."""
 
 MOST_UNPACKED = 1 << 34
-"""Bytes that an array may have at most: a damaged file shall not fill the memory."""
+"""Largest size of an array: a damaged file shall not fill the memory."""
 
 
 def pack_bits(bits: NDArray[np.bool_]) -> str:
@@ -34,7 +34,7 @@ def unpack_bits(text: str, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     Raises
     ------
     ValueError
-        When the text does not hold so many.
+        When the text holds another number of them.
     """
     count = int(np.prod(shape, dtype=np.int64))
     raw = np.frombuffer(_raw(text, -(-count // 8)), np.uint8)
@@ -42,9 +42,9 @@ def unpack_bits(text: str, shape: tuple[int, ...]) -> NDArray[np.bool_]:
 
 
 def pack_array(array: Any, most: int | None = None) -> dict[str, Any] | None:
-    """Any array of numbers as plain data; None where it would have more than `most` bytes.
+    """An array of numbers as plain data; None where it would have more than `most` bytes.
 
-    Read strip by strip along the first axis, and so never as a whole. It may be changed meanwhile.
+    Read strip by strip along the first axis, never as a whole.
     """
     shape = tuple(int(side) for side in array.shape)
     rest = int(np.prod(shape[1:], dtype=np.int64)) * np.dtype(array.dtype).itemsize
@@ -67,7 +67,7 @@ def pack_array(array: Any, most: int | None = None) -> dict[str, Any] | None:
 
 
 def unpack_array(packed: dict[str, Any]) -> NDArray[Any]:
-    """The array that `pack_array` packed.
+    """An array from plain data.
 
     Raises
     ------
@@ -92,7 +92,7 @@ def _text(raw: bytes) -> str:
 
 
 def _raw(text: str, size: int) -> bytes:
-    """The bytes in `text`, of which there have to be `size`."""
+    """The bytes in `text`, which must be `size`."""
     unpacker = zlib.decompressobj()
     try:
         raw = unpacker.decompress(base64.b64decode(text, validate=True), size + 1)

@@ -1,4 +1,4 @@
-"""The session file: the work on an image in one JSON file, to be opened or done again."""
+"""The session file: the event log of an image in one JSON file, to be opened or replayed."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from napari_cfr_icl import __version__
-from napari_cfr_icl._errors import InputError, OutputError
-from napari_cfr_icl._files import atomic_path, explain_write_failure
+from napari_cfr_icl._errors import InputError
+from napari_cfr_icl._files import atomic_path, explained_write_failures
 from napari_cfr_icl.autosave.event_log import EventLog, decoded, encoded, log_from
 
 if TYPE_CHECKING:
@@ -17,26 +17,23 @@ SUFFIX = ".cfrsession.json"
 KIND = "napari-cfr-icl session"
 
 
-def save_session(path: Path, work: EventLog) -> None:
-    """Write the work, whole or not at all.
+def save_session(path: Path, log: EventLog) -> None:
+    """Write an event log, whole or not at all.
 
     Raises
     ------
     OutputError
-        When it cannot be written; what was there before stays as it was.
+        When it cannot be written; a file that was there before stays unchanged.
     """
     # An event a line: a person can read it, and a version control system compare it.
-    lines = ",\n".join(json.dumps(encoded(event)) for event in work.events())
+    lines = ",\n".join(json.dumps(encoded(event)) for event in log.events())
     head = f'{{"kind": "{KIND}", "program": "{__version__}", "events": [\n'
-    try:
-        with atomic_path(path) as part:
-            part.write_text(f"{head}{lines}\n]}}\n", encoding="utf-8")
-    except OSError as error:
-        raise OutputError(explain_write_failure(error, path.parent)) from error
+    with explained_write_failures(path.parent), atomic_path(path) as part:
+        part.write_text(f"{head}{lines}\n]}}\n", encoding="utf-8")
 
 
 def open_session(path: Path) -> EventLog:
-    """The work in a session file.
+    """The event log in a session file.
 
     Raises
     ------

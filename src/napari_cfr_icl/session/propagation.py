@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+from scipy.ndimage import binary_erosion
 
 from napari_cfr_icl._errors import SettingsError
 from napari_cfr_icl.engine.clicks import Click, Clicks
@@ -152,7 +153,7 @@ def deepest(mask: Patch) -> tuple[int, int]:
     if not left.any():
         left = np.pad(mask.read(bounds), 1)
         step = 1
-    while (smaller := _eroded(left)).any():
+    while (smaller := binary_erosion(left)).any():
         left = smaller
     places = np.argwhere(left)
     row, col = places[len(places) // 2] - 1
@@ -165,12 +166,3 @@ def _surroundings(bounds: Window) -> Window:
     top = bounds.top + (bounds.height - height) // 2
     left = bounds.left + (bounds.width - width) // 2
     return Window(top, left, height, width)
-
-
-def _eroded(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The pixels whose four neighbours are all in the mask; its outermost pixels are not."""
-    out = np.zeros_like(mask)
-    out[1:-1, 1:-1] = (
-        mask[1:-1, 1:-1] & mask[:-2, 1:-1] & mask[2:, 1:-1] & mask[1:-1, :-2] & mask[1:-1, 2:]
-    )
-    return out

@@ -56,13 +56,24 @@ class ModelStore:
         path = self.path_of(name)
         if path is None:
             raise ModelError(explain_absence(name))
-        expected = _expected_sha256(name, path)
+        expected = self.expected_sha256(name)
         if expected is not None and expected != file_sha256(path):
             raise ModelFileError(
                 f"{path} is not the file that was stored as {name!r}: it was changed or damaged. "
                 "Remove it and fetch it again."
             )
         return path
+
+    def expected_sha256(self, name: str) -> str | None:
+        """The checksum that the file of `checked_path` has; None where none was recorded."""
+        path = self.path_of(name)
+        if path is None:
+            return None
+        entry = CATALOGUE.get(name)
+        if entry is not None and path == entry.embedded_path:
+            return entry.sha256
+        record = _record_path(path)
+        return record.read_text(encoding="utf-8").split()[0] if record.is_file() else None
 
     def own_names(self) -> list[str]:
         """Names of the models that were imported, in alphabetical order."""
@@ -124,11 +135,3 @@ def explain_absence(name: str) -> str:
 
 def _record_path(path: Path) -> Path:
     return path.with_name(path.name + ".sha256")
-
-
-def _expected_sha256(name: str, path: Path) -> str | None:
-    entry = CATALOGUE.get(name)
-    if entry is not None and path == entry.embedded_path:
-        return entry.sha256
-    record = _record_path(path)
-    return record.read_text(encoding="utf-8").split()[0] if record.is_file() else None

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+import time
+
 import numpy as np
+import pytest
 from qtpy.QtCore import Qt
 
-from autosave_user import SHAPE, journals_of, labels, picture, work_at, write
+from autosave_user import SHAPE, journals_of, labels, picture, settle, work_at, write
+from napari_cfr_icl.autosave import event_log
 from napari_cfr_icl.autosave.journal import read_journal
 from napari_cfr_icl.gui.app.viewer_driver import SHIFT
 
@@ -102,3 +107,53 @@ def test_a_walk_through_a_stack_is_in_the_journal(start):
     driver.type(Qt.Key.Key_U)
     driver.wait_for_answer()
     assert np.array_equal(work_at(driver).final_labels(0), labels(driver).data)
+
+
+@pytest.fixture
+def slow_packing(monkeypatch):
+    """Labels are packed once this is set, as if they were huge."""
+    gate = threading.Event()
+
+    def pack(array, most=None, real=event_log.pack_array):
+        gate.wait()
+        return real(array, most)
+
+    monkeypatch.setattr(event_log, "pack_array", pack)
+    yield gate
+    gate.set()
+
+
+def test_an_undone_object_that_was_packed_does_not_come_back(slow_packing, start_unsettled):
+    driver = start_unsettled()
+    write(driver, 40, 60)
+    assert labels(driver).data.any()
+    slow_packing.set()
+    settle(driver)
+    driver.type(Qt.Key.Key_U)
+    assert not labels(driver).data.any()
+    assert not work_at(driver).final_labels(0).any()
+
+
+def test_painting_does_not_wait_for_labels_to_be_packed(slow_packing, start_unsettled):
+    driver = start_unsettled()
+    seconds = []
+    for row in range(20, 100, 20):
+        begun = time.perf_counter()
+        labels(driver).paint((row, 100), 5)
+        seconds.append(time.perf_counter() - begun)
+    assert min(seconds) < 0.15
+    slow_packing.set()
+    assert np.array_equal(work_at(driver).final_labels(0), labels(driver).data)
+
+
+@pytest.fixture
+def start_unsettled(viewer, open_dock, disks, data):
+    """A dock on an image, whose files are not waited for."""
+
+    def start():
+        viewer.add_image(picture(), name="grey", contrast_limits=(0, 255))
+        driver = open_dock(viewer)
+        driver.wait_for_answer()
+        return driver
+
+    return start

@@ -11,8 +11,10 @@ from napari.utils.notifications import notification_manager
 from qtpy.QtCore import Qt
 
 from autosave_user import (
+    are_closed,
     cellpose,
     crash,
+    journals_of,
     labels,
     opened,
     picture,
@@ -23,8 +25,8 @@ from autosave_user import (
     write,
 )
 from napari_cfr_icl._errors import OutputError
-from napari_cfr_icl.autosave import journal_writer
-from napari_cfr_icl.autosave.journal import read_journal
+from napari_cfr_icl.autosave import event_log, journal_writer
+from napari_cfr_icl.autosave.journal import claim, read_journal
 from napari_cfr_icl.gui.autosave import recovery
 
 
@@ -248,13 +250,13 @@ def test_restoring_leaves_what_was_drawn_meanwhile(start, viewer, data, monkeypa
     driver = offered(start)
     looked, gate = threading.Event(), threading.Event()
 
-    def slow(*args, real=recovery.labels_of):
+    def slow(*args, real=recovery.unpack_labels):
         found = real(*args)
         looked.set()
         gate.wait()
         return found
 
-    monkeypatch.setattr(recovery, "labels_of", slow)
+    monkeypatch.setattr(recovery, "unpack_labels", slow)
     driver.dock.offer.restore.click()
     driver.wait(looked.is_set)
     write(driver, 80, 100)
@@ -321,3 +323,54 @@ def test_labels_without_objects_need_no_layer_of_their_own(start, viewer, data):
     assert [layer.name for layer in viewer.layers if layer.name.startswith("objects")] == [
         "objects"
     ]
+
+
+def test_two_windows_do_not_restore_one_journal(start, viewer, data):
+    driver = start()
+    write(driver, 40, 60)
+    crash(driver, data, viewer)
+    driver = offered(start)
+    (path,) = data.glob("*.jsonl")
+    elsewhere = claim(path)
+    notification_manager.records.clear()
+    driver.dock.offer.restore.click()
+    settle(driver)
+    assert told() == ["This work was restored or discarded in another window."]
+    assert not labels(driver).data.any()
+    elsewhere.discard()
+
+
+def test_labels_are_unpacked_once_to_be_restored(start, viewer, data, monkeypatch):
+    driver = start()
+    write(driver, 40, 60)
+    log = work_at(driver)
+    unpacked = []
+
+    def unpack(packed, real=event_log.unpack_array):
+        unpacked.append(packed)
+        return real(packed)
+
+    monkeypatch.setattr(event_log, "unpack_array", unpack)
+    found = recovery.unpack_labels(log, None)
+    assert len(unpacked) == 1
+    assert not found.starts[0].any()
+    assert np.array_equal(found.arrays[0], labels(driver).data)
+
+
+@pytest.mark.parametrize("how", ["script", "exit"])
+def test_an_object_under_way_when_the_viewer_is_closed_is_offered(start, viewer, data, how):
+    driver = start()
+    write(driver, 40, 60)
+    driver.click(80, 100)
+    driver.wait_for_answer()
+    settle(driver)
+    (path,) = journals_of(driver)
+    if how == "script":
+        viewer.close()
+    else:
+        viewer.window._qt_window.close()
+        viewer.close()
+    driver.wait(lambda: are_closed(data))
+    log = read_journal(path)
+    assert log.object_count == 1
+    assert [(round(c.row), round(c.col)) for c in log.current.clicks] == [(80, 100)]

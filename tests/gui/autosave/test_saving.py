@@ -12,6 +12,7 @@ from napari.utils.notifications import notification_manager
 from qtpy.QtCore import Qt
 
 from autosave_user import (
+    are_closed,
     cellpose,
     choose,
     export,
@@ -42,7 +43,7 @@ def at_close(data):
     def at_close(driver):
         settle(driver)
         driver.dock.controller.close()
-        driver.wait(lambda: not list(data.glob("*.lock")))
+        driver.wait(lambda: are_closed(data))
         return [read_journal(path) for path in data.glob("*.jsonl")]
 
     return at_close
@@ -129,7 +130,7 @@ def test_labels_kept_elsewhere_say_nothing_of_others(start, at_close):
     driver.wait_for_answer()
     driver.type(Qt.Key.Key_W)
     controller = driver.dock.controller
-    controller.work.recorder.release(controller.workspace.image, labels(driver))
+    controller.autosave.recorder.release(controller.workspace.image, labels(driver))
     assert [work.object_count for work in at_close(driver)] == [2]
 
 

@@ -126,7 +126,7 @@ def test_an_object_of_channels_is_written_and_undone(driver):
     click(driver)
     said = len(notification_manager.records)
     driver.type(Qt.Key.Key_W)
-    driver.dock.controller.work.recorder.settle()
+    driver.dock.controller.autosave.recorder.settle()
     labels = driver.dock.controller.workspace.labels
     assert labels.data[PLACES[0]] == 1
     driver.type(Qt.Key.Key_U)

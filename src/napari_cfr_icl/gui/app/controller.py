@@ -82,12 +82,19 @@ class Controller:
         self._redraw = single_shot(dock, REDRAW_PAUSE, self._on_image_settled)
         self._prepare = single_shot(dock, PREPARE_PAUSE, self._on_prepare)
         self._connect()
-        self.work = AutosaveManager(self.screen, maker)
-        self.folder = FolderController(self.screen, self.work.recorder, self.write)
+        self.autosave = AutosaveManager(
+            dock,
+            self.session,
+            self.workspace,
+            lambda: getattr(maker, "record", None),
+            self.screen.attempt,
+            self.screen.show_trouble,
+        )
+        self.folder = FolderController(self.screen, self.autosave.recorder, self.write)
         dock.image.choose(dock.image.layer)
         self._layers.use_image(dock.image.layer)
         self._prepare.start()
-        self.work.look_for_offer()
+        self.autosave.look_for_offer()
         self._open_dock = OpenDock(dock, self.session, self.workspace)
         open_docks.add(self._open_dock)
 
@@ -110,7 +117,7 @@ class Controller:
             self._courier.close,
             self.dock.engine.fetch.close_work,
             self.folder.close,
-            self.work.close,
+            self.autosave.close,
             self._walk.close,
             self.screen.close,
             self._disconnect,

@@ -1,8 +1,9 @@
-"""Work that lasts, as the dock offers it: kept all the time, offered back, saved and exported."""
+"""Autosave of one dock: recording, recovery, and the buttons that save and export."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from napari.layers import Labels
 
@@ -11,51 +12,72 @@ from napari_cfr_icl.autosave.records import EngineRecord
 from napari_cfr_icl.gui.autosave.recorder import Recorder
 from napari_cfr_icl.gui.autosave.recovery import Recovery
 from napari_cfr_icl.gui.autosave.saving import Saving
-from napari_cfr_icl.gui.interaction.presenter import Presenter
+from napari_cfr_icl.gui.interaction.workspace import Workspace
 from napari_cfr_icl.gui.layers.click_layer import is_objects
 from napari_cfr_icl.gui.threads.io_worker import IoWorker
+from napari_cfr_icl.session.session import Session
+
+if TYPE_CHECKING:
+    from napari_cfr_icl.gui.views.segment_dock import SegmentDock
 
 
 class AutosaveManager:
-    """Has the recorder of one dock hear all labels, and connects what the dock offers of it.
+    """Lets the recorder of one dock watch all labels, and connects the buttons of the dock.
 
     Parameters
     ----------
-    screen : Presenter
-        What is shown, in which dock.
-    maker : object
-        Makes the predictors; its `record` tells what the newest is.
+    dock : SegmentDock
+        The view.
+    session : Session
+        The session.
+    workspace : Workspace
+        Its layers.
+    engine : callable
+        Returns the record of the newest predictor, or None.
+    attempt : callable
+        Calls a function; an error of the user's becomes one sentence on the screen.
+    show_trouble : callable
+        Shows an error of work in the background.
     """
 
-    def __init__(self, screen: Presenter, maker: Any) -> None:
-        self._screen = screen
-        self._layers = screen.workspace.viewer.layers
-        self._maker = maker
-        self.files = IoWorker(screen.show_trouble, screen.dock)
+    def __init__(
+        self,
+        dock: SegmentDock,
+        session: Session,
+        workspace: Workspace,
+        engine: Callable[[], EngineRecord | None],
+        attempt: Callable[[Callable[[], None]], None],
+        show_trouble: Callable[[Exception], None],
+    ) -> None:
+        self._layers = workspace.viewer.layers
+        self.files = IoWorker(show_trouble, dock)
         self.recorder = Recorder(
-            screen, self.files.thread_pool, self._engine, self._on_keeping_failed
+            session,
+            workspace,
+            self.files.thread_pool,
+            lambda: engine() or EngineRecord(""),
+            self._on_recording_failed,
+            dock,
         )
-        self._offers = Recovery(screen, self.files, self.recorder)
-        self._saving = Saving(screen, self.files, self.recorder, self._offers.restore)
+        self._recovery = Recovery(dock, session, workspace, self.files, self.recorder, attempt)
+        self._saving = Saving(
+            dock, workspace, self.files, self.recorder, self._recovery.restore, attempt
+        )
         for layer in self._layers:
             self._watch(layer)
         self._layers.events.inserted.connect(self._on_layer_inserted)
         self._layers.events.removed.connect(self._on_layer_removed)
 
     def look_for_offer(self) -> None:
-        """See whether work on the image that is shown, or on another, was left unfinished."""
-        self._offers.look()
+        """Look for unfinished work on the image that is shown, or on another."""
+        self._recovery.look()
 
     def close(self) -> None:
-        """Stop keeping; what nobody has saved is offered the next time. Touches no widget."""
+        """Stop recording; unsaved work is offered the next time. Touches no widget."""
         self._layers.events.inserted.disconnect(self._on_layer_inserted)
         self._layers.events.removed.disconnect(self._on_layer_removed)
         self.recorder.close()
         self.files.close()
-
-    def _engine(self) -> EngineRecord:
-        record = getattr(self._maker, "record", None)
-        return record if isinstance(record, EngineRecord) else EngineRecord("")
 
     def _watch(self, layer: Any) -> None:
         if is_objects(layer):
@@ -68,6 +90,6 @@ class AutosaveManager:
         if isinstance(event.value, Labels):
             self.recorder.forget(event.value)
 
-    def _on_keeping_failed(self, error: OutputError) -> None:
+    def _on_recording_failed(self, error: OutputError) -> None:
         trouble = OutputError(f"{error} A crash would lose what you do from now on.")
-        self.files.tell(lambda: self._screen.show_trouble(trouble))
+        self.files.tell(lambda: self.files.failed(trouble))

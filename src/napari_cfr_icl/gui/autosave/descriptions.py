@@ -1,4 +1,4 @@
-"""What is said about work: when it was begun, and what is in it."""
+"""Descriptions of an event log for people: its time, and its contents."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from napari_cfr_icl.autosave.event_log import EventLog
 
 
 def when(began: str) -> str:
-    """A time as people say it: the hour today, else the day, too."""
+    """A time for people: the hour today, else with the day."""
     try:
         time = datetime.fromisoformat(began)
     except ValueError:
@@ -16,12 +16,12 @@ def when(began: str) -> str:
     return f"{time:%H:%M}" if time.date() == datetime.now().date() else f"{time:%d %b, %H:%M}"
 
 
-def contents(work: EventLog) -> str:
-    """What is in a work, counted."""
-    count = counted(work.object_count)
-    return count if work.current is None else f"{count} and one under way"
+def contents(log: EventLog) -> str:
+    """Number of objects in a log."""
+    count = counted(log.object_count)
+    return count if log.current is None else f"{count} and one under way"
 
 
 def counted(count: int) -> str:
-    """So many objects."""
+    """A number of objects."""
     return f"{count} object{'' if count == 1 else 's'}"

@@ -1,4 +1,4 @@
-"""A Labels layer as other programs take it."""
+"""Export of a Labels layer for other programs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from napari.layers import Image, Labels
 from napari_cfr_icl._errors import OutputError
 from napari_cfr_icl.exports.label_image import LabelImage
 from napari_cfr_icl.exports.writing import FORMATS, check_suffix, export
-from napari_cfr_icl.gui.autosave.recorder import path_of
+from napari_cfr_icl.gui.autosave.image_log import path_of
 
 
 def label_image(layer: Labels, image_name: str) -> LabelImage:

@@ -1,4 +1,4 @@
-"""Sees every change of a Labels layer: objects that are written, brushes, and napari's own undo."""
+"""Changes of a Labels layer: objects that are written, brushes, and napari's own undo."""
 
 from __future__ import annotations
 
@@ -10,45 +10,60 @@ import numpy as np
 from napari.layers import Labels
 from qtpy.QtCore import QObject
 
+from napari_cfr_icl.autosave.event_log import StartLabels
+from napari_cfr_icl.autosave.file_thread import FileThread
 from napari_cfr_icl.autosave.label_diff import LabelDiff
 from napari_cfr_icl.gui.layers.label_target import values_of
 from napari_cfr_icl.gui.widgets.single_shot import single_shot
 
 NAPARIS_UNDO_STEPS = 100
-"""Napari remembers at most so many."""
+"""Steps that napari remembers at most."""
 
 
 class LabelsWatcher:
-    """Tells of the changes of one layer, after they are made or right before.
+    """Announces the changes of one layer, after they are made or right before.
 
     Parameters
     ----------
     layer : napari.layers.Labels
         The layer.
+    files : FileThread
+        Packs the layer's content.
     changed : callable
-        Called with a `LabelDiff`.
+        Called with the watcher and a `LabelDiff`.
     replaced : callable
-        Called when the layer has other data, and nobody knows what changed.
+        Called with the watcher when the layer has other data, with unknown changes.
     parent : QObject
-        What the timer dies with.
+        Owner of the timer.
+
+    Attributes
+    ----------
+    key : str
+        The layer's id.
+    start : StartLabels
+        The content that the changes begin with.
     """
 
     def __init__(
         self,
         layer: Labels,
-        changed: Callable[[LabelDiff], None],
-        replaced: Callable[[], None],
+        files: FileThread,
+        changed: Callable[[LabelsWatcher, LabelDiff], None],
+        replaced: Callable[[LabelsWatcher], None],
         parent: QObject,
     ) -> None:
         self.layer = layer
+        self.key: str = layer.unique_id
+        self._files = files
         self._changed = changed
         self._replaced = replaced
         self._done: deque[list[LabelDiff]] = deque(maxlen=NAPARIS_UNDO_STEPS)
         self._undone: list[list[LabelDiff]] = []
-        self._settled = single_shot(parent, 0, self.look_for_undo)
+        self._settled = single_shot(parent, 0, self._on_settled)
         layer.events.paint.connect(self._on_paint)
         layer.events.set_data.connect(self._on_set_data)
         layer.events.data.connect(self._on_data)
+        self.begin()
 
     def close(self) -> None:
         """Stop listening to the layer."""
@@ -56,21 +71,32 @@ class LabelsWatcher:
         self.layer.events.set_data.disconnect(self._on_set_data)
         self.layer.events.data.disconnect(self._on_data)
 
-    def look_for_undo(self) -> None:
-        """Find out what napari's undo or redo did, of which it tells nobody."""
+    def begin(self) -> None:
+        """Let the changes begin with the layer's content now."""
+        # A lazy array keeps itself, or cannot be written at all.
+        data = self.layer.data
+        self.start = StartLabels(data if isinstance(data, np.ndarray) else None)
+        self._files.submit(self.start.pack)
+
+    def _tell(self, change: LabelDiff) -> None:
+        self.start.exclude(change)
+        self._changed(self, change)
+
+    def _on_settled(self) -> None:
+        """Find the changes of napari's undo or redo, which sends no event."""
         data = self.layer.data
         while self._done and all(change.holds_in(data, undone=True) for change in self._done[-1]):
             changes = self._done.pop()
             self._undone.append(changes)
             for change in reversed(changes):
-                self._changed(change.reversed())
+                self._tell(change.reversed())
         while self._undone and all(
             change.holds_in(data, undone=False) for change in self._undone[-1]
         ):
             changes = self._undone.pop()
             self._done.append(changes)
             for change in changes:
-                self._changed(change)
+                self._tell(change)
 
     def _on_paint(self, event: Any) -> None:
         changes = [change for atom in event.value if (change := _change(atom)) is not None]
@@ -78,7 +104,7 @@ class LabelsWatcher:
             self._done.append(changes)
             self._undone.clear()
         for change in changes:
-            self._changed(change)
+            self._tell(change)
 
     def _on_set_data(self) -> None:
         # Napari slices for many reasons, an undo among them; the change itself comes before it.
@@ -88,7 +114,8 @@ class LabelsWatcher:
     def _on_data(self) -> None:
         self._done.clear()
         self._undone.clear()
-        self._replaced()
+        self.begin()
+        self._replaced(self)
 
 
 def _change(atom: Any) -> LabelDiff | None:

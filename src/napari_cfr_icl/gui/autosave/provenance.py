@@ -1,11 +1,11 @@
-"""How the current object's answers came about, so that they can be had again without a screen."""
+"""Provenance of the current object's answers, for a replay without a screen."""
 
 from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -28,24 +28,24 @@ from napari_cfr_icl.session.protocols import Answer
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Provenance:
-    """What made one answer.
+    """Origin of one answer.
 
     Parameters
     ----------
     clicks : Clicks
         The clicks that it answers.
     fed : Provenance or str
-        What was fed back: the recipe of another answer, `BASE` or `NOTHING`.
+        The mask fed back: the provenance of another answer, `BASE` or `NOTHING`.
     view : Window or None
-        What the user was looking at.
+        The part of the plane that was on the screen.
     passes : int
-        Passes that had been made.
+        Number of passes.
     engine, picture : EngineRecord, PictureRecord
-        The network, and the plane as it was drawn.
+        The network, and the plane with its rendering.
     """
 
     clicks: Clicks
-    fed: Provenance | str
+    fed: Provenance | Literal["nothing", "base"]
     view: Window | None
     passes: int
     engine: EngineRecord
@@ -53,25 +53,25 @@ class Provenance:
 
 
 class ProvenanceTracker:
-    """Knows the recipes of all answers that are still held as the network gave them.
+    """Provenance of all answers that are still as the network gave them.
 
-    One that was made small for the history and comes back has none: it is rounded, and what goes on
-    from it would not come out the same when it is done again.
+    A compressed answer from the history has none: it is rounded, and a replay from it would give
+    another result.
     """
 
     def __init__(self) -> None:
-        # By the array of probabilities: answers themselves cannot be referred to weakly.
-        self._recipes: dict[int, Provenance] = {}
+        # By the array of probabilities: answers themselves have no weak references.
+        self._known: dict[int, Provenance] = {}
 
     def note(
         self, state: ObjectState, answer: Answer, view: Window | None, engine: EngineRecord
     ) -> None:
-        """Remember what made the `answer` to a state; nothing where that cannot be told."""
+        """Remember the provenance of the `answer` to a state, if it is known."""
         picture = picture_of(state.scene)
         previous = state.previous
-        fed: Provenance | str | None = NOTHING
+        fed: Provenance | Literal["nothing", "base"] | None = NOTHING
         if isinstance(previous, Patch):
-            # Only a mask of yes and no is written down.
+            # Only a binary mask is written to the journal.
             fed = BASE if _is_binary(previous) else None
         elif previous is not None:
             fed = self.of(previous)
@@ -79,12 +79,12 @@ class ProvenanceTracker:
             return
         values = answer.probabilities.values
         key = id(values)
-        weakref.finalize(values, self._recipes.pop, key, None)
-        self._recipes[key] = Provenance(state.clicks, fed, view, answer.passes, engine, picture)
+        weakref.finalize(values, self._known.pop, key, None)
+        self._known[key] = Provenance(state.clicks, fed, view, answer.passes, engine, picture)
 
     def of(self, answer: Answer) -> Provenance | None:
-        """The recipe of an answer, if it is known."""
-        return self._recipes.get(id(answer.probabilities.values))
+        """The provenance of an answer, if it is known."""
+        return self._known.get(id(answer.probabilities.values))
 
     def answers(
         self,
@@ -98,16 +98,16 @@ class ProvenanceTracker:
         state : ObjectState
             The object.
         number_of : callable
-            Gives the number of an "engine" or a "picture" in the work's lists.
+            Returns the number of an "engine" or a "picture" in the log's lists.
         """
         shown = state.shown
-        recipe = None if shown is None or isinstance(shown, Patch) else self.of(shown)
+        origin = None if shown is None or isinstance(shown, Patch) else self.of(shown)
         chain: list[Provenance] = []
-        while isinstance(recipe, Provenance):
-            chain.insert(0, recipe)
-            if not isinstance(recipe.fed, Provenance):
+        while isinstance(origin, Provenance):
+            chain.insert(0, origin)
+            if not isinstance(origin.fed, Provenance):
                 break
-            recipe = recipe.fed
+            origin = origin.fed
         return tuple(
             AnswerRecord(
                 made.clicks,
@@ -122,7 +122,7 @@ class ProvenanceTracker:
 
 
 def picture_of(scene: Scene | None) -> PictureRecord | None:
-    """How a scene's plane is drawn; None where its source does not tell."""
+    """The rendering of a scene's plane; None where its source does not say it."""
     source: Any = None if scene is None else scene.source
     if isinstance(source, ChannelSource):
         return None
@@ -141,7 +141,7 @@ def picture_of(scene: Scene | None) -> PictureRecord | None:
 
 
 def lies_where(mask: Patch, plane: LayerPlane, change: LabelDiff, label: int) -> bool:
-    """Whether the change's pixels of `label` are pixels of the mask, at the same place."""
+    """True when the change's pixels of `label` are pixels of the mask, at the same place."""
     others = [axis for axis in range(len(plane.index)) if axis not in plane.axes]
     if len(change.start) != len(plane.index) or any(
         change.start[axis] != plane.index[axis] or change.pixels.shape[axis] != 1 for axis in others

@@ -1,7 +1,8 @@
-"""Work that was left unfinished: looked for, offered, and put back."""
+"""Recovery of unfinished work: search, offer, and restoring."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,80 +13,94 @@ from napari.layers import Image
 from napari_cfr_icl._errors import InputError
 from napari_cfr_icl.autosave.event_log import EventLog
 from napari_cfr_icl.autosave.fingerprint import fingerprint_image
-from napari_cfr_icl.autosave.journal import discard, read_journal, unfinished
+from napari_cfr_icl.autosave.journal import Journal, claim, discard, read_journal, unfinished
 from napari_cfr_icl.gui.autosave.descriptions import contents, when
 from napari_cfr_icl.gui.autosave.recorder import KEPT_IN, Recorder
-from napari_cfr_icl.gui.autosave.restorer import Found, Restorer, labels_of
-from napari_cfr_icl.gui.interaction.presenter import Presenter
+from napari_cfr_icl.gui.autosave.restorer import RestoredLabels, Restorer, unpack_labels
+from napari_cfr_icl.gui.interaction.workspace import Workspace
 from napari_cfr_icl.gui.threads.io_worker import IoWorker
+from napari_cfr_icl.session.session import Session
 
 if TYPE_CHECKING:
     from napari_cfr_icl.gui.views.segment_dock import SegmentDock
 
 MOST_LOOKED_AT = 10
-"""Journals that are looked through for one that belongs to the image."""
+"""Journals that are searched for one of the image."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RecoveryOffer:
-    """Work that can be taken up again.
+    """An event log that can be continued.
 
     Parameters
     ----------
-    work : EventLog
-        The work.
-    journal : Path or None
-        Where it was kept; None for a session file, which stays as it is.
+    log : EventLog
+        The log.
+    path : Path or None
+        Its journal; None for a session file, which stays unchanged.
     image : napari.layers.Image or None
-        The layer that it belongs to; None where its image has to be opened.
+        Its layer; None where its image has to be opened.
     """
 
-    work: EventLog
-    journal: Path | None
+    log: EventLog
+    path: Path | None
     image: Image | None
 
 
 class Recovery:
-    """Connects the row of the dock that offers work with the journals.
+    """Connects the row of the dock that offers unfinished work with the journals.
 
     Parameters
     ----------
-    screen : Presenter
-        What is shown, in which dock.
+    dock : SegmentDock
+        The view.
+    session : Session
+        The session.
+    workspace : Workspace
+        Its layers.
     files : IoWorker
-        Does what takes its time.
+        Reads the journals.
     recorder : Recorder
-        Goes on with what was restored.
+        Continues a log that was restored.
+    attempt : callable
+        Calls a function; an error of the user's becomes one sentence on the screen.
     """
 
-    def __init__(self, screen: Presenter, files: IoWorker, recorder: Recorder) -> None:
-        self._screen = screen
-        self._dock: SegmentDock = screen.dock
-        self._workspace = screen.workspace
-        self._viewer = screen.workspace.viewer
+    def __init__(
+        self,
+        dock: SegmentDock,
+        session: Session,
+        workspace: Workspace,
+        files: IoWorker,
+        recorder: Recorder,
+        attempt: Callable[[Callable[[], None]], None],
+    ) -> None:
+        self._dock = dock
+        self._workspace = workspace
         self._files = files
         self._recorder = recorder
-        self._restorer = Restorer(screen)
+        self._attempt = attempt
+        self._restorer = Restorer(session, workspace, dock.labels.choose)
         self._offer: RecoveryOffer | None = None
-        self._dock.image.layer_chosen.connect(self._on_image_chosen)
-        self._dock.offer.restore_requested.connect(self._on_restore)
-        self._dock.offer.discard_requested.connect(self._on_discard)
+        dock.image.layer_chosen.connect(self._on_image_chosen)
+        dock.offer.restore_requested.connect(self._on_restore)
+        dock.offer.discard_requested.connect(self._on_discard)
 
     def look(self) -> None:
-        """See whether work on the image that is shown, or on another, was left unfinished."""
+        """Look for unfinished work on the image that is shown, or on another."""
         image = self._workspace.image
-        here = None if image is None else self._recorder.keeper_of(image).work
-        kept = {layer.metadata.get(KEPT_IN) for layer in self._viewer.layers}
+        here = None if image is None else self._recorder.log_of(image).log
+        kept = {layer.metadata.get(KEPT_IN) for layer in self._workspace.viewer.layers}
 
         def found(offer: RecoveryOffer | None) -> None:
-            # Another image may have been chosen since; it is looked for anew then.
+            # If another image was chosen meanwhile, another search is under way.
             if self._offer is None and image is self._workspace.image:
                 self._show(offer)
 
         self._files.do(lambda: _find_offer(image, here, kept), found)
 
     def restore(self, offer: RecoveryOffer) -> None:
-        """Put work back, in a while.
+        """Restore a log in the background.
 
         Raises
         ------
@@ -94,13 +109,20 @@ class Recovery:
         """
         if offer.image is not None:
             self._check_is_shown(offer.image)
-        image = offer.image or self._open_image(offer.work)
+        image = offer.image or self._open_image(offer.log)
         layer = self._workspace.labels
 
-        def restored(found: Found) -> None:
-            self._screen.attempt(lambda: self._put_back(offer, found, image))
+        def read() -> tuple[Journal | None, RestoredLabels]:
+            labels = unpack_labels(offer.log, layer)
+            journal = None if offer.path is None else claim(offer.path)
+            if offer.path is not None and journal is None:
+                raise InputError("This work was restored or discarded in another window.")
+            return journal, labels
 
-        self._files.do(lambda: labels_of(offer.work, layer), restored)
+        def restored(found: tuple[Journal | None, RestoredLabels]) -> None:
+            self._attempt(lambda: self._put_back(offer, *found, image))
+
+        self._files.do(read, restored)
 
     def _on_image_chosen(self, image: Image | None) -> None:
         self._show(None)
@@ -113,32 +135,39 @@ class Recovery:
             self._dock.offer.show_offer("")
             return
         is_open = offer.image is not None
-        where = "" if is_open else f" on {offer.work.image.name}"
-        text = f"Unfinished work{where} from {when(offer.work.began)}: {contents(offer.work)}."
+        where = "" if is_open else f" on {offer.log.image.name}"
+        text = f"Unfinished work{where} from {when(offer.log.began)}: {contents(offer.log)}."
         self._dock.offer.show_offer(text, "Restore" if is_open else "Open and restore")
 
     def _on_discard(self) -> None:
         offer = self._offer
         self._show(None)
-        if offer is not None and offer.journal is not None:
-            self._files.do(partial(discard, offer.journal), lambda _: self.look())
+        if offer is not None and offer.path is not None:
+            self._files.do(partial(discard, offer.path), lambda _: self.look())
 
     def _on_restore(self) -> None:
         offer = self._offer
         self._show(None)
         if offer is not None:
-            self._screen.attempt(lambda: self.restore(offer))
+            self._attempt(lambda: self.restore(offer))
 
-    def _put_back(self, offer: RecoveryOffer, found: Found, image: Image) -> None:
-        self._check_is_shown(image)
-        work, current = offer.work, offer.work.current
-        layers = self._restorer.place_labels(work, found, image)
-        self._recorder.adopt(image, work, layers, offer.journal)
-        if self._offer is not None and self._offer.journal == offer.journal:
+    def _put_back(
+        self, offer: RecoveryOffer, journal: Journal | None, found: RestoredLabels, image: Image
+    ) -> None:
+        log, current = offer.log, offer.log.current
+        try:
+            self._check_is_shown(image)
+            layers = self._restorer.place_labels(log, found, image)
+        except InputError:
+            if journal is not None:
+                journal.close()
+            raise
+        self._recorder.adopt(image, log, layers, journal)
+        if self._offer is not None and self._offer.path == offer.path:
             self._show(None)
         if current is not None:
             self._restorer.resume(current, image, layers)
-        self._dock.work.say(f"Restored: {contents(work)}.")
+        self._dock.work.say(f"Restored: {contents(log)}.")
 
     def _check_is_shown(self, image: Image) -> None:
         if image is not self._workspace.image:
@@ -147,26 +176,26 @@ class Recovery:
                 "choose that image, then restore."
             )
 
-    def _open_image(self, work: EventLog) -> Image:
-        """Open the image of a work from its file, and choose it.
+    def _open_image(self, log: EventLog) -> Image:
+        """Open the image of a log from its file, and choose it.
 
         Raises
         ------
         InputError
             When the file is gone, or has other pixels now.
         """
-        path = work.image.path
+        path = log.image.path
         if path is None or not Path(path).exists():
-            raise InputError(f"The image {work.image.name} is not there: open it, then restore.")
+            raise InputError(f"The image {log.image.name} is not there: open it, then restore.")
         try:
-            opened = self._viewer.open(path, plugin="napari")
+            opened = self._workspace.viewer.open(path, plugin="napari")
         except (OSError, ValueError, ImportError) as error:
             raise InputError(f"{path} cannot be opened ({error}).") from error
         image = next((layer for layer in opened if isinstance(layer, Image)), None)
         if image is None:
             raise InputError(f"{path} is no image.")
         data = image.data[0] if image.multiscale else image.data
-        if not fingerprint_image(data, image.name, path).is_same_image(work.image):
+        if not fingerprint_image(data, image.name, path).is_same_image(log.image):
             raise InputError(f"{path} has other pixels than when the work was begun.")
         self._dock.image.choose(image)
         self._dock.image.layer_chosen.emit(image)
@@ -180,13 +209,13 @@ def _find_offer(image: Image | None, here: EventLog | None, kept: set[Any]) -> R
         if path.name in kept:
             continue
         try:
-            work = read_journal(path)
+            log = read_journal(path)
         except InputError:
             continue
-        if work.is_empty:
+        if log.is_empty:
             continue
-        if here is not None and here.image.is_same_image(work.image):
-            return RecoveryOffer(work, path, image)
-        if elsewhere is None and work.image.path is not None and Path(work.image.path).exists():
-            elsewhere = RecoveryOffer(work, path, None)
+        if here is not None and here.image.is_same_image(log.image):
+            return RecoveryOffer(log, path, image)
+        if elsewhere is None and log.image.path is not None and Path(log.image.path).exists():
+            elsewhere = RecoveryOffer(log, path, None)
     return elsewhere

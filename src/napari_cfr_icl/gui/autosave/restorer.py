@@ -1,7 +1,8 @@
-"""Puts work that was kept back into the viewer: labels, clicks, the current object."""
+"""Restoring of an event log into the viewer: labels, clicks, the current object."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,24 +14,25 @@ from napari_cfr_icl._errors import InputError
 from napari_cfr_icl.autosave.event_log import EventLog, LabelsRecord
 from napari_cfr_icl.autosave.records import ObjectRecord
 from napari_cfr_icl.engine.windows import Patch
-from napari_cfr_icl.gui.interaction.presenter import Presenter
+from napari_cfr_icl.gui.interaction.workspace import Workspace
 from napari_cfr_icl.gui.layers.click_layer import TAG, transform_of
 from napari_cfr_icl.gui.layers.planes import LayerPlane, data_shape
+from napari_cfr_icl.session.session import Session
 
 Arrays = list[NDArray[Any] | None]
-"""What each label image of a work holds; None where that is kept elsewhere."""
+"""Content of each label image of a log; None where it is kept elsewhere."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Found:
-    """The label images of a work, unpacked.
+class RestoredLabels:
+    """The label images of a log, unpacked.
 
     Parameters
     ----------
     starts, arrays : list of ndarray or None
-        What each held before the work, and holds after it.
+        Content of each before the first step, and after the last.
     free : napari.layers.Labels or None
-        The layer that one of them can take the place of, because it holds nothing else.
+        A layer that one of them can replace, because it holds nothing else.
     """
 
     starts: Arrays
@@ -38,45 +40,56 @@ class Found:
     free: Labels | None
 
     def is_free(self, layer: Labels) -> bool:
-        """Whether a layer is empty, or as the work found it or left it: a folder keeps labels."""
+        """True for a layer that is empty, or as the log begins or ends: folder mode saves it."""
         if not isinstance(layer.data, np.ndarray):
             return False
         known = (array for array in (*self.starts, *self.arrays) if array is not None)
         return not layer.data.any() or any(np.array_equal(layer.data, array) for array in known)
 
 
-def labels_of(work: EventLog, layer: Labels | None) -> Found:
-    """Unpack the label images of a work, and look at the chosen layer. Takes its time."""
-    starts = [labels.start.labels for labels in work.labels]
-    found = Found(starts, [work.final_labels(number) for number in range(len(starts))], layer)
+def unpack_labels(log: EventLog, layer: Labels | None) -> RestoredLabels:
+    """Unpack the label images of a log, and compare the chosen layer. Can take a while."""
+    starts = [labels.start.labels for labels in log.labels]
+    arrays = [
+        None if start is None else log.changed_labels(number, start.copy())
+        for number, start in enumerate(starts)
+    ]
+    found = RestoredLabels(starts, arrays, layer)
     return found if layer is not None and found.is_free(layer) else replace(found, free=None)
 
 
-def _main_labels(work: EventLog, chosen: Labels | None) -> int | None:
-    """Number of the labels that new objects went into, as far as that can be told."""
-    changed = sorted({operation.labels for operation in work.operations})
-    every = [*changed, *range(len(work.labels))]
-    named = (n for n in every if chosen is not None and work.labels[n].name == chosen.name)
+def _main_labels(log: EventLog, chosen: Labels | None) -> int | None:
+    """Number of the labels that new objects went into, probably."""
+    changed = sorted({operation.labels for operation in log.operations})
+    every = [*changed, *range(len(log.labels))]
+    named = (n for n in every if chosen is not None and log.labels[n].name == chosen.name)
     return next(named, changed[0] if changed else None)
 
 
 class Restorer:
-    """Restores work on the image that is shown.
+    """Restores an event log on the image that is shown.
 
     Parameters
     ----------
-    screen : Presenter
-        What is shown.
+    session : Session
+        The session.
+    workspace : Workspace
+        Its layers.
+    choose_labels : callable
+        Chooses a labels layer in the dock.
     """
 
-    def __init__(self, screen: Presenter) -> None:
-        self._screen = screen
-        self._workspace = screen.workspace
+    def __init__(
+        self, session: Session, workspace: Workspace, choose_labels: Callable[[Labels], None]
+    ) -> None:
+        self._session = session
+        self._workspace = workspace
+        self._choose_labels = choose_labels
 
-    def place_labels(self, work: EventLog, found: Found, image: Image) -> list[Labels]:
-        """Have a layer for each label image; the main one takes the place of a free one.
+    def place_labels(self, log: EventLog, found: RestoredLabels, image: Image) -> list[Labels]:
+        """A layer for each label image; the main one replaces a free one.
 
-        The free one is left as it is where something has been drawn into it by now.
+        The free one is left unchanged if it was drawn into meanwhile.
 
         Raises
         ------
@@ -85,17 +98,15 @@ class Restorer:
         """
         outside = {
             number: self._open_layer(record)
-            for number, (record, array) in enumerate(zip(work.labels, found.arrays, strict=True))
+            for number, (record, array) in enumerate(zip(log.labels, found.arrays, strict=True))
             if array is None
         }
-        main = _main_labels(work, self._workspace.labels)
+        main = _main_labels(log, self._workspace.labels)
         layers: list[Labels] = []
-        for number, (record, array) in enumerate(zip(work.labels, found.arrays, strict=True)):
+        for number, (record, array) in enumerate(zip(log.labels, found.arrays, strict=True)):
             if array is None:
                 layer = outside[number]
-                for operation in work.operations:
-                    if operation.labels == number:
-                        operation.change.apply(layer.data)
+                log.changed_labels(number, layer.data)
                 layer.refresh()
             elif found.free is not None and number == main and self._can_hold(found, array):
                 layer = found.free
@@ -104,12 +115,12 @@ class Restorer:
                 layer = self._add(record, array, image)
             layers.append(layer)
         if main is not None and layers[main] is not self._workspace.labels:
-            self._screen.dock.labels.choose(layers[main])
+            self._choose_labels(layers[main])
             self._workspace.use_labels(layers[main])
         return layers
 
     def resume(self, made: ObjectRecord, image: Image, layers: list[Labels]) -> None:
-        """Make the object that was under way the current one; its mask is predicted anew.
+        """Make the object that was under way the current one; its mask is predicted again.
 
         Parameters
         ----------
@@ -118,10 +129,10 @@ class Restorer:
         image : napari.layers.Image
             Its image.
         layers : list of napari.layers.Labels
-            The work's labels, in their order; the object goes back to those that it came from.
+            The log's labels, in their order; the object returns to those that it came from.
         """
-        # The clicks of one that was begun meanwhile are another's; undo brings it back.
-        self._screen.session.drop()
+        # An object that was begun meanwhile is another one; undo brings it back.
+        self._session.drop()
         rows, cols = made.axes
         shape = data_shape(image)
         plane = LayerPlane((rows, cols), made.index, (shape[rows], shape[cols]))
@@ -134,15 +145,15 @@ class Restorer:
                 None if made.labels is None else self._workspace.store(plane, layers[made.labels])
             )
             scene = self._workspace.scene(plane)
-            self._screen.session.start_from(mask, made.label, scene, origin)
+            self._session.start_from(mask, made.label, scene, origin)
         if made.clicks and self._workspace.clicks is not None:
-            # As if the user had put them there.
+            # As if by the user.
             self._workspace.clicks.show(made.clicks, image, plane)
             self._workspace.clicks_changed.emit()
         self._workspace.select_clicks()
 
-    def _can_hold(self, found: Found, array: NDArray[Any]) -> bool:
-        # It was free when that was looked at, but the user may have gone on since.
+    def _can_hold(self, found: RestoredLabels, array: NDArray[Any]) -> bool:
+        # It was free then, but the user may have continued since.
         layer = found.free
         there = layer is not None and layer in self._workspace.viewer.layers
         return there and data_shape(layer) == array.shape and found.is_free(layer)

@@ -1,4 +1,4 @@
-"""Work in files of the user's own: labels exported, sessions saved and opened."""
+"""Files of the user's own: exported labels, and session files."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from napari_cfr_icl.autosave.session_file import SUFFIX, open_session, save_sess
 from napari_cfr_icl.exports.writing import FORMATS
 from napari_cfr_icl.gui.autosave.descriptions import counted
 from napari_cfr_icl.gui.autosave.export import chosen_path, export_layer
-from napari_cfr_icl.gui.autosave.recorder import Recorder, path_of
+from napari_cfr_icl.gui.autosave.image_log import path_of
+from napari_cfr_icl.gui.autosave.recorder import Recorder
 from napari_cfr_icl.gui.autosave.recovery import RecoveryOffer
-from napari_cfr_icl.gui.interaction.presenter import Presenter
+from napari_cfr_icl.gui.interaction.workspace import Workspace
 from napari_cfr_icl.gui.threads.io_worker import IoWorker
 
 if TYPE_CHECKING:
@@ -29,46 +30,52 @@ class Saving:
 
     Parameters
     ----------
-    screen : Presenter
-        What is shown, in which dock.
+    dock : SegmentDock
+        The view.
+    workspace : Workspace
+        The layers.
     files : IoWorker
-        Does what takes its time.
+        Reads and writes files.
     recorder : Recorder
-        Has the work.
+        Has the event logs.
     restore : callable
-        Puts the work of a session back.
+        Restores the event log of a session file.
+    attempt : callable
+        Calls a function; an error of the user's becomes one sentence on the screen.
     """
 
     def __init__(
         self,
-        screen: Presenter,
+        dock: SegmentDock,
+        workspace: Workspace,
         files: IoWorker,
         recorder: Recorder,
         restore: Callable[[RecoveryOffer], None],
+        attempt: Callable[[Callable[[], None]], None],
     ) -> None:
-        self._screen = screen
-        self._dock: SegmentDock = screen.dock
-        self._workspace = screen.workspace
+        self._dock = dock
+        self._workspace = workspace
         self._files = files
         self._recorder = recorder
         self._restore = restore
-        self._dock.work.export_requested.connect(self._on_export)
-        self._dock.work.save_requested.connect(self._on_save)
-        self._dock.work.open_requested.connect(self._on_open)
+        self._attempt = attempt
+        dock.work.export_requested.connect(self._on_export)
+        dock.work.save_requested.connect(self._on_save)
+        dock.work.open_requested.connect(self._on_open)
 
     def _on_export(self) -> None:
         layer, image = self._workspace.labels, self._workspace.image
         if layer is None:
             no_layer = "There is no labels layer to export: choose one first."
-            self._screen.show_trouble(OutputError(no_layer))
+            self._files.failed(OutputError(no_layer))
             return
         formats = ";;".join(FORMATS.values())
         start = str(self._folder() / f"{layer.name}.tif")
         file, kind = QFileDialog.getSaveFileName(self._dock, "Export labels", start, formats)
         if file:
-            # What came of the last attempt must not stand beside what is wrong with this one.
+            # The result of the last attempt must not stand beside the error of this one.
             self._dock.work.say("")
-            self._screen.attempt(lambda: self._export(chosen_path(file, kind), layer, image))
+            self._attempt(lambda: self._export(chosen_path(file, kind), layer, image))
 
     def _export(self, path: Path, layer: Labels, image: Image | None) -> None:
         mark_saved = self._saved_by_export(layer, image)
@@ -81,21 +88,21 @@ class Saving:
         self._files.do(lambda: export_layer(path, layer, image), exported, self._on_file_failed)
 
     def _saved_by_export(self, layer: Labels, image: Image | None) -> Callable[[], None]:
-        """What to do once the layer, as it is now, is exported."""
+        """Callback for the end of the export of the layer, as it is now."""
         if image is None:
             return lambda: None
         self._recorder.settle()
-        keeper = self._recorder.keeper_of(image)
-        steps = keeper.steps
-        # Nobody has an object under way, or one in other labels, in the file.
-        is_all = keeper.work.current is None and self._recorder.is_all_in(layer, image)
-        return lambda: keeper.mark_saved(steps if is_all else 0)
+        log = self._recorder.log_of(image)
+        # The file has no object under way, and none in other labels.
+        is_all = log.log.current is None and log.changed_layers <= {layer.unique_id}
+        steps = log.writer.steps if is_all else 0
+        return lambda: log.writer.mark_saved(steps)
 
     def _on_save(self) -> None:
         image = self._workspace.image
         if image is None:
             no_image = "There is no image to save a session of: open one first."
-            self._screen.show_trouble(InputError(no_image))
+            self._files.failed(InputError(no_image))
             return
         start = str(self._folder() / f"{Path(image.name).stem}{SUFFIX}")
         file, _ = QFileDialog.getSaveFileName(
@@ -106,16 +113,15 @@ class Saving:
 
     def _save(self, path: Path, image: Image) -> None:
         self._recorder.settle()
-        keeper = self._recorder.keeper_of(image)
-        work = keeper.work
-        # What is done meanwhile is not part of it.
-        events, steps = list(work.events()), keeper.steps
+        writer = self._recorder.log_of(image).writer
+        # Later steps are not part of it.
+        events, steps = list(writer.log.events()), writer.steps
 
         def save() -> None:
-            save_session(path, log_from(identified(events, work.image)))
+            save_session(path, log_from(identified(events, writer.log.image)))
 
         def saved(_: None) -> None:
-            keeper.mark_saved(steps)
+            writer.mark_saved(steps)
             self._dock.work.say(f"Saved to {path.name}.")
 
         self._files.do(save, saved, self._on_file_failed)
@@ -127,21 +133,21 @@ class Saving:
         if not file:
             return
         image = self._workspace.image
-        here = None if image is None else self._recorder.keeper_of(image).work
+        here = None if image is None else self._recorder.log_of(image).log
 
         def opened() -> RecoveryOffer:
-            work = open_session(Path(file))
-            is_here = here is not None and here.image.is_same_image(work.image)
-            return RecoveryOffer(work, None, image if is_here else None)
+            log = open_session(Path(file))
+            is_here = here is not None and here.image.is_same_image(log.image)
+            return RecoveryOffer(log, None, image if is_here else None)
 
-        self._files.do(opened, lambda offer: self._screen.attempt(lambda: self._restore(offer)))
+        self._files.do(opened, lambda offer: self._attempt(lambda: self._restore(offer)))
 
     def _on_file_failed(self, error: Exception) -> None:
         self._dock.work.say("")
-        self._screen.show_trouble(error)
+        self._files.failed(error)
 
     def _folder(self) -> Path:
-        """Where the image lies, if it lies anywhere."""
+        """Folder of the image's file, if any."""
         image = self._workspace.image
         path = None if image is None else path_of(image)
         return Path(path).parent if path else Path.cwd()

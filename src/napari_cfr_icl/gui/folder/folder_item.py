@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from napari_cfr_icl._errors import ImageError
 from napari_cfr_icl.exports.label_image import LabelImage
 from napari_cfr_icl.exports.writing import write_labels
-from napari_cfr_icl.gui.autosave.recorder import PATH
+from napari_cfr_icl.gui.autosave.image_log import PATH
 from napari_cfr_icl.gui.folder.read_ahead import Read
 from napari_cfr_icl.gui.interaction.workspace import LABEL_TYPE
 from napari_cfr_icl.gui.layers.click_layer import TAG, transform_of

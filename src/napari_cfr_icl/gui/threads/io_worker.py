@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from qtpy.QtCore import QObject, Qt, Signal
 
-from napari_cfr_icl.autosave.journal_writer import FileThread
+from napari_cfr_icl.autosave.file_thread import FileThread
 
 Result = TypeVar("Result")
 
@@ -29,7 +29,7 @@ class IoWorker(QObject):
     def __init__(self, failed: Callable[[Exception], None], parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.thread_pool = FileThread()
-        self._failed = failed
+        self.failed = failed
         self._closed = False
         self._arrived.connect(_call, Qt.ConnectionType.QueuedConnection)
 
@@ -42,7 +42,7 @@ class IoWorker(QObject):
         """Have `job` done after all others; then `done` is called with what it returned."""
         if not self._closed:
             future = self.thread_pool.submit(job)
-            future.add_done_callback(lambda ended: self._tell(ended, done, failed or self._failed))
+            future.add_done_callback(lambda ended: self._tell(ended, done, failed or self.failed))
 
     def tell(self, call: Callable[[], None]) -> None:
         """Call something in the screen's thread; may be called in any."""
