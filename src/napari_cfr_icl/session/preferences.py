@@ -1,4 +1,4 @@
-"""What the user chose in the dock, kept between days as a small JSON file."""
+"""The user's choices in the dock, kept between sessions in a small JSON file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Preferences:
-    """Choices of the dock. Anything missing or unreadable in the file takes the value here.
+    """Choices in the dock. The defaults replace missing or unreadable values of the file.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ class Preferences:
     device : str
         "auto", "cpu", "cuda" or "mps".
     protect : bool
-        Whether writing an object leaves the pixels of others alone.
+        Leave the pixels of other objects alone when an object is written.
     """
 
     model: str = "cfr-icl-hrnet18"
@@ -45,31 +45,38 @@ class Preferences:
 
 
 def preferences_file() -> Path:
-    """Where the choices are kept."""
+    """File of the choices."""
     return config_folder() / "preferences.json"
 
 
 def load_preferences(file: Path | None = None) -> Preferences:
-    """The saved choices; a missing or damaged file is no reason to stop working."""
-    file = file or preferences_file()
-    try:
-        saved = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return Preferences()
-    except (OSError, ValueError) as error:
-        _log.warning("The saved choices in %s cannot be read and are left out: %s", file, error)
-        return Preferences()
-    if not isinstance(saved, dict):
-        return Preferences()
+    """The saved choices; the defaults where the file is missing or damaged."""
     known = {f.name: type(f.default) for f in fields(Preferences)}
+    saved = read_saved(file or preferences_file())
     usable: dict[str, Any] = {k: v for k, v in saved.items() if k in known and type(v) is known[k]}
     return replace(Preferences(), **usable)
 
 
 def save_preferences(preferences: Preferences, file: Path | None = None) -> None:
-    """Keep the choices; where that fails, the log says so."""
-    file = file or preferences_file()
+    """Save the choices; a failure is logged only."""
+    save(file or preferences_file(), asdict(preferences))
+
+
+def read_saved(file: Path) -> dict[str, Any]:
+    """The content of a small file of the user's; nothing where it is missing or damaged."""
     try:
-        atomic_write_json(file, asdict(preferences))
+        saved = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        _log.warning("%s cannot be read and is left out: %s", file, error)
+        return {}
+    return saved if isinstance(saved, dict) else {}
+
+
+def save(file: Path, content: dict[str, Any]) -> None:
+    """Save such a file; a failure is logged only."""
+    try:
+        atomic_write_json(file, content)
     except OSError as error:
-        _log.warning("The choices could not be saved to %s: %s", file, error)
+        _log.warning("%s could not be saved: %s", file, error)

@@ -1,6 +1,6 @@
-"""Presets that the user named: an inner loop on top of a preset that comes with the package.
+"""The user's own presets: an inner loop on top of a preset of the package.
 
-Each is a small JSON file beside the other choices, which `evaluate --preset FILE` takes as well.
+Each is a small JSON file beside the preferences, which `evaluate --preset FILE` takes as well.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ class NamedPreset:
     Parameters
     ----------
     name : str
-        What the menu shows.
+        Name in the menu.
     base : str
-        The preset that gives everything but the inner loop, one of `PRESETS`.
+        The preset of everything but the inner loop, one of `PRESETS`.
     refinement : Refinement
         The inner loop.
 
     Raises
     ------
     SettingsError
-        When a file cannot have that name, or the name or the base is not free to choose.
+        When the name is no file name or that of a bundled preset, or the base is unknown.
     """
 
     name: str
@@ -58,17 +58,17 @@ class NamedPreset:
 
 
 def presets_folder() -> Path:
-    """Where the presets lie."""
+    """Folder of the presets."""
     return preferences_file().parent / _FOLDER
 
 
 def preset_file(name: str) -> Path:
-    """Where a preset lies, or would."""
+    """File of a preset, existing or not."""
     return presets_folder() / f"{name}{_SUFFIX}"
 
 
 def load_presets() -> dict[str, NamedPreset]:
-    """The user's presets by name; a damaged file is no reason to stop working."""
+    """The user's presets by name; damaged files are left out."""
     found = {}
     for path in sorted(presets_folder().glob(f"*{_SUFFIX}")):
         try:
@@ -79,7 +79,7 @@ def load_presets() -> dict[str, NamedPreset]:
 
 
 def save_preset(preset: NamedPreset) -> Path:
-    """Keep a preset, instead of one of the same name; returns its file.
+    """Save a preset, replacing one of the same name; returns its file.
 
     Raises
     ------
