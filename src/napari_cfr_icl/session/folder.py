@@ -1,7 +1,7 @@
-"""A folder of images that are worked through one by one: what there is, and what is done.
+"""A folder of images that are segmented one by one.
 
-Beside the labels lies a small file that says which images are finished, so that the folder can be
-opened again another day. The images themselves are only ever read.
+A small file beside the labels lists the finished images, so that the work can be continued another
+day. The images themselves are only read.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ STATE_NAME = "cfr-icl-folder.json"
 
 
 class ImageFolder:
-    """The images of a folder, in the order that people count, and which of them are finished.
+    """The images of a folder in natural order, and which of them are finished.
 
     Parameters
     ----------
     path : Path
         The folder; files that end in _labels.tif are labels and not listed.
     labels : Path, optional
-        Where labels and state are kept; in the folder itself by default.
+        Folder of the labels and the state; the same one by default.
 
     Attributes
     ----------
-    left_out : dict of str
-        Files that turned out to be no image, or not to fit their labels: why, by name.
+    skipped : dict of str
+        Reasons by name, for files that are no image or do not fit their labels.
 
     Raises
     ------
@@ -57,14 +57,14 @@ class ImageFolder:
             raise InputError(f"{path} cannot be read ({error.strerror or error}).") from error
         if not found:
             raise InputError(f"There is no image in {path}: {', '.join(SUFFIXES)} are looked for.")
-        self.images = tuple(sorted(found, key=_as_people_count))
+        self.images = tuple(sorted(found, key=_natural_key))
         self.skipped: dict[str, str] = {}
         self.finished: set[str] = set()
         self.last: str | None = None
         self._read_state()
 
     def labels_path(self, image: Path) -> Path:
-        """Where the labels of an image are kept; never an image of the folder."""
+        """File of an image's labels; never an image of the folder."""
         # Windows and macOS take IMG_labels.tif and img_labels.tif for one file.
         stem = image.stem.casefold()
         others = [other for other in self.images if other != image]
@@ -72,7 +72,7 @@ class ImageFolder:
         return self.labels_folder / f"{image.name if is_taken else image.stem}{LABELS_ENDING}"
 
     def next_index(self, index: int, step: int, *, unfinished: bool = False) -> int | None:
-        """The image before or after one, perhaps only among those not finished; None at the end."""
+        """The image before or after one, on request an unfinished one; None at the end."""
         index += step
         while 0 <= index < len(self.images):
             if not unfinished or self.images[index].name not in self.finished:
@@ -82,7 +82,7 @@ class ImageFolder:
 
     @property
     def first_index(self) -> int:
-        """Where to begin: the image where the work was left, or the first unfinished one."""
+        """The image to begin with: the last one shown, or the first unfinished one."""
         names = [image.name for image in self.images]
         if self.last in names:
             return names.index(self.last)
@@ -90,7 +90,7 @@ class ImageFolder:
         return 0 if found is None else found
 
     def save_state(self) -> None:
-        """Keep what is finished.
+        """Save the state.
 
         Raises
         ------
@@ -107,7 +107,7 @@ class ImageFolder:
             self.finished = {str(name) for name in state["finished"]}
             self.last = None if state["last"] is None else str(state["last"])
         except (OSError, ValueError, LookupError, TypeError):
-            # None yet, or damaged: then nothing is known to be finished, and nothing is lost.
+            # None yet, or damaged: then no image is known to be finished, and nothing is lost.
             return
 
 
@@ -175,7 +175,7 @@ def _is_image(file: Path) -> bool:
     return kind and not name.startswith(".") and file.is_file()
 
 
-def _as_people_count(file: Path) -> list[tuple[int, str]]:
+def _natural_key(file: Path) -> list[tuple[int, str]]:
     """Image 9 before image 10."""
     parts = re.split(r"(\d+)", file.name.lower())
     # Not isdigit, which is true of ² as well.

@@ -94,7 +94,7 @@ class Controller:
         dock.image.choose(dock.image.layer)
         self._layers.use_image(dock.image.layer)
         self._prepare.start()
-        self.autosave.look_for_offer()
+        self.autosave.recovery.look()
         self._open_dock = OpenDock(dock, self.session, self.workspace)
         open_docks.add(self._open_dock)
 

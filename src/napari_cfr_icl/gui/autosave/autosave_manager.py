@@ -52,25 +52,16 @@ class AutosaveManager:
         self._layers = workspace.viewer.layers
         self.files = IoWorker(show_trouble, dock)
         self.recorder = Recorder(
-            session,
-            workspace,
-            self.files.thread_pool,
-            lambda: engine() or EngineRecord(""),
-            self._on_recording_failed,
-            dock,
+            session, workspace, self.files.thread_pool, engine, self._on_recording_failed, dock
         )
-        self._recovery = Recovery(dock, session, workspace, self.files, self.recorder, attempt)
+        self.recovery = Recovery(dock, session, workspace, self.files, self.recorder, attempt)
         self._saving = Saving(
-            dock, workspace, self.files, self.recorder, self._recovery.restore, attempt
+            dock, workspace, self.files, self.recorder, self.recovery.restore, attempt
         )
         for layer in self._layers:
             self._watch(layer)
         self._layers.events.inserted.connect(self._on_layer_inserted)
         self._layers.events.removed.connect(self._on_layer_removed)
-
-    def look_for_offer(self) -> None:
-        """Look for unfinished work on the image that is shown, or on another."""
-        self._recovery.look()
 
     def close(self) -> None:
         """Stop recording; unsaved work is offered the next time. Touches no widget."""

@@ -35,7 +35,7 @@ class ImageLog:
         self._undone: list[Operation] = []
 
     @property
-    def log(self) -> EventLog:
+    def event_log(self) -> EventLog:
         """The events."""
         return self.writer.log
 
@@ -46,7 +46,7 @@ class ImageLog:
     @property
     def changed_layers(self) -> set[str]:
         """Ids of the labels layers that were changed, removed ones among them."""
-        changed = {operation.labels for operation in self.log.operations}
+        changed = {operation.labels for operation in self.event_log.operations}
         return {layer for layer, number in self._numbers.items() if number in changed}
 
     def number(self, watcher: LabelsWatcher) -> int:
@@ -58,7 +58,7 @@ class ImageLog:
     def record_labels(self, watcher: LabelsWatcher) -> None:
         """Record the initial content of a labels layer, a new or a known one."""
         layer = watcher.layer
-        number = self._numbers.setdefault(watcher.key, len(self.log.labels))
+        number = self._numbers.setdefault(watcher.key, len(self.event_log.labels))
         record = LabelsRecord(layer.name, data_shape(layer), layer.dtype.name, watcher.start)
         self.writer.record({"event": "labels", "number": number, "labels": record})
 
@@ -67,7 +67,7 @@ class ImageLog:
     ) -> None:
         """Record a change of a labels layer: an object, painting, or undo and redo of such."""
         operation = Operation(self.number(watcher), change, made)
-        operations = self.log.operations
+        operations = self.event_log.operations
         if made is None and operations and operation.takes_back(operations[-1]):
             self._undone.append(operations[-1])
             self.writer.record({"event": "undone", "index": len(operations) - 1}, wait=True)
@@ -80,12 +80,12 @@ class ImageLog:
 
     def record_object(self, record: ObjectRecord | None) -> None:
         """Record the current object; None where there is none any more."""
-        if record is not None or self.log.current is not None:
+        if record is not None or self.event_log.current is not None:
             self.writer.record({"event": "object", "object": record})
 
     def index_of(self, kind: str, record: EngineRecord | PictureRecord) -> int:
         """Number of an "engine" or a "picture" in the log; a new one is recorded."""
-        known: list[Any] = getattr(self.log, f"{kind}s")
+        known: list[Any] = getattr(self.event_log, f"{kind}s")
         if record not in known:
             self.writer.record({"event": kind, kind: record})
         return known.index(record)

@@ -34,8 +34,8 @@ class Provenance:
     ----------
     clicks : Clicks
         The clicks that it answers.
-    fed : Provenance or str
-        The mask fed back: the provenance of another answer, `BASE` or `NOTHING`.
+    fed : int or str
+        The mask fed back: the number of an earlier answer in its chain, `BASE` or `NOTHING`.
     view : Window or None
         The part of the plane that was on the screen.
     passes : int
@@ -45,7 +45,7 @@ class Provenance:
     """
 
     clicks: Clicks
-    fed: Provenance | Literal["nothing", "base"]
+    fed: int | Literal["nothing", "base"]
     view: Window | None
     passes: int
     engine: EngineRecord
@@ -60,31 +60,26 @@ class ProvenanceTracker:
     """
 
     def __init__(self) -> None:
-        # By the array of probabilities: answers themselves have no weak references.
-        self._known: dict[int, Provenance] = {}
+        # Each with those that it was made from, oldest first, by the array of probabilities:
+        # answers themselves have no weak references.
+        self._chains: dict[int, tuple[Provenance, ...]] = {}
 
     def note(
         self, state: ObjectState, answer: Answer, view: Window | None, engine: EngineRecord
     ) -> None:
         """Remember the provenance of the `answer` to a state, if it is known."""
-        picture = picture_of(state.scene)
-        previous = state.previous
-        fed: Provenance | Literal["nothing", "base"] | None = NOTHING
+        picture, previous = picture_of(state.scene), state.previous
+        before = self._chain(previous)
+        fed: int | Literal["nothing", "base"] = NOTHING if previous is None else len(before) - 1
         if isinstance(previous, Patch):
             # Only a binary mask is written to the journal.
-            fed = BASE if _is_binary(previous) else None
-        elif previous is not None:
-            fed = self.of(previous)
-        if picture is None or fed is None:
+            fed = BASE if _is_binary(previous) else -1
+        if picture is None or fed == -1:
             return
         values = answer.probabilities.values
-        key = id(values)
-        weakref.finalize(values, self._known.pop, key, None)
-        self._known[key] = Provenance(state.clicks, fed, view, answer.passes, engine, picture)
-
-    def of(self, answer: Answer) -> Provenance | None:
-        """The provenance of an answer, if it is known."""
-        return self._known.get(id(answer.probabilities.values))
+        weakref.finalize(values, self._chains.pop, id(values), None)
+        made = Provenance(state.clicks, fed, view, answer.passes, engine, picture)
+        self._chains[id(values)] = (*before, made)
 
     def answers(
         self,
@@ -100,25 +95,22 @@ class ProvenanceTracker:
         number_of : callable
             Returns the number of an "engine" or a "picture" in the log's lists.
         """
-        shown = state.shown
-        origin = None if shown is None or isinstance(shown, Patch) else self.of(shown)
-        chain: list[Provenance] = []
-        while isinstance(origin, Provenance):
-            chain.insert(0, origin)
-            if not isinstance(origin.fed, Provenance):
-                break
-            origin = origin.fed
         return tuple(
             AnswerRecord(
                 made.clicks,
-                made.fed if isinstance(made.fed, str) else number - 1,
+                made.fed,
                 made.view,
                 made.passes,
                 number_of("engine", made.engine),
                 number_of("picture", made.picture),
             )
-            for number, made in enumerate(chain)
+            for made in self._chain(state.shown)
         )
+
+    def _chain(self, answer: Answer | Patch | None) -> tuple[Provenance, ...]:
+        if answer is None or isinstance(answer, Patch):
+            return ()
+        return self._chains.get(id(answer.probabilities.values), ())
 
 
 def picture_of(scene: Scene | None) -> PictureRecord | None:

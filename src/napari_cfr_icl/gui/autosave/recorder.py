@@ -47,7 +47,7 @@ class Recorder:
     files : FileThread
         The thread for files.
     engine : callable
-        Returns the record of the network that answers now.
+        Returns the record of the network that answers now, if it is known.
     failed : callable
         Called in that thread when nothing can be written any more.
     parent : QObject
@@ -59,7 +59,7 @@ class Recorder:
         session: Session,
         workspace: Workspace,
         files: FileThread,
-        engine: Callable[[], EngineRecord],
+        engine: Callable[[], EngineRecord | None],
         failed: Callable[[OutputError], None],
         parent: QObject,
     ) -> None:
@@ -150,9 +150,8 @@ class Recorder:
         self.settle()
         log = self._logs.pop(image.unique_id, None)
         if log is not None:
-            self._close(
-                log, keep=not (log.writer.is_saved or log.changed_layers <= {layer.unique_id})
-            )
+            is_kept = log.writer.is_saved or log.changed_layers <= {layer.unique_id}
+            self._close(log, keep=not is_kept)
         self.forget(layer)
 
     def settle(self) -> None:
@@ -169,7 +168,7 @@ class Recorder:
         for watcher in self._watchers.values():
             watcher.close()
         for log in self._logs.values():
-            self._close(log, keep=not (log.writer.is_saved or log.log.is_empty))
+            self._close(log, keep=not (log.writer.is_saved or log.event_log.is_empty))
 
     def _writer(self, log: EventLog) -> JournalWriter:
         return JournalWriter(log, self._files, self._failed)
@@ -183,7 +182,8 @@ class Recorder:
         log.writer.close(keep=keep)
 
     def _on_stepped(self, answer: Answer) -> None:
-        self._provenance.note(self._session.state, answer, self._session.view, self._engine())
+        engine = self._engine() or EngineRecord("")
+        self._provenance.note(self._session.state, answer, self._session.view, engine)
 
     def _on_object_changed(self, state: ObjectState) -> None:
         # Where labels have just changed, this is a part of it. Where the object is gone, its
@@ -245,15 +245,15 @@ class Recorder:
                 self._logs[layer.unique_id].record_object(None)
         if image is not None:
             log = self.log_of(image)
-            log.record_object(self._record(state, state.label, (), self._origin(log, state)))
+            origin = self._origin(log, state)
+            log.record_object(self._record(state, label=state.label, labels=origin))
 
     def _origin(self, log: ImageLog, state: ObjectState) -> int | None:
         """Number of the labels that an object came from."""
-        origin = state.origin
-        watcher = (
-            self._watchers.get(origin.layer.unique_id) if isinstance(origin, LabelStore) else None
-        )
-        return None if watcher is None else self._number(log, watcher)
+        layer = state.origin.layer if isinstance(state.origin, LabelStore) else None
+        if layer is None or layer.unique_id not in self._watchers:
+            return None
+        return self._number(log, self._watchers[layer.unique_id])
 
     def _made(
         self, log: ImageLog, state: ObjectState, label: int, change: LabelDiff
@@ -264,27 +264,12 @@ class Recorder:
         mask = state.mask(self._session.threshold)
         if mask is not None and lies_where(mask, plane_of(state), change, label):
             answers = self._provenance.answers(state, log.index_of)
-        return self._record(state, label, answers)
+        return self._record(state, label=label, answers=answers)
 
-    def _record(
-        self,
-        state: ObjectState,
-        label: int | None,
-        answers: tuple[AnswerRecord, ...],
-        labels: int | None = None,
-    ) -> ObjectRecord:
+    def _record(self, state: ObjectState, **others: Any) -> ObjectRecord:
         plane = plane_of(state)
-        return ObjectRecord(
-            plane.axes,
-            plane.index,
-            state.clicks,
-            label,
-            self._session.threshold,
-            self._session.protect,
-            state.base,
-            answers,
-            labels,
-        )
+        others |= {"threshold": self._session.threshold, "protect": self._session.protect}
+        return ObjectRecord(plane.axes, plane.index, state.clicks, base=state.base, **others)
 
     def _image_of(self, state: ObjectState) -> Image | None:
         """The image that an object lies on, if it is in the viewer."""

@@ -89,7 +89,7 @@ class Recovery:
     def look(self) -> None:
         """Look for unfinished work on the image that is shown, or on another."""
         image = self._workspace.image
-        here = None if image is None else self._recorder.log_of(image).log
+        here = None if image is None else self._recorder.log_of(image).event_log
         kept = {layer.metadata.get(KEPT_IN) for layer in self._workspace.viewer.layers}
 
         def found(offer: RecoveryOffer | None) -> None:

@@ -94,7 +94,7 @@ class Saving:
         self._recorder.settle()
         log = self._recorder.log_of(image)
         # The file has no object under way, and none in other labels.
-        is_all = log.log.current is None and log.changed_layers <= {layer.unique_id}
+        is_all = log.event_log.current is None and log.changed_layers <= {layer.unique_id}
         steps = log.writer.steps if is_all else 0
         return lambda: log.writer.mark_saved(steps)
 
@@ -133,7 +133,7 @@ class Saving:
         if not file:
             return
         image = self._workspace.image
-        here = None if image is None else self._recorder.log_of(image).log
+        here = None if image is None else self._recorder.log_of(image).event_log
 
         def opened() -> RecoveryOffer:
             log = open_session(Path(file))
