@@ -375,11 +375,20 @@ def test_a_journal_that_is_to_be_replaced_is_nobody_elses_until_then(gate, files
     writer.close(keep=True)
 
 
-def test_labels_that_changed_before_they_were_packed_begin_as_they_were():
+@pytest.mark.parametrize("strip_bytes", [1 << 24, 200])
+@pytest.mark.parametrize("packed_after", [0, 1, 2])
+def test_labels_that_changed_before_they_were_packed_begin_as_they_were(
+    packed_after, strip_bytes, monkeypatch
+):
+    monkeypatch.setattr("napari_cfr_icl.autosave.serialization.STRIP_BYTES", strip_bytes)
     labels = start_labels()
     start = StartLabels(labels)
-    for row, ids in ((1, 7), (2, 8)):
-        change = LabelDiff.at(square(row, 3), labels[square(row, 3)], np.uint16(ids))
+    for number, row in enumerate((1, 27)):
+        if number == packed_after:
+            start.pack()
+        change = LabelDiff.at(square(row, 38), labels[square(row, 38)], np.uint16(7))
         change.apply(labels)
-        start.exclude(change)
+        start.exclude([change])
+    assert np.array_equal(start.labels, start_labels())
+    start.exclude([change])
     assert np.array_equal(start.labels, start_labels())

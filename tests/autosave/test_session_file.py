@@ -25,13 +25,14 @@ def test_there_and_back(tmp_path):
 
 def test_a_file_that_does_not_say_where_objects_came_from_is_read(tmp_path):
     path = tmp_path / "a.cfrsession.json"
-    save_session(path, some_work())
+    work = some_work()
+    save_session(path, work)
     data = json.loads(path.read_text())
     for event in data["events"]:
         if event.get("object"):
             del event["object"]["labels"]
     path.write_text(json.dumps(data))
-    assert same_work(open_session(path), some_work())
+    assert same_work(open_session(path), work)
 
 
 def damage(change):

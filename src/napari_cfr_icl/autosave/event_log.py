@@ -6,7 +6,7 @@ the lines gives the same log. The journal, the session file and the replay all u
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,10 +18,15 @@ from napari_cfr_icl.autosave.fingerprint import ImageFingerprint
 from napari_cfr_icl.autosave.label_diff import LabelDiff
 from napari_cfr_icl.autosave.plain_data import Record, WrittenAs
 from napari_cfr_icl.autosave.records import EngineRecord, ObjectRecord, PictureRecord
-from napari_cfr_icl.autosave.serialization import MOST_PACKED, pack_array, unpack_array
+from napari_cfr_icl.autosave.serialization import (
+    MOST_PACKED,
+    pack_array,
+    unpack_array,
+    unpacked_rows,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -42,7 +47,8 @@ class StartLabels:
     def __init__(self, array: Any = None) -> None:
         self._array = array
         self._packed: dict[str, Any] | None = None
-        self._changes: list[LabelDiff] | None = []
+        self._changes: list[LabelDiff] = []
+        self._is_complete = False
 
     def pack(self) -> None:
         """Read and pack the labels now."""
@@ -50,10 +56,12 @@ class StartLabels:
             self._packed = pack_array(self._array, MOST_PACKED)
             self._array = None
 
-    def exclude(self, change: LabelDiff) -> None:
-        """Leave out a change of the array, which may have been packed already or in part."""
-        if self._changes is not None:
-            self._changes.append(change)
+    def exclude(self, changes: Sequence[LabelDiff]) -> None:
+        """Leave out changes made together, which may have been packed already or in part."""
+        if not self._is_complete:
+            self._changes += changes
+            # These may have begun before the packing ended; the next ones have not.
+            self._is_complete = self._array is None
 
     @property
     def labels(self) -> NDArray[Any] | None:
@@ -64,12 +72,11 @@ class StartLabels:
     def to_data(self) -> dict[str, Any] | None:
         """Plain data for JSON."""
         self.pack()
-        changes, self._changes = self._changes, None
-        if changes and self._packed is not None:
-            labels = unpack_array(self._packed)
-            for change in reversed(changes):
-                change.reversed().apply(labels)
-            self._packed = pack_array(labels)
+        self._is_complete = True
+        while self._changes and self._packed is not None:
+            change = self._changes.pop().reversed()
+            with unpacked_rows(self._packed, change.slices[0]) as (rows, first):
+                replace(change, start=(change.start[0] - first, *change.start[1:])).apply(rows)
         return self._packed
 
     @classmethod

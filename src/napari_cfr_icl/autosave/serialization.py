@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import zlib
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,8 @@ import numpy as np
 from napari_cfr_icl._errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
 STRIP_BYTES = 1 << 24
@@ -84,6 +87,23 @@ def unpack_array(packed: dict[str, Any]) -> NDArray[Any]:
         part = array[int(start) : int(start) + int(packed["step"])]
         part[...] = np.frombuffer(_raw(text, part.nbytes), dtype).reshape(part.shape)
     return array.astype(dtype.newbyteorder("="), copy=False)
+
+
+@contextmanager
+def unpacked_rows(packed: dict[str, Any], rows: slice) -> Iterator[tuple[NDArray[Any], int]]:
+    """Strips of a packed array that hold `rows`, to be changed, and their first row."""
+    step, strips = packed["step"], packed["strips"]
+    low = rows.start // step * step
+    high = min(-(-rows.stop // step) * step, packed["shape"][0])
+    found = {
+        str(row - low): strips.pop(str(row)) for row in range(low, high, step) if str(row) in strips
+    }
+    part = unpack_array({**packed, "shape": [high - low, *packed["shape"][1:]], "strips": found})
+    yield part, low
+    for start in range(0, high - low, step):
+        strip = np.ascontiguousarray(part[start : start + step])
+        if strip.any():
+            strips[str(low + start)] = _text(strip.astype(packed["dtype"], copy=False).tobytes())
 
 
 def _text(raw: bytes) -> str:

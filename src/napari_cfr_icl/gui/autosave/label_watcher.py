@@ -78,9 +78,10 @@ class LabelsWatcher:
         self.start = StartLabels(data if isinstance(data, np.ndarray) else None)
         self._files.submit(self.start.pack)
 
-    def _tell(self, change: LabelDiff) -> None:
-        self.start.exclude(change)
-        self._changed(self, change)
+    def _tell(self, changes: list[LabelDiff]) -> None:
+        self.start.exclude(changes)
+        for change in changes:
+            self._changed(self, change)
 
     def _on_settled(self) -> None:
         """Find the changes of napari's undo or redo, which sends no event."""
@@ -88,23 +89,20 @@ class LabelsWatcher:
         while self._done and all(change.holds_in(data, undone=True) for change in self._done[-1]):
             changes = self._done.pop()
             self._undone.append(changes)
-            for change in reversed(changes):
-                self._tell(change.reversed())
+            self._tell([change.reversed() for change in reversed(changes)])
         while self._undone and all(
             change.holds_in(data, undone=False) for change in self._undone[-1]
         ):
             changes = self._undone.pop()
             self._done.append(changes)
-            for change in changes:
-                self._tell(change)
+            self._tell(changes)
 
     def _on_paint(self, event: Any) -> None:
         changes = [change for atom in event.value if (change := _change(atom)) is not None]
         if changes:
             self._done.append(changes)
             self._undone.clear()
-        for change in changes:
-            self._tell(change)
+            self._tell(changes)
 
     def _on_set_data(self) -> None:
         # Napari slices for many reasons, an undo among them; the change itself comes before it.
