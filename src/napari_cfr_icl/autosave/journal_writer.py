@@ -40,6 +40,11 @@ class JournalWriter:
         Called once, in that thread, when nothing can be written any more.
     folder : Path, optional
         Folder of the journals.
+
+    Attributes
+    ----------
+    steps : int
+        Number of the user's steps.
     """
 
     def __init__(
@@ -58,7 +63,7 @@ class JournalWriter:
         self._gave_up = False
         self._compact_size = 0
         self._syncs = 0
-        self._steps = self._saved_steps = 0
+        self.steps = self._saved_steps = 0
         self._replaced: list[Journal] = []
 
     @property
@@ -69,14 +74,9 @@ class JournalWriter:
         return None if journal is None else journal.path
 
     @property
-    def steps(self) -> int:
-        """Number of the user's steps."""
-        return self._steps
-
-    @property
     def is_saved(self) -> bool:
         """True when all of them are in a file of the user's own."""
-        return self._saved_steps >= self._steps
+        return self._saved_steps >= self.steps
 
     def mark_saved(self, upto: int) -> None:
         """Remember that a file of the user's own has the first `upto` steps."""
@@ -92,7 +92,7 @@ class JournalWriter:
             self._begun = True
             events = list(self.log.events())
         if event["event"] in STEPS:
-            self._steps += 1
+            self.steps += 1
         written = self._files.submit(self._write, events)
         self._request_sync()
         if self._has_grown:
@@ -105,7 +105,7 @@ class JournalWriter:
     def begin_anew(self) -> None:
         """Write the whole event log, which was restored, into a new journal."""
         self._begun = True
-        self._steps += 1
+        self.steps += 1
         self._files.submit(self._begin, list(self.log.events()))
         self._request_sync()
 

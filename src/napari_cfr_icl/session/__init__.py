@@ -1,1 +1,1 @@
-"""What the user is doing: clicks, objects, undo. Knows neither the network nor the screen."""
+"""State of the user's work: clicks, objects, undo. Knows neither the network nor the screen."""

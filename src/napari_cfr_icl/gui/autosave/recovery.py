@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -155,13 +156,12 @@ class Recovery:
         self, offer: RecoveryOffer, journal: Journal | None, found: RestoredLabels, image: Image
     ) -> None:
         log, current = offer.log, offer.log.current
-        try:
+        with ExitStack() as failed:
+            if journal is not None:
+                failed.callback(journal.close)
             self._check_is_shown(image)
             layers = self._restorer.place_labels(log, found, image)
-        except InputError:
-            if journal is not None:
-                journal.close()
-            raise
+            failed.pop_all()
         self._recorder.adopt(image, log, layers, journal)
         if self._offer is not None and self._offer.path == offer.path:
             self._show(None)
