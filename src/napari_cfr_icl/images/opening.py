@@ -10,7 +10,7 @@ import psutil
 import tifffile
 from PIL import Image
 
-from napari_cfr_icl._errors import ImageError
+from napari_cfr_icl._errors import ImageError, MaskError
 from napari_cfr_icl.images.decode_errors import explained_damage
 from napari_cfr_icl.images.image_file import ImageFile
 from napari_cfr_icl.images.ome_zarr import is_zarr, open_pyramid
@@ -35,6 +35,7 @@ HARMLESS_BYTES = 2**28
 """So many bytes do no harm, whatever their file's size."""
 
 _TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_JPEG = (6, 7)  # compression of a TIFF
 _NPY_START = b"\x93NUMPY"
 
 
@@ -108,6 +109,8 @@ def open_labels(path: Path) -> ImageFile:
     ------
     ImageError
         When it is missing, unreadable, or larger than the memory.
+    MaskError
+        When it is compressed in a way that changes numbers.
     """
     return _open(path, ids_of)
 
@@ -134,6 +137,8 @@ def _open_tiff(path: Path, *, in_colour: bool) -> ImageFile:
             raise ValueError("there are no pixels in it")
         series = tiff.series[0]
         axes, shape, dtype = series.axes, tuple(series.shape), series.dtype
+        if not in_colour and series.keyframe.compression in _JPEG:
+            raise _lossy(path)
         tag = series.keyframe.tags.get(TAG)
         # ImageJ writes how it draws grey pixels as a palette, too.
         colours = None if tiff.is_imagej or not in_colour else series.keyframe.colormap
@@ -159,8 +164,16 @@ def _open_photo(path: Path, decode: Callable[[Image.Image], NDArray[Any]]) -> Im
             return decode(photo)
 
     with opened_photo(path) as photo:
+        if decode is ids_of and photo.format == "JPEG":
+            raise _lossy(path)
         sample = decode(Image.new(photo.mode, (1, 1)))
         shape = (photo.height, photo.width, *sample.shape[2:])
         pixels = DecodedArray(path, shape, sample.dtype, decoded)
         exif = photo.getexif() if "exif" in photo.info else {}
         return ImageFile(path, [pixels], "YXS"[: len(shape)], int(exif.get(TAG, STORED)))
+
+
+def _lossy(path: Path) -> MaskError:
+    return MaskError(
+        f"{path} is compressed as JPEG, which changes ids: save labels as PNG or TIFF."
+    )

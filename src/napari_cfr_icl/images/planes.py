@@ -157,11 +157,8 @@ def read_photo(path: Path, labels: Path | None = None) -> NDArray[np.uint8]:
     ImageError
         When the file is missing or unreadable.
     """
-    if labels is None:
-        image = _image(path).named(None)
-        shape = tuple(image.shape[image.axes.index(letter)] for letter in "YX")
-    else:
-        shape = label_shape(labels)
+    sized = _image(labels or path).named(None)
+    shape = tuple(sized.shape[sized.axes.index(letter)] for letter in "YX")
     pixels = _eight_bits(image_plane(path, shape))
     return np.repeat(pixels[..., np.newaxis], 3, axis=2) if pixels.ndim == 2 else pixels[..., :3]
 

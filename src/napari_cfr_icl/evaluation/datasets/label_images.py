@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 
-from napari_cfr_icl._errors import ImageError, InputError
+from napari_cfr_icl._errors import InputError
 from napari_cfr_icl.evaluation.datasets.dataset import (
     Dataset,
     Picture,
@@ -87,7 +87,7 @@ def _pairs_of(labels: Path, images: Path) -> tuple[Pair, ...]:
 def _pictures(pair: Pair, ignored_id: int | None) -> list[Picture]:
     try:
         shape = label_shape(pair.labels)
-    except ImageError as error:
+    except InputError as error:
         return [_unreadable(pair.name, error)]
     return [
         Picture(
@@ -99,7 +99,7 @@ def _pictures(pair: Pair, ignored_id: int | None) -> list[Picture]:
     ]
 
 
-def _unreadable(name: str, error: ImageError) -> Picture:
+def _unreadable(name: str, error: InputError) -> Picture:
     """A picture that says what is wrong with its labels when its turn comes."""
 
     def read() -> NoReturn:
