@@ -61,6 +61,7 @@ def test_what_a_recipe_does_not_name_keeps_its_default():
         ("icl.weights=[1, -1]", "weights must be from 0"),
         ("icl.weights=[1, nan]", "weights must be from 0"),
         ("data.zoom=[3, 1]", "in order"),
+        ("data.weights=[0, 0]", "must hold a weight above 0"),
         ("suem.simple=1.5", "from 0 to 1"),
         ("optimizer.rate=true", "a number"),
         ("steps", "NAME=VALUE"),

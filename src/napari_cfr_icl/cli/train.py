@@ -96,15 +96,15 @@ def check_command(
     from napari_cfr_icl.training.data.check import inspect_dataset
     from napari_cfr_icl.training.data.check_page import write_check_page
     from napari_cfr_icl.training.data.collection import open_collection
-    from napari_cfr_icl.training.runs.json_output import CheckTeller
+    from napari_cfr_icl.training.runs.json_output import CheckOutput
 
     usable = True
     opened = [open_collection(path, images) for path in collections]
-    teller = CheckTeller(opened, partial(print, flush=True)) if as_json else None
+    output = CheckOutput(opened, partial(print, flush=True)) if as_json else None
     for collection in opened:
-        found = inspect_dataset(collection, on_read=teller.hear if teller else None)
-        if teller is not None:
-            teller.finish(found)
+        found = inspect_dataset(collection, on_read=output.hear if output else None)
+        if output is not None:
+            output.finish(found)
         else:
             _tell_survey(found)
         usable = usable and bool(found.pages)

@@ -41,6 +41,8 @@ class DataOptions(Options):
         Options.__post_init__(self)
         if len(self.zoom) != 2 or self.zoom[0] > self.zoom[1]:
             raise SettingsError(f"zoom must be two numbers in order, not {list(self.zoom)}.")
+        if self.weights and not any(self.weights):
+            raise SettingsError("data.weights must hold a weight above 0, or nothing.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,7 +86,7 @@ class Batches:
         device: torch.device,
     ) -> None:
         self._store, self._options, self._device = store, options, device
-        self._pools = [_Pool(part.train, options.data.min_area) for part in collections]
+        self._pools = [_pool(part.train, options.data.min_area) for part in collections]
         sizes = [len(pool) for pool in self._pools]
         weights = options.data.weights or tuple(float(size) for size in sizes)
         if len(weights) != len(self._pools):
@@ -142,7 +142,7 @@ class Batches:
     def _crop(self, rng: np.random.Generator) -> SampleBatch:
         """A random picture, object in it and window around that, as a batch of 1."""
         pool = self._pools[rng.choice(len(self._pools), p=self._chances)]
-        page = pool.pages[rng.integers(len(pool))]
+        page = pool[rng.integers(len(pool))]
         image, labels = self._store.read(page.example)
         number = int(rng.integers(len(page.objects)))
         window = self._window(page, number, labels, rng)
@@ -209,15 +209,10 @@ def _ids_inside(page: ImageRecord, window: Window, wanted: int) -> NDArray[np.in
     return page.objects.chosen(inside & (page.objects.ids != wanted)).ids
 
 
-class _Pool:
+def _pool(pages: Sequence[ImageRecord], min_area: int) -> list[ImageRecord]:
     """The training pictures of one collection that have objects large enough."""
-
-    def __init__(self, pages: Sequence[ImageRecord], min_area: int) -> None:
-        enough = [p.with_objects(p.objects.chosen(p.objects.areas >= min_area)) for p in pages]
-        self.pages = [page for page in enough if len(page.objects)]
-
-    def __len__(self) -> int:
-        return len(self.pages)
+    enough = (p.with_objects(p.objects.chosen(p.objects.areas >= min_area)) for p in pages)
+    return [page for page in enough if len(page.objects)]
 
 
 def _blank_like(crop: SampleBatch) -> SampleBatch:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _MOST_FINDINGS = 5000
 
 
-class CheckTeller:
+class CheckOutput:
     """Writes the progress of a check, and its report.
 
     Parameters
@@ -41,10 +41,10 @@ class CheckTeller:
 
     def finish(self, report: DatasetReport) -> None:
         """Write the report of a collection."""
-        self._write(_line(report=plain_survey(report)))
+        self._write(_line(report=report_data(report)))
 
 
-def plain_survey(report: DatasetReport) -> dict[str, Any]:
+def report_data(report: DatasetReport) -> dict[str, Any]:
     """The part of a report that a form shows."""
     areas = np.array([area for page in report.pages for area in page.objects.areas])
     return {

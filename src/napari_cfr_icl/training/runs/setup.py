@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import platform
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.checkpoint import checkpoint
 
-import napari_cfr_icl
 from napari_cfr_icl import zoo
 from napari_cfr_icl._errors import InputError
+from napari_cfr_icl.evaluation.protocol.run_identity import environment_of
 from napari_cfr_icl.training.data.batches import Batches
 from napari_cfr_icl.training.data.check import DatasetReport, inspect_dataset, without_ignored
 from napari_cfr_icl.training.data.collection import open_collection
@@ -202,15 +198,6 @@ def _wrapped(model: nn.Module, processes: Distributed) -> nn.Module:
 
 def machine(processes: Distributed) -> dict[str, Any]:
     """Versions and hardware, for the record."""
-    cuda = processes.device.type == "cuda"
-    return {
-        "napari-cfr-icl": napari_cfr_icl.__version__,
-        "python": sys.version.split()[0],
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-        "system": platform.platform(),
-        "device": torch.cuda.get_device_name(processes.device) if cuda else str(processes.device),
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "processes": processes.size,
-    }
+    device = processes.device
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
+    return {**environment_of(), "device": name, "processes": processes.size}
