@@ -85,7 +85,8 @@ class Options:
         for spec in fields(self):  # type: ignore[arg-type]
             value, declared = getattr(self, spec.name), spec.metadata
             title = declared.get("title") or spec.name
-            if (choices := declared.get("enum")) and value not in choices:
+            choices = declared.get("enum")
+            if choices and value is not None and value not in choices:
                 raise SettingsError(
                     f"There is no {title} {value!r}; choose one of {', '.join(choices)}."
                 )

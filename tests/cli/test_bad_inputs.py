@@ -142,7 +142,10 @@ BAD_WORDS = {
         [*CLICK, "--preset", "quick"],
         "no preset 'quick'; choose one of interactive",
     ),
-    "unknown precision": ([*CLICK, "--precision", "int4"], "float32 or fast, not 'int4'"),
+    "unknown precision": (
+        [*CLICK, "--precision", "int4"],
+        '"int4" for --precision. Choose from: "float32", "fast"',
+    ),
     "unknown device": ([*CLICK, "--device", "tpu9"], "'tpu9' is no device; choose auto, cpu"),
     "missing device": ([*CLICK, "--device", "xla"], "This machine has no 'xla' device"),
     "plane of a plane": ([*CLICK, "--plane", "3"], "a single plane, no stack: leave out --plane"),

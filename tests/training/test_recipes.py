@@ -18,8 +18,8 @@ def test_a_written_recipe_reads_back_the_same():
 
 
 def test_every_option_explains_itself():
-    described = list(recipes.described(TrainOptions()))
-    assert len({name for name, *_ in described}) == len(described) > 50
+    lines = recipes.dumps(TrainOptions()).splitlines()
+    assert sum(len(line.split("  # ")[1]) > 5 for line in lines if " = " in line) > 50
     for section in fields(TrainOptions()):
         value = getattr(TrainOptions(), section.name)
         for spec in fields(value) if is_dataclass(value) else [section]:

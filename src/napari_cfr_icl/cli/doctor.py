@@ -43,7 +43,7 @@ _VARIABLES = (
     "WAYLAND_DISPLAY",
 )
 _NUCLEUS = (109, 328)
-"""Row and column of the middle of one in the sample."""
+"""Row and column of the centre of a nucleus in the sample."""
 
 
 def doctor(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from errno import EACCES
 from pathlib import Path
 
-from napari_cfr_icl._errors import ClickError, OutputError, SettingsError
+from napari_cfr_icl._errors import ClickError, OutputError
 from napari_cfr_icl._files import explain_write_failure
 from napari_cfr_icl._options import Options, option
 from napari_cfr_icl.engine.clicks import Clicks
@@ -32,7 +32,7 @@ class SegmentOptions(Options):
         None, "In pixels: a-cfr-N stops once a step changes fewer than this."
     )
     preset: str = option(PRESETS[0], f"{', '.join(PRESETS)}.")
-    precision: str = option(
+    precision: Precision = option(
         "float32",
         "float32 or fast; fast tries for some seconds which arithmetic is the quickest here: it "
         "pays for large models and many clicks.",
@@ -61,10 +61,9 @@ class SegmentOptions(Options):
         Raises
         ------
         SettingsError
-            When preset, precision, inference scheme or threshold cannot be.
+            When there is no such preset or inference scheme, or the threshold is out of range.
         """
-        settings = Settings.preset(self.preset, model)
-        settings = replace(settings, precision=_precision(self.precision))
+        settings = replace(Settings.preset(self.preset, model), precision=self.precision)
         if self.inference is not None:
             settings = settings.with_inference(self.inference)
         if self.threshold is None:
@@ -74,13 +73,6 @@ class SegmentOptions(Options):
             settings.refinement, threshold_pixels=self.threshold, threshold_fraction=0.0
         )
         return replace(settings, refinement=refinement)
-
-
-def _precision(name: str) -> Precision:
-    match name:
-        case "float32" | "fast":
-            return name
-    raise SettingsError(f"The precision is float32 or fast, not {name!r}.")
 
 
 def _check_output(path: Path) -> None:

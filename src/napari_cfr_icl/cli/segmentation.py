@@ -33,12 +33,12 @@ if TYPE_CHECKING:
 
 
 def run(options: SegmentOptions) -> str:
-    """Segment one object, and write what was asked for.
+    """Segment one object, and write the mask and the trace.
 
     Returns
     -------
     str
-        One line to tell the user.
+        One line for the user.
 
     Raises
     ------
@@ -117,7 +117,7 @@ def click_by_click(
 def describe(
     options: SegmentOptions, model_path: Path, predictor: Predictor, predictions: list[Prediction]
 ) -> dict[str, Any]:
-    """What was done, as plain data: enough to do it again, and to see what every pass did."""
+    """A record of the run as plain data: enough to repeat it, and to see every pass."""
     clicks = options.clicks or [None]
     return {
         "program": f"napari-cfr-icl {__version__}",

@@ -1,4 +1,4 @@
-"""What `replay` does: every answer of the network asked for again, every object written again."""
+"""A session done again: every answer of its network predicted, every object written."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import numpy as np
 from napari_cfr_icl._errors import DeviceError, ImageError, InputError, ModelError
 from napari_cfr_icl.autosave.fingerprint import fingerprint_image
 from napari_cfr_icl.autosave.records import BASE, NOTHING
+from napari_cfr_icl.cli.segmentation import counted
 from napari_cfr_icl.engine.predictor import Predictor
 from napari_cfr_icl.engine.rendering import Channel, Rendering
 from napari_cfr_icl.engine.source import ImageSource
@@ -40,16 +41,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Replayed:
-    """What came of a replay.
+    """The result of a replay.
 
     Parameters
     ----------
     labels : list of ndarray
         Every label image.
     different_pixels : int
-        How many pixels differ from the session's own labels.
+        Number of pixels that differ from the session's own labels.
     copied : int
-        Changes that no clicks are known of, such as painting: taken over as they are.
+        Number of changes without known clicks, such as painting, which are copied.
     """
 
     labels: list[NDArray[Any]]
@@ -76,7 +77,7 @@ def find_image(work: EventLog, session: Path, given: Path | None) -> list[Any]:
 
 
 def replayed(work: EventLog, levels: list[Any], device: str | None) -> Replayed:
-    """Do the work again.
+    """Repeat a session.
 
     Raises
     ------
@@ -120,19 +121,19 @@ def write(out: Path, work: EventLog, result: Replayed) -> None:
 
 
 def report(work: EventLog, result: Replayed, out: Path | None) -> str:
-    """One line on what came of it."""
+    """The result in one line."""
     where = "" if out is None else f"{out}: "
     same = "the labels are those of the session to the last pixel"
     if result.different_pixels:
-        pixels = _counted(result.different_pixels, "pixel")
+        pixels = counted(result.different_pixels, "pixel")
         same = f"the labels differ from those of the session in {pixels}"
-    copied = f", {_counted(result.copied, 'change')} without clicks taken over"
-    objects = _counted(work.object_count, "object")
+    copied = f", {counted(result.copied, 'change')} without clicks taken over"
+    objects = counted(work.object_count, "object")
     return f"{where}{objects}{copied if result.copied else ''}; {same}."
 
 
 class _Networks:
-    """Predictors like those of a session, made when they are needed."""
+    """The predictors of a session, each made when it is first needed."""
 
     def __init__(self, work: EventLog, device: str | None) -> None:
         self._engines = work.engines
@@ -245,10 +246,6 @@ class _ArrayStore:
         return box
 
 
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"
-
-
 def _remembered(work: EventLog, session: Path) -> Path:
     """The image where it was, or beside the session file."""
     if work.image.path is None:
@@ -264,7 +261,7 @@ def _remembered(work: EventLog, session: Path) -> Path:
 
 
 def _readings(path: Path) -> Iterator[list[Any]]:
-    """The pixels in a file, in the ways that programs read them."""
+    """The pixels of a file as different programs read them."""
     yield list(open_image(path).levels)
     if path.is_file() and path.suffix.lower() != ".npy":
         with suppress(*DAMAGE):

@@ -73,7 +73,7 @@ def run_command(  # noqa: PLR0913 - one for each option
         if not collections:
             raise SettingsError("Give at least one collection, or --resume with --out.")
         options = _options(config, base, values)
-    with _interrupts_become_wishes(out):
+    with _stop_on_interrupt(out):
         outcome = loop.main(options, list(collections), out, device, _listener(out), images)
     if os.environ.get("RANK", "0") != "0":
         return
@@ -106,7 +106,7 @@ def check_command(
         if output is not None:
             output.finish(found)
         else:
-            _tell_survey(found)
+            _print_report(found)
         usable = usable and bool(found.pages)
         if page is not None:
             written = write_check_page(found, page / found.collection.name)
@@ -174,8 +174,8 @@ def _options(config: str, base: str | None, values: Sequence[str]) -> TrainOptio
 
 
 @contextmanager
-def _interrupts_become_wishes(out: Path) -> Iterator[None]:
-    """Let the first Ctrl+C ask the run to stop after its step; a second one does not wait."""
+def _stop_on_interrupt(out: Path) -> Iterator[None]:
+    """The first Ctrl+C stops the run after its step, a second one at once."""
 
     def ask(number: int, frame: object) -> None:
         signal.signal(signal.SIGINT, before)
@@ -204,7 +204,7 @@ def _listener(out: Path) -> Listener:
     return listen
 
 
-def _tell_survey(found: DatasetReport) -> None:
+def _print_report(found: DatasetReport) -> None:
     objects = sum(len(page.objects) for page in found.pages)
     print(
         f"{found.collection.name}: {len(found.pages)} usable pictures, {objects} objects, "

@@ -14,7 +14,7 @@ from napari_cfr_icl._options import read, with_values
 from napari_cfr_icl.training.options import TrainOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
 BUILT_IN = ("finetune", "paper")
 
@@ -73,16 +73,6 @@ def with_assignments(options: TrainOptions, assignments: Iterable[str]) -> Train
             nested = {part: nested}
         options = with_values(options, nested)
     return options
-
-
-def described(options: TrainOptions) -> Iterator[tuple[str, Any, str]]:
-    """Every option in turn: its full name, its value, what it means."""
-    for name, value, spec in _entries(options):
-        if is_dataclass(value):
-            for inner, inner_value, inner_spec in _entries(value):
-                yield f"{name}.{inner}", inner_value, inner_spec.metadata["help"]
-        else:
-            yield name, value, spec.metadata["help"]
 
 
 def _entries(options: Any) -> list[tuple[str, Any, Field[Any]]]:

@@ -35,7 +35,7 @@ CHOICE = DatasetChoice(Path("data"))
         ),
         (
             lambda: EvaluateOptions((CHOICE,), Path("o"), ("m",), precision="half"),
-            "float32 or fast, not 'half'",
+            "no precision 'half'; choose one of float32, fast",
         ),
         (lambda: EvaluateOptions((CHOICE,), Path("o"), ("m",), worst=-1), "worst cases"),
     ],

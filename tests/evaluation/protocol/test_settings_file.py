@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -11,7 +11,6 @@ from napari_cfr_icl.evaluation.protocol.settings_file import (
     load_settings,
     settings_for,
     settings_from_json,
-    settings_to_json,
 )
 
 
@@ -26,7 +25,7 @@ from napari_cfr_icl.evaluation.protocol.settings_file import (
 )
 def test_settings_come_back_from_a_file(tmp_path, settings):
     path = tmp_path / "a.json"
-    path.write_text(json.dumps(settings_to_json(settings)))
+    path.write_text(json.dumps(asdict(settings)))
 
     assert load_settings(path) == settings
 
@@ -70,7 +69,7 @@ def test_unreadable_file_is_named(tmp_path):
 def test_preset_is_a_name_or_a_file_under_any_scheme(tmp_path):
     path = tmp_path / "mine.json"
     mine = replace(Settings.paper(), refinement=Refinement(steps=3, guard=True))
-    path.write_text(json.dumps(settings_to_json(mine)))
+    path.write_text(json.dumps(asdict(mine)))
 
     assert settings_for(str(path), "preset", None) == mine
     assert settings_for(str(path), "std", None).refinement == Refinement(steps=0, guard=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 
 import numpy as np
 import psutil
@@ -259,8 +260,10 @@ def test_a_value_that_cannot_be_is_named_before_anything_begins(dock, tmp_path, 
 
 
 def test_the_form_holds_every_option_and_gives_back_what_it_shows(dock):
-    named = {name for name, _, _ in recipes.described(tiny())}
-    assert set(dock.settings.form.fields) == named
+    options = asdict(tiny())
+    sections = {name for name, value in options.items() if isinstance(value, dict)}
+    inner = {f"{section}.{name}" for section in sections for name in options[section]}
+    assert set(dock.settings.form.fields) == set(options) - sections | inner
     wanted = tiny("suem.paste=0.25", 'optimizer.frozen=["a.b", "c"]', "icl.first_pass=paper")
     dock.settings.form.show_options(wanted)
     assert dock.settings.form.options() == wanted

@@ -107,7 +107,9 @@ class EvaluateOptions(Options):
     sample: SampleOptions = field(default_factory=SampleOptions)
     reader: ReaderOptions = field(default_factory=ReaderOptions)
     device: str = option("auto", "auto, cpu, cuda, cuda:1 or mps.")
-    precision: Precision | None = option(None, "float32 or fast; by default as the preset says.")
+    precision: Precision | None = option(
+        None, "float32 or fast; by default as the preset says.", choices=("float32", "fast")
+    )
     worst: int = option(
         12, "Number of the worst cases to draw.", (0, None), label="number of worst cases"
     )
@@ -128,5 +130,3 @@ class EvaluateOptions(Options):
         for scheme in self.schemes:
             if scheme != OWN_SCHEME:
                 Settings().with_inference(scheme)
-        if self.precision not in (None, "float32", "fast"):
-            raise SettingsError(f"The precision is float32 or fast, not {self.precision!r}.")

@@ -16,7 +16,7 @@ from napari_cfr_icl import __version__
 from napari_cfr_icl._errors import OutputError
 from napari_cfr_icl._files import atomic_write_json, explained_write_failures
 from napari_cfr_icl.evaluation.protocol.predictors import methods_of
-from napari_cfr_icl.evaluation.protocol.settings_file import settings_for, settings_to_json
+from napari_cfr_icl.evaluation.protocol.settings_file import settings_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -92,7 +92,7 @@ def identity_of(
             for name in options.models
         },
         "settings": {
-            f"{method.model} {method.preset} {method.scheme}": settings_to_json(
+            f"{method.model} {method.preset} {method.scheme}": asdict(
                 settings_for(method.preset, method.scheme, networks[method.model])
             )
             if method.model in networks

@@ -7,7 +7,6 @@ fits any model.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +17,6 @@ from napari_cfr_icl.evaluation.protocol.options import OWN_SCHEME
 
 if TYPE_CHECKING:
     from napari_cfr_icl.engine.settings import WindowHints
-
-
-def settings_to_json(settings: Settings) -> dict[str, Any]:
-    """Settings as plain data."""
-    return asdict(settings)
 
 
 def settings_from_json(content: Any, model: WindowHints | None = None) -> Settings:

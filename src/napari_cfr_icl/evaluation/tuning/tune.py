@@ -13,7 +13,7 @@ from napari_cfr_icl.evaluation.protocol.options import (
 )
 from napari_cfr_icl.evaluation.protocol.result_log import ResultLog, gather_logs, read_logs
 from napari_cfr_icl.evaluation.protocol.run_identity import claim, datasets_identity, fingerprint
-from napari_cfr_icl.evaluation.protocol.settings_file import settings_for, settings_to_json
+from napari_cfr_icl.evaluation.protocol.settings_file import settings_for
 from napari_cfr_icl.evaluation.protocol.skipped import SkippedPictures, nothing_left, without
 from napari_cfr_icl.evaluation.protocol.work_list import open_datasets
 from napari_cfr_icl.evaluation.tuning.search import search
@@ -95,7 +95,7 @@ def _identity(
         "datasets": datasets_identity(datasets, options.datasets),
         "reader": {**asdict(options.reader), "images": None},
         "models": {options.model: fingerprint(network)},
-        "settings": settings_to_json(settings),
+        "settings": asdict(settings),
         "grid": asdict(options.grid),
         "protocol": asdict(options.protocol),
         "sample": asdict(options.sample),

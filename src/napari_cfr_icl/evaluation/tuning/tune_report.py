@@ -12,7 +12,6 @@ from napari_cfr_icl._files import (
     atomic_write_text,
     explained_write_failures,
 )
-from napari_cfr_icl.evaluation.protocol.settings_file import settings_to_json
 from napari_cfr_icl.evaluation.protocol.skipped import as_data, skipped_section
 from napari_cfr_icl.evaluation.reports.plots import save_figure
 from napari_cfr_icl.evaluation.reports.results import percent
@@ -57,7 +56,7 @@ def write_choice(
         When a file cannot be written.
     """
     best = choice.standings[choice.recommended].policy
-    chosen = settings_to_json(replace(settings, refinement=best))
+    chosen = asdict(replace(settings, refinement=best))
     figure = Figure(figsize=_SIZE, layout="constrained")
     draw_front(figure.add_subplot(), choice)
     with explained_write_failures(folder):
