@@ -3,7 +3,7 @@
 # takes a run of its own. One process a core, each with one torch thread and a display of its own.
 # Usage: run_tests.sh [--all] [PYTEST OPTION...]
 #   Without --all: no slow test, the screen with PyQt6, and with PySide6 what is marked `bindings`.
-#   With --all: slow tests too, and the whole screen with both; see CONTRIBUTING.md for the longer forms.
+#   With --all: slow tests too, the whole screen with both, and what can be made longer is.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 python=.venv/bin/python
@@ -12,6 +12,8 @@ quick="$usual and not slow" few="bindings and $usual and not slow"
 if [ "${1:-}" = --all ]; then
     shift
     quick=$usual few=$usual
+    export NAPARI_CFR_ICL_SOAK=${NAPARI_CFR_ICL_SOAK:-400} NAPARI_CFR_ICL_MATRIX=${NAPARI_CFR_ICL_MATRIX:-40}
+    export NAPARI_CFR_ICL_KILLS=${NAPARI_CFR_ICL_KILLS:-6} NAPARI_CFR_ICL_TRAINING_KILLS=${NAPARI_CFR_ICL_TRAINING_KILLS:-3}
 fi
 failed=()
 # Threads that wait for each other by spinning take three times as long on a machine that does other things too.
