@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,9 @@ import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+# Before napari is imported: it neither reads nor writes settings where its file has no name.
+os.environ["NAPARI_CONFIG"] = ""
 
 _KEPT = ("asyncio_", "zarr_io")
 """Names of threads that zarr starts once and keeps for the process."""

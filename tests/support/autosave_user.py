@@ -45,6 +45,11 @@ def write(driver, row, col):
     driver.type(Qt.Key.Key_W)
 
 
+def grab(driver, row, col):
+    driver.hover(row, col)
+    driver.type(Qt.Key.Key_G)
+
+
 def work_at(driver):
     """A journal as it is at this moment, read as after a crash."""
     settle(driver)

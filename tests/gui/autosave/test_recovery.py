@@ -14,6 +14,7 @@ from autosave_user import (
     are_closed,
     cellpose,
     crash,
+    grab,
     journals_of,
     labels,
     opened,
@@ -121,7 +122,7 @@ def test_an_object_of_other_labels_is_kept_with_them(start, open_dock, viewer, d
     driver = start()
     write(driver, 20, 20)
     others = cellpose(driver).data.copy()
-    driver.dock.controller._grab_at((70, 70))
+    grab(driver, 70, 70)
     assert driver.session.state.label == 12
     driver.click(90, 100)
     driver.wait_for_answer()
@@ -281,7 +282,7 @@ def test_what_was_under_way_meanwhile_is_not_mixed_up_and_undo_brings_it_back(st
     crash(driver, data, viewer)
     driver = offered(start)
     cellpose(driver)
-    driver.dock.controller._grab_at((70, 70))
+    grab(driver, 70, 70)
     assert driver.session.state.label == 12
     restored(driver)
     assert driver.session.state.label is None
@@ -298,7 +299,7 @@ def test_an_object_under_way_goes_back_to_its_own_labels(start, viewer, data, is
         write(driver, 20, 20)
     ours = labels(driver).data.copy()
     others = cellpose(driver, label=1).data.copy()
-    driver.dock.controller._grab_at((70, 70))
+    grab(driver, 70, 70)
     driver.click(90, 100)
     driver.wait_for_answer()
     crash(driver, data, viewer)

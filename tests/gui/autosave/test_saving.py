@@ -16,6 +16,7 @@ from autosave_user import (
     cellpose,
     choose,
     export,
+    grab,
     labels,
     opened,
     picture,
@@ -125,7 +126,7 @@ def test_labels_kept_elsewhere_say_nothing_of_others(start, at_close):
     driver = start()
     write(driver, 40, 60)
     cellpose(driver)
-    driver.dock.controller._grab_at((70, 70))
+    grab(driver, 70, 70)
     driver.click(90, 100)
     driver.wait_for_answer()
     driver.type(Qt.Key.Key_W)

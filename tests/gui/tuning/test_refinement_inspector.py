@@ -12,7 +12,7 @@ from qtpy.QtTest import QTest
 
 from blob_dataset import blobs
 from napari_cfr_icl.engine.settings import Refinement
-from napari_cfr_icl.gui.app.viewer_driver import LEFT, PLAIN, _move
+from napari_cfr_icl.gui.app.viewer_driver import LEFT, PLAIN, move_pressed
 from napari_cfr_icl.gui.interaction.predictors import EngineChoice
 from napari_cfr_icl.gui.tuning.inspection import in_words
 from napari_cfr_icl.gui.tuning.inspector_panel import PIXELS, SHARE, STEPS_SHOWN
@@ -125,7 +125,7 @@ def test_dragging_the_line_moves_the_stop_and_use_this_makes_it_so(driver, looke
     start, end = on_canvas(plot, 1, 1), on_canvas(plot, 1, limit)
     QTest.mousePress(plot, LEFT, PLAIN, start)
     for part in (0.3, 0.7, 1.0, 1.0, 1.0):  # the scale keeps still under a mouse that does
-        _move(plot, start + (end - start) * part)
+        move_pressed(plot, start + (end - start) * part)
     QTest.mouseRelease(plot, LEFT, PLAIN, end)
     assert panel.threshold.value() == pytest.approx(limit, rel=0.1)
     assert look.stop(panel.policy).steps == 1

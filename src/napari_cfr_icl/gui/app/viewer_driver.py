@@ -77,7 +77,7 @@ class ViewerDriver:
         here, there = self.place(*start), self.place(*end)
         _EVENTS.mousePress(canvas, LEFT, PLAIN, here)
         for step in range(1, steps + 1):
-            _move(canvas, here + (there - here) * (step / steps))
+            move_pressed(canvas, here + (there - here) * (step / steps))
         _EVENTS.mouseRelease(canvas, LEFT, PLAIN, there)
 
     def type(self, key: Qt.Key, modifier: Qt.KeyboardModifier = PLAIN) -> None:
@@ -161,11 +161,11 @@ class ViewerDriver:
             self.wait_for_answer()
 
 
-def _move(canvas: QWidget, position: QPoint) -> None:
-    # QTest.mouseMove does not say that the button is down.
+def move_pressed(widget: QWidget, position: QPoint) -> None:
+    """Move the mouse with the left button down, which QTest.mouseMove does not say."""
     where = QPointF(position)
     event = QMouseEvent(QEvent.Type.MouseMove, where, where, LEFT, LEFT, PLAIN)
-    QApplication.sendEvent(canvas, event)
+    QApplication.sendEvent(widget, event)
 
 
 def let_happen(milliseconds: int) -> None:
