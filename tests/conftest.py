@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,8 +13,9 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Before napari is imported: it neither reads nor writes settings where its file has no name.
-os.environ["NAPARI_CONFIG"] = ""
+# Before napari is imported, which reads and writes its settings there.
+_SETTINGS = TemporaryDirectory(prefix="napari-")
+os.environ["NAPARI_CONFIG"] = str(Path(_SETTINGS.name, "settings.yaml"))
 
 _KEPT = ("asyncio_", "zarr_io")
 """Names of threads that zarr starts once and keeps for the process."""

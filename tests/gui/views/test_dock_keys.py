@@ -101,6 +101,7 @@ def test_keys_may_change_places():
 
 
 @with_page
+@pytest.mark.own_viewer
 def test_a_key_from_the_preferences_does_the_work_and_the_old_one_no_more(driver, preferences):
     driver.click(40, 60)
     driver.wait_for_answer()
@@ -116,6 +117,7 @@ def test_a_key_from_the_preferences_does_the_work_and_the_old_one_no_more(driver
 
 @pytest.mark.bindings
 @with_page
+@pytest.mark.own_viewer
 def test_the_key_is_there_in_the_next_dock_too(driver, preferences, open_dock):
     write(preferences, "hide", "X")
     driver.wait(lambda: driver.dock.object.hide_mask.text() == "Hide  (X)")
@@ -126,6 +128,7 @@ def test_the_key_is_there_in_the_next_dock_too(driver, preferences, open_dock):
 
 
 @with_page
+@pytest.mark.own_viewer
 def test_a_key_that_is_taken_is_told_once_it_is_typed(driver, preferences, said):
     write(preferences, "drop", "W")
     driver.wait(lambda: len(said()) > 0)
