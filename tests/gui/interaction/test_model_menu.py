@@ -74,20 +74,20 @@ def test_a_model_is_fetched_and_used(driver):
 
 
 def test_a_download_that_fails_is_one_sentence_and_can_be_tried_again(driver, site):
-    site.files["/published_model.pth"].status = 404
+    site.files["/published.pth"].status = 404
     engine = driver.dock.engine
     choose(driver, NAME)
     press(driver, engine.fetch.start)
     driver.wait(lambda: not engine.fetch.is_running)
     assert ModelStore().path_of(NAME) is None
-    site.files["/published_model.pth"].status = 200
+    site.files["/published.pth"].status = 200
     press(driver, engine.fetch.start)
     driver.wait(lambda: ModelStore().path_of(NAME) is not None)
     driver.wait(lambda: not engine.fetch.is_running)
 
 
 def test_a_download_is_among_naparis_activities_and_cancelled_there(driver, site):
-    file = site.files["/published_model.pth"]
+    file = site.files["/published.pth"]
     file.content, file.pause_at = bytes(8 * 2**20), 4 * 2**20
     engine, viewer, what = driver.dock.engine, driver.viewer, "Fetching Published"
     choose(driver, NAME)
@@ -106,7 +106,7 @@ def test_a_download_is_among_naparis_activities_and_cancelled_there(driver, site
 
 
 def test_a_dock_closed_in_the_middle_of_a_download_takes_its_activity_along(driver, site):
-    file = site.files["/published_model.pth"]
+    file = site.files["/published.pth"]
     file.content, file.pause_at = bytes(8 * 2**20), 4 * 2**20
     choose(driver, NAME)
     press(driver, driver.dock.engine.fetch.start)
