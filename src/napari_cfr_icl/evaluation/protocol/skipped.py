@@ -48,12 +48,12 @@ class SkippedPictures:
 
     Parameters
     ----------
-    tell : callable, optional
+    on_skipped : callable, optional
         Hears of each picture once, as soon as it is known.
     """
 
-    def __init__(self, tell: Callable[[SkippedPicture], None] | None = None) -> None:
-        self._tell = tell
+    def __init__(self, on_skipped: Callable[[SkippedPicture], None] | None = None) -> None:
+        self._on_skipped = on_skipped
         self._found: dict[tuple[str, str], SkippedPicture] = {}
 
     def has(self, dataset: str, picture: str) -> bool:
@@ -81,8 +81,8 @@ class SkippedPictures:
         if key in self._found:
             return
         self._found[key] = item
-        if self._tell is not None and heard:
-            self._tell(item)
+        if self._on_skipped is not None and heard:
+            self._on_skipped(item)
 
 
 def without(skipped: Sequence[SkippedPicture], results: Iterable[AnyResult]) -> list[AnyResult]:

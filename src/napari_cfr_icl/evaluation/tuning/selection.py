@@ -43,7 +43,7 @@ class PolicyComparison:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class PolicySummary:
     """One policy on all objects.
 
     Parameters
@@ -68,7 +68,7 @@ class Selection:
     ----------
     objective : Objective
         The objective that it minimises.
-    standings : tuple of Standing
+    standings : tuple of PolicySummary
         Every policy: no refinement first, today's second where it is another.
     front : tuple of int
         Places of the efficient ones, fewest passes first.
@@ -87,7 +87,7 @@ class Selection:
     """
 
     objective: Objective
-    standings: tuple[Standing, ...]
+    standings: tuple[PolicySummary, ...]
     front: tuple[int, ...]
     recommended: int
     current: int
@@ -124,7 +124,7 @@ def select(
     passes = balanced_means(scores.passes, scores.datasets).tolist()
     return Selection(
         objective,
-        tuple(Standing(*row) for row in zip(policies, clicks, passes, strict=True)),
+        tuple(PolicySummary(*row) for row in zip(policies, clicks, passes, strict=True)),
         tuple(front(scores)),
         best,
         today,
