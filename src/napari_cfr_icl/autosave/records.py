@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal
 
+from napari_cfr_icl._options import read
 from napari_cfr_icl.autosave.plain_data import Record, WrittenAs
 from napari_cfr_icl.autosave.serialization import pack_bits, unpack_bits
 from napari_cfr_icl.engine.clicks import Click, Clicks
-from napari_cfr_icl.engine.settings import Refinement, Settings, Zoom
+from napari_cfr_icl.engine.settings import Settings
 from napari_cfr_icl.engine.windows import Patch, Window
 
 NOTHING: Literal["nothing"] = "nothing"
@@ -48,14 +49,7 @@ def _settings_to(settings: Settings | None) -> dict[str, Any] | None:
 
 
 def _settings_from(data: dict[str, Any] | None) -> Settings | None:
-    if data is None:
-        return None
-    zoom = data["zoom"]
-    if zoom is not None:
-        target = zoom["target"]
-        sides = target if isinstance(target, int) else (int(target[0]), int(target[1]))
-        zoom = Zoom(**{**zoom, "target": sides})
-    return Settings(**{**data, "zoom": zoom, "refinement": Refinement(**data["refinement"])})
+    return None if data is None else read(Settings, data)
 
 
 ClicksField = Annotated[Clicks, WrittenAs(_clicks_to, _clicks_from)]
