@@ -1,6 +1,6 @@
-"""The models that are known by name: where each comes from, its licence and what it was trained on.
+"""The catalogue of known models: source, licence and training data.
 
-Only what is known for certain is written here; the rest is `None` and is shown as unknown.
+What is not known for certain is `None`, and shown as unknown.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ class ModelEntry:
     title : str
         The name that people read.
     architecture : str
-        The builder of the network in `engine.models`, such as "vit_h".
+        Name of the network in `engine.models.PUBLISHED`, such as "vit_h".
     licence : str or None
         The terms under which the weights are offered.
     source : str
         Who published it, and the paper to cite.
     page : str
-        The web page to read more, or to fetch the file from by hand.
+        Web page with more information, or for a download by hand.
     trained_on : str or None
         The training data.
     file_name : str or None
         The checkpoint's name at its publisher.
     urls : tuple of str
-        Direct addresses, if any; several are the volumes of one 7z archive, in order.
+        Download URLs, if any; several are the volumes of one 7z archive, in order.
     sha256 : str or None
         Checksum of the checkpoint, where its publisher states one or it ships.
     size : int or None
@@ -52,7 +52,7 @@ class ModelEntry:
     embedded : str or None
         File in the package's own weights folder; such a model needs no download.
     notes : str
-        What a person who chooses should know besides.
+        Advice for choosing.
     """
 
     name: str
@@ -71,12 +71,12 @@ class ModelEntry:
 
     @property
     def embedded_path(self) -> Path | None:
-        """Where the file lies inside the package, or None if it does not ship."""
+        """Path of the file inside the package, or None if it does not ship."""
         return None if self.embedded is None else EMBEDDED_FOLDER / self.embedded
 
     @property
     def is_archive(self) -> bool:
-        """Whether it comes as the volumes of an archive that has to be unpacked."""
+        """Whether it has to be unpacked from the volumes of an archive."""
         return len(self.urls) > 1
 
 

@@ -1,4 +1,4 @@
-"""Bring a model of the catalogue to this machine, once. No torch."""
+"""Download of a model of the catalogue. No torch."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ def download(
     progress: Progress | None = None,
     unpack_progress: Progress | None = None,
 ) -> Path:
-    """Fetch a model of the catalogue. If it is here already, nothing touches the network.
+    """Download a model of the catalogue, without any network access if it is here already.
 
     Parameters
     ----------
     name : str
         A name in the catalogue.
     store : ModelStore, optional
-        Where to put it; the user's own folder by default.
+        Destination; the user's own folder by default.
     progress : callable, optional
-        Called with the bytes fetched and the bytes in all (None: unknown). It may raise, to
-        cancel; what arrived is kept.
+        Called with bytes received and total bytes (None: unknown). It may raise, to cancel; the
+        bytes received are kept.
     unpack_progress : callable, optional
-        The same for unpacking, where the model comes as an archive.
+        The same for unpacking, where the model is an archive.
 
     Returns
     -------
@@ -57,7 +57,7 @@ def download(
     UnknownModelError
         When the catalogue has no such name.
     DownloadError
-        When it cannot be had; the sentence says why and what to do.
+        With cause and cure.
     """
     store = store or ModelStore()
     entry = require(name)
@@ -91,7 +91,7 @@ def _fetch_volumes(entry: ModelEntry, folder: Path, progress: Progress | None) -
 
 
 def _after(done: int, total: int | None, progress: Progress | None) -> Progress | None:
-    """Report one volume as a piece of the whole."""
+    """Progress of one volume as part of the total."""
     if progress is None:
         return None
     return lambda of_this, _: progress(done + of_this, total)
@@ -99,7 +99,7 @@ def _after(done: int, total: int | None, progress: Progress | None) -> Progress 
 
 @contextmanager
 def _exclusive(folder: Path, name: str) -> Iterator[None]:
-    """Keep other windows and programs from fetching the same model at the same time."""
+    """Lock against concurrent downloads of the same model."""
     lock = FileLock(folder / f".{name}.lock", timeout=0)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -119,7 +119,7 @@ def _exclusive(folder: Path, name: str) -> Iterator[None]:
 
 
 def _acceptance(entry: ModelEntry, store: ModelStore, target: Path) -> Verify:
-    """Check a complete file; one that is fine is recorded before it gets its name."""
+    """Check of a complete file, whose checksum is recorded before it gets its name."""
 
     def verify(part: Path) -> str | None:
         if (damage := find_damage(part)) is not None:

@@ -1,4 +1,4 @@
-"""What a file is, judged by its content and never by its name, and whether it is whole."""
+"""Kinds of model files by their content, whatever their name, and their integrity."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _ZIP_DAMAGE = (
 
 
 class FileKind(Enum):
-    """What the first bytes say; the value is how a sentence names it."""
+    """Kind of a file; the value is its name in messages."""
 
     TORCH_ZIP = "a PyTorch checkpoint"
     TORCH_LEGACY = "a PyTorch checkpoint in the format before 1.6"
@@ -43,7 +43,7 @@ class FileKind(Enum):
 
 
 def kind_of(path: Path) -> FileKind:
-    """Look at the first bytes of `path`; raises OSError if it cannot be read."""
+    """Kind by the first bytes of `path`; raises OSError if it cannot be read."""
     if path.is_dir():
         return FileKind.FOLDER
     with path.open("rb") as stream:
@@ -78,9 +78,9 @@ def _kind_of_text(head: bytes) -> FileKind:
 
 
 def find_damage(path: Path) -> str | None:
-    """Say what is wrong with a downloaded checkpoint, or return None if nothing can be seen.
+    """Damage of a downloaded checkpoint in words, or None.
 
-    A zip keeps a checksum of each of its members, so damage shows even without a published one.
+    A zip has a checksum for each member, so damage is found even without a published one.
     """
     kind = kind_of(path)
     if kind is FileKind.TORCH_ZIP:
@@ -100,6 +100,6 @@ def _find_zip_damage(path: Path) -> str | None:
 
 
 def file_sha256(path: Path) -> str:
-    """Return the SHA-256 of a file as hexadecimal digits."""
+    """SHA-256 of a file as hexadecimal digits."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,4 +1,4 @@
-"""Our own model files: safetensors, with everything needed to build and to credit the network.
+"""Our own model files: safetensors with the description and the credits of the network.
 
 The whole description is one JSON text in the file's header, so that it can be read without the
 weights, and the same model always gives the same bytes. Nothing here loads torch unless a model is
@@ -33,7 +33,7 @@ _DTYPES = ("float32", "float16")
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """What a model file says about itself.
+    """Description of a model in its file.
 
     Attributes
     ----------
@@ -50,7 +50,7 @@ class ModelInfo:
     training : dict
         Plain JSON record of the training run, empty if there is none.
     dtype : str
-        "float32" or "float16": how the weights lie in the file. They are float32 once loaded.
+        "float32" or "float16": type of the weights in the file. They are loaded as float32.
 
     Raises
     ------
@@ -78,7 +78,7 @@ class ModelInfo:
 
 
 def save(model: ClickModel, path: Path, info: ModelInfo) -> None:
-    """Write a model with its description; the file appears complete or not at all.
+    """Write a model with its description, atomically.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ def save(model: ClickModel, path: Path, info: ModelInfo) -> None:
 
 
 def read_info(path: Path) -> ModelInfo:
-    """Read a model file's description, not its weights.
+    """Read the description of a model file, without its weights.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Take model files in under a name, and give them out in our own format."""
+"""Import and export of model files in our own format."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["export", "import_checkpoint"]
 def import_checkpoint(
     path: str | Path, name: str | None = None, store: ModelStore | None = None
 ) -> str:
-    """Check a model file and keep a copy of it in our own format, to be loaded by name.
+    """Check a model file and store a copy of it in our own format, to be loaded by name.
 
     Parameters
     ----------
@@ -112,12 +112,12 @@ def export(
 
 
 def _published_as(path: Path) -> ModelEntry | None:
-    """The entry of the catalogue whose file has this name."""
+    """Entry of the catalogue whose file has this name."""
     return next((entry for entry in CATALOGUE.values() if entry.file_name == path.name), None)
 
 
 def _info(model: ClickModel, path: Path, entry: ModelEntry | None) -> ModelInfo:
-    """What is known of a model: what its file says, else what the catalogue says."""
+    """Description of a model from its file, else from the catalogue."""
     if kind_of(path) is FileKind.SAFETENSORS:
         return read_info(path)
     if entry is None:

@@ -8,9 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from napari_cfr_icl.engine.models import ClickModel
+    from torch import Tensor, nn
 
 __all__ = ["published_name", "published_weights"]
 
@@ -39,6 +37,6 @@ def published_name(key: str) -> str:
     return key
 
 
-def published_weights(model: ClickModel) -> dict[str, Tensor]:
+def published_weights(model: nn.Module) -> dict[str, Tensor]:
     """The weights of a network by their published names."""
     return {published_name(key): weight for key, weight in model.state_dict().items()}

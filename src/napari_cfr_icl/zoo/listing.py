@@ -1,4 +1,4 @@
-"""Every model that there is, and whether it is on this machine. No torch, no network."""
+"""List of all models, with their state on this machine. No torch, no network."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["ModelState", "ModelStatus", "available"]
 
 
 class ModelState(Enum):
-    """Where a model is; the value is how people read it."""
+    """Where a model is; the value is for people to read."""
 
     BUILT_IN = "built in"
     DOWNLOADED = "on this machine"
@@ -29,7 +29,7 @@ class ModelState(Enum):
 
 @dataclass(frozen=True, slots=True)
 class ModelStatus:
-    """One line of the list of models; None stands for unknown.
+    """One model of the list; None stands for unknown.
 
     Attributes
     ----------
@@ -38,7 +38,7 @@ class ModelStatus:
     title : str
         The name that people read.
     state : ModelState
-        Where it is.
+        Its state.
     path : Path or None
         Its file, if it is on this machine.
     size : int or None
@@ -48,7 +48,7 @@ class ModelStatus:
     source : str
         Whom to name.
     notes : str
-        What a person who chooses should know besides.
+        Advice for choosing.
     """
 
     name: str
@@ -73,7 +73,7 @@ def available(store: ModelStore | None = None) -> list[ModelStatus]:
     Returns
     -------
     list of ModelStatus
-        A damaged file is in it too, with what is wrong as its note.
+        Damaged files included, with the damage in the notes.
     """
     store = store or ModelStore()
     own = [name for name in store.own_names() if name not in CATALOGUE]

@@ -1,4 +1,4 @@
-"""From a name or a file to a network that is ready to be clicked with."""
+"""Loading of networks by name or from a file."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def load(name_or_path: str | Path, store: ModelStore | None = None) -> ClickMode
 
 
 def locate(name_or_path: str | Path, store: ModelStore) -> Path:
-    """The file of a model by name, once its checksum has been compared, or by path; see `load`."""
+    """File of a model, by name with its checksum verified, or by path; see `load`."""
     known = (*CATALOGUE, *store.own_names())
     if isinstance(name_or_path, str) and name_or_path in known:
         return store.checked_path(name_or_path)
@@ -104,7 +104,7 @@ def _load_own(path: Path) -> ClickModel:
 def _check_description(
     architecture: Mapping[str, Any], weights: Mapping[str, Tensor], path: Path
 ) -> None:
-    """Compare a description with the weights, so that no made-up size is ever built."""
+    """Compare a description with the weights, so that no invented size is ever built."""
     try:
         found = infer_architecture(weights, architecture.get("num_heads"))
     except ValueError as error:
@@ -124,7 +124,7 @@ def _check_description(
 def _assemble(
     architecture: Mapping[str, Any], weights: Mapping[str, Tensor], path: Path
 ) -> ClickModel:
-    """Build the network and give it the weights, every one of which has to fit."""
+    """Build the network and load the weights, every one of which has to fit."""
     try:
         with torch.device("meta"):  # no memory, no random numbers: the weights come at once
             model = build(architecture)
@@ -132,7 +132,7 @@ def _assemble(
         raise ModelFileError(f"{path} holds no network that can be built. {error}") from error
     wanted = published_weights(model)
     alive = {key: value for key, value in weights.items() if not key.startswith(model.dead_keys)}
-    # Old files do not count batches, and nothing that is used here reads the count.
+    # Old files lack the counts of batches, which nothing here reads.
     counters = {key: torch.tensor(0) for key in wanted if key.endswith("num_batches_tracked")}
     alive = counters | alive
     if report := _misfits(wanted, alive):
@@ -150,7 +150,7 @@ def _assemble(
 
 
 def _misfits(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str:
-    """Report what is missing, too much or of another shape; empty if all fits."""
+    """Report of missing, unexpected and reshaped keys; empty if all fits."""
     missing = [key for key in wanted if key not in given]
     unexpected = [key for key in given if key not in wanted]
     reshaped = [

@@ -1,4 +1,4 @@
-"""The folder of models on this machine: what is there, is it still what it was, remove. No torch.
+"""The folder of models on this machine. No torch.
 
 The folder is that of `napari_cfr_icl._paths.models_folder`. Beside each file lies its SHA-256,
 written when it came and compared whenever the file is about to be used.
@@ -27,14 +27,14 @@ class ModelStore:
     Parameters
     ----------
     folder : str or Path, optional
-        Where they lie; made when the first one comes.
+        Created with the first model.
     """
 
     def __init__(self, folder: str | Path | None = None) -> None:
         self.folder = Path(folder).expanduser() if folder else models_folder()
 
     def path_of(self, name: str) -> Path | None:
-        """Where the model called `name` lies, inside the package or here; None if it does not."""
+        """Path of the model called `name`, inside the package or here; None if it is neither."""
         entry = CATALOGUE.get(name)
         if entry is not None and entry.embedded_path is not None:
             return entry.embedded_path
@@ -44,12 +44,12 @@ class ModelStore:
         return next((path for path in candidates if path.is_file()), None)
 
     def checked_path(self, name: str) -> Path:
-        """Like `path_of`, once the file has been compared with its checksum.
+        """Like `path_of`, after verifying the file's checksum.
 
         Raises
         ------
         ModelError
-            When the model is not here.
+            When the model is not on this machine.
         ModelFileError
             When the file is no longer what it was.
         """
@@ -80,7 +80,7 @@ class ModelStore:
         return sorted(path.stem for path in self.folder.glob(f"*{_OWN_SUFFIX}"))
 
     def new_path(self, name: str) -> Path:
-        """Where a model imported as `name` is to be written.
+        """Path for a model imported as `name`.
 
         Raises
         ------
@@ -97,7 +97,7 @@ class ModelStore:
         return self._own_path(name)
 
     def record(self, path: Path, sha256: str) -> None:
-        """Write down what the checksum of `path` has to be, in the form `sha256sum -c` reads."""
+        """Record the checksum of `path`, in the format of `sha256sum -c`."""
         atomic_write_text(_record_path(path), f"{sha256}  {path.name}\n")
 
     def remove(self, name: str) -> None:
@@ -120,7 +120,7 @@ class ModelStore:
 
 
 def explain_absence(name: str) -> str:
-    """Say how to get a model of the catalogue that is not on this machine."""
+    """One sentence on how to get a model of the catalogue that is not on this machine."""
     entry = require(name)
     if entry.urls:
         return (

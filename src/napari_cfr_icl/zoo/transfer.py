@@ -1,8 +1,7 @@
-"""Fetch one file over HTTP: what arrived survives a broken line, only a whole file gets its name.
+"""Resumable download of one file over HTTP.
 
-Bytes go to `<name>.<version>.part`, where the version stands for the server's own mark of what it
-is sending (ETag or Last-Modified). So a later call asks for the missing rest only, and never glues
-two different versions together.
+Bytes go to `<name>.<version>.part`, where the version is a hash of the server's ETag or
+Last-Modified. A later call asks for the missing rest only, and never joins two versions.
 """
 
 from __future__ import annotations
@@ -23,10 +22,10 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     Progress: TypeAlias = Callable[[int, int | None], None]
-    """Called with the bytes done and the bytes in all (None: unknown). It may raise, to cancel."""
+    """Called with bytes done and total bytes (None: unknown). It may raise, to cancel."""
 
     Verify: TypeAlias = Callable[[Path], str | None]
-    """Says what is wrong with a complete file ("it is ..."), or returns None."""
+    """Describes the damage of a complete file ("it is ..."), or returns None."""
 
 __all__ = ["Progress", "Verify", "fetch", "remote_size"]
 
@@ -37,32 +36,32 @@ _ATTEMPTS: Final = 4
 
 
 class _CutError(Exception):
-    """The connection ended early; what arrived is in the part file."""
+    """The connection broke; the bytes received are in the part file."""
 
 
 def fetch(url: str, target: Path, verify: Verify, progress: Progress | None = None) -> None:
-    """Bring `url` to `target`, going on from an earlier attempt; nothing if it is there already.
+    """Download `url` to `target`, resuming an earlier attempt, unless `target` exists.
 
     Parameters
     ----------
     url : str
         Address to fetch.
     target : Path
-        Where the file shall be; its folder exists.
+        Path of the file, in an existing folder.
     verify : callable
-        Looks at the complete file before it gets its name; see `Verify`.
+        Checks the complete file before it gets its name; see `Verify`.
     progress : callable, optional
         Called after each piece that arrives; see `Progress`.
 
     Raises
     ------
     DownloadError
-        With what went wrong and what to do. At most a resumable `.part` file is left.
+        With cause and cure. At most a resumable `.part` file is left.
     """
     if target.exists():
         return
     try:
-        part = _transfer_with_retries(url, target, progress or _ignore)
+        part = _transfer_with_retries(url, target, progress or (lambda done, total: None))
         if (problem := verify(part)) is not None:
             part.unlink()
             raise DownloadError(
@@ -79,7 +78,7 @@ def fetch(url: str, target: Path, verify: Verify, progress: Progress | None = No
 
 
 def remote_size(url: str) -> int | None:
-    """Ask the server how many bytes `url` has; None if it does not say."""
+    """Size of `url` in bytes; None if the server does not say."""
     try:
         answer = requests.head(
             url, headers=_HEADERS, timeout=_CONNECT_SECONDS, allow_redirects=True
@@ -102,14 +101,15 @@ def _transfer_with_retries(url: str, target: Path, progress: Progress) -> Path:
         try:
             return _transfer(url, target, progress)
         except _CutError as cut:
-            before, arrived = arrived, _arrived_bytes(target)
+            before, part = arrived, _earlier_part(target)
+            arrived = part.stat().st_size if part else 0
             if arrived <= before:
                 raise DownloadError(_explain_cut(url, arrived)) from cut
     raise DownloadError(_explain_cut(url, arrived))
 
 
 def _transfer(url: str, target: Path, progress: Progress) -> Path:
-    """Bring the missing bytes; return the complete part file or raise `_CutError`."""
+    """Receive the missing bytes; return the complete part file or raise `_CutError`."""
     earlier = _earlier_part(target)
     offset = earlier.stat().st_size if earlier else 0
     with _ask(url, offset) as answer:
@@ -117,12 +117,13 @@ def _transfer(url: str, target: Path, progress: Progress) -> Path:
         if earlier is not None and answer.status_code in (206, 416):
             if answer.status_code == 416 and _length_in_all(answer.headers) == offset:
                 return earlier
-            if part != earlier or not _continues(answer, offset):
+            sent = answer.headers.get("Content-Range", "")
+            if part != earlier or not sent.startswith(f"bytes {offset}-"):
                 earlier.unlink()
                 return _transfer(url, target, progress)
         _check_answer(url, answer)
         if earlier is not None and offset and answer.status_code != 206:
-            earlier.unlink()  # the server sends it all again
+            earlier.unlink()  # the server ignores ranges
             offset = 0
         total = _total(answer, offset)
         _check_space(part.parent, total, offset)
@@ -140,17 +141,13 @@ def _ask(url: str, offset: int) -> requests.Response:
 def _receive(
     answer: requests.Response, stream: BinaryIO, total: int | None, progress: Progress
 ) -> None:
-    # We count ourselves: left to it, urllib3 would drop the last bytes before a line broke.
+    # Counted here, because urllib3 would drop the last bytes before the connection broke.
     answer.raw.enforce_content_length = False
     try:
         for chunk in answer.iter_content(_CHUNK):
             stream.write(chunk)
             progress(stream.tell(), total)
-    except (
-        requests.ConnectionError,
-        requests.Timeout,
-        requests.exceptions.ChunkedEncodingError,
-    ) as error:
+    except requests.RequestException as error:
         raise _CutError(str(error)) from error
     if total is not None and stream.tell() < total:
         raise _CutError(f"{stream.tell()} of {total} bytes")
@@ -188,11 +185,6 @@ def _check_space(folder: Path, total: int | None, offset: int) -> None:
         )
 
 
-def _continues(answer: requests.Response, offset: int) -> bool:
-    sent = answer.headers.get("Content-Range", "")
-    return answer.status_code == 206 and sent.startswith(f"bytes {offset}-")
-
-
 def _total(answer: requests.Response, offset: int) -> int | None:
     if answer.status_code == 206:
         return _length_in_all(answer.headers)
@@ -225,11 +217,6 @@ def _parts(target: Path) -> list[Path]:
     return list(target.parent.glob(f"{target.name}.????????.part"))
 
 
-def _arrived_bytes(target: Path) -> int:
-    part = _earlier_part(target)
-    return part.stat().st_size if part else 0
-
-
 def _explain_cut(url: str, arrived: int) -> str:
     return (
         f"The connection to {url} broke off after {arrived / 1e6:.1f} MB. "
@@ -246,7 +233,3 @@ def _explain_request_error(url: str, error: requests.RequestException) -> str:
         f"{url} cannot be reached: check the network or the proxy settings, "
         "or fetch the file on another computer and import it."
     )
-
-
-def _ignore(done: int, total: int | None) -> None:
-    """Progress that nobody watches."""

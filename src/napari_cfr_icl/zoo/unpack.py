@@ -1,4 +1,4 @@
-"""Unpack a 7z archive in volumes that holds one checkpoint, as a stream, to a name of our choice.
+"""Streamed unpacking of one checkpoint from a 7z archive in volumes.
 
 The names inside the archive are never used as paths, so it cannot write anywhere else.
 """
@@ -42,11 +42,11 @@ def unpack(
     volumes : sequence of Path
         The volumes in order: "x.7z.001", "x.7z.002" and so on, side by side.
     target : Path
-        Where the file shall be.
+        Path of the unpacked file.
     verify : callable
-        Looks at the file before it gets its name; see `transfer.Verify`.
+        Checks the file before it gets its name; see `transfer.Verify`.
     progress : callable, optional
-        Called with the bytes written and the bytes in all.
+        Called with bytes written and total bytes.
 
     Raises
     ------
@@ -86,7 +86,7 @@ def _remove(volumes: Sequence[Path]) -> None:
 
 
 class _Joined(io.RawIOBase):
-    """Several files read as one."""
+    """Concatenation of several files, for reading."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
         with ExitStack() as opened:
@@ -123,18 +123,18 @@ class _Joined(io.RawIOBase):
 
 
 class _Sink(Py7zIO, WriterFactory):
-    """Send what is unpacked to one open file, whatever it is called in the archive."""
+    """Writes the unpacked member to one open file, whatever its name in the archive."""
 
     def __init__(self, stream: BinaryIO, total: int, progress: Progress | None) -> None:
         self._stream, self._total, self._progress = stream, total, progress
         self._written = 0
 
     def create(self, filename: str) -> Py7zIO:
-        """Be the file that is written."""
+        """The file to write to."""
         return self
 
     def write(self, s: bytes | bytearray) -> int:
-        """Take a piece."""
+        """Write a chunk and report progress."""
         self._stream.write(s)
         self._written += len(s)
         if self._progress is not None:
@@ -142,11 +142,11 @@ class _Sink(Py7zIO, WriterFactory):
         return len(s)
 
     def read(self, size: int | None = None) -> bytes:
-        """Nothing is ever read back."""
+        """Nothing: it is never read back."""
         return b""
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        """Nothing to rewind: the pieces come in order."""
+        """No seeking: chunks come in order."""
         return offset
 
     def flush(self) -> None:

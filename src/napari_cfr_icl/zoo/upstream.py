@@ -1,4 +1,4 @@
-"""Checkpoints as RITM, SimpleClick and CFR-ICL publish them: read without running anything in them.
+"""Safe reading of the checkpoints that RITM, SimpleClick and CFR-ICL publish.
 
 Such a file is a pickle. It is read with `weights_only`, which builds tensors and plain containers
 and refuses everything else. The transformer checkpoints also hold an instance of a loss of the code
@@ -30,11 +30,11 @@ __all__ = ["Checkpoint", "describe", "read_checkpoint"]
 
 
 class _Inert:
-    """Stands in for a class of the training code; holds what the file says, and does nothing."""
+    """Stand-in for a class of the training code: attributes without behaviour."""
 
 
 def _inert() -> None:
-    """Stand in for a function of the training code."""
+    """Stand-in for a function of the training code."""
 
 
 _LOSS: Final = "isegm.model.modeling.transformer_helper.cross_entropy_loss"
@@ -56,7 +56,7 @@ _SUPPORTED: Final[dict[str, Callable[[Any], bool]]] = {
 """Settings that change what a network computes but not the shape of its weights."""
 
 _WRAPPED: Final = "module."
-"""What PyTorch puts before every name when a network is spread over several GPUs."""
+"""Prefix of every name in a network wrapped in PyTorch's `DataParallel`."""
 
 _GLOBAL_IN_MESSAGE: Final = re.compile(r"GLOBAL (\S+)")
 _MODULE_IN_OLD_FORMAT: Final = "Only persistent_load of storage"
@@ -80,7 +80,7 @@ _UNREADABLE: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """What a file holds: the weights, and the settings of the network if it has any."""
+    """Content of a file: the weights, and the settings of the network, if any."""
 
     weights: dict[str, Tensor]
     config: dict[str, Any] | None
@@ -94,7 +94,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     ModelFileError
         When it is damaged, holds something else, or wants to run code.
     """
-    return _sort_out(_read_pickle(path), path)
+    return _checkpoint_in(_read_pickle(path), path)
 
 
 def _read_pickle(path: Path) -> object:
@@ -130,8 +130,8 @@ def _explain_refusal(path: Path, refused: list[str]) -> str:
     )
 
 
-def _sort_out(content: object, path: Path) -> Checkpoint:
-    """Find the weights and the settings in what was read."""
+def _checkpoint_in(content: object, path: Path) -> Checkpoint:
+    """The weights and settings in the unpickled content."""
     if isinstance(content, list | tuple) and len(content) == 1:
         content = content[0]
     if isinstance(content, list | tuple):
@@ -161,7 +161,7 @@ def _sort_out(content: object, path: Path) -> Checkpoint:
 
 
 def _unwrapped(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The weights by their own names, where they were saved from within a `DataParallel`."""
+    """The weights by the names that they have outside a `DataParallel`."""
     if all(name.startswith(_WRAPPED) for name in weights):
         return {name.removeprefix(_WRAPPED): weight for name, weight in weights.items()}
     return dict(weights)
@@ -231,7 +231,7 @@ def _settings(config: Mapping[str, Any], path: Path) -> dict[str, Any]:
 
 
 def _is_imagenet(value: Any) -> bool:
-    """Whether the pictures are normalised as ours are; tuples and lists are the same here."""
+    """Whether mean and std are ours; tuples and lists are the same here."""
     try:
         return [tuple(part) for part in value] == [IMAGE_MEAN, IMAGE_STD]
     except TypeError:

@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 
+from napari_cfr_icl import zoo
 from napari_cfr_icl._errors import OutputError
 from napari_cfr_icl.engine.runtime.distributed import Distributed
 from napari_cfr_icl.evaluation.protocol.run_identity import (
@@ -31,6 +32,13 @@ def test_fingerprint_is_that_of_the_weights():
     assert fingerprint(network()) == fingerprint(same)
     assert fingerprint(network()) != fingerprint(other)
     assert fingerprint(same.half()) != fingerprint(network())
+
+
+def test_a_shipped_network_keeps_its_fingerprint():
+    """An evaluation that an earlier version began goes on."""
+    network = zoo.load("cfr-icl-mobilesam")
+    expected = "4bfd456b07b387ad6eb56896d388fc84e667c83cab3dd87b6a030005e37226e0"
+    assert fingerprint(network) == expected
 
 
 def test_folder_belongs_to_the_first_run_that_claims_it(tmp_path):

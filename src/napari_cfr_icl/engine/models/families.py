@@ -17,55 +17,31 @@ _KEY_PREFIXES = {
     "hrnet_ocr": "feature_extractor.stage4.",
     "mobile_sam": "image_encoder.patch_embed.seq.",
 }
-"""For each family a prefix of keys that its checkpoints have, and no other family's.
+"""Prefix of keys that the checkpoints of a family have, and those of no other.
 
 A family is a module of this package with `make` and `infer`. It is imported when it is needed,
 because some of them import timm, which takes a second."""
 
+
+def _hrnet(width: int, ocr_width: int, **others: Any) -> dict[str, Any]:
+    return {"family": "hrnet_ocr", "width": width, "ocr_width": ocr_width, **others}
+
+
+def _vit(dim: int, depth: int, num_heads: int, neck_dims: tuple[int, ...], **others: Any) -> Any:
+    sizes = {"dim": dim, "depth": depth, "num_heads": num_heads, "neck_dims": neck_dims}
+    return {"family": "plain_vit", "patch": 16, **sizes, **others}
+
+
 PUBLISHED: dict[str, dict[str, Any]] = {
-    "hrnet18s": {"family": "hrnet_ocr", "width": 18, "ocr_width": 48, "small": True},
-    "hrnet18": {"family": "hrnet_ocr", "width": 18, "ocr_width": 64},
-    "hrnet18_noprevmask": {
-        "family": "hrnet_ocr",
-        "width": 18,
-        "ocr_width": 64,
-        "with_previous": False,
-    },
-    "hrnet32": {"family": "hrnet_ocr", "width": 32, "ocr_width": 128},
+    "hrnet18s": _hrnet(18, 48, small=True),
+    "hrnet18": _hrnet(18, 64),
+    "hrnet18_noprevmask": _hrnet(18, 64, with_previous=False),
+    "hrnet32": _hrnet(32, 128),
     "mobile_sam": {"family": "mobile_sam"},
-    "vit_xtiny": {
-        "family": "plain_vit",
-        "dim": 160,
-        "depth": 8,
-        "num_heads": 4,
-        "patch": 16,
-        "neck_dims": (96, 192, 288, 384),
-        "head_channels": 128,
-    },
-    "vit_b": {
-        "family": "plain_vit",
-        "dim": 768,
-        "depth": 12,
-        "num_heads": 12,
-        "patch": 16,
-        "neck_dims": (128, 256, 512, 1024),
-    },
-    "vit_l": {
-        "family": "plain_vit",
-        "dim": 1024,
-        "depth": 24,
-        "num_heads": 16,
-        "patch": 16,
-        "neck_dims": (192, 384, 768, 1536),
-    },
-    "vit_h": {
-        "family": "plain_vit",
-        "dim": 1280,
-        "depth": 32,
-        "num_heads": 16,
-        "patch": 14,
-        "neck_dims": (240, 480, 960, 1920),
-    },
+    "vit_xtiny": _vit(160, 8, 4, (96, 192, 288, 384), head_channels=128),
+    "vit_b": _vit(768, 12, 12, (128, 256, 512, 1024)),
+    "vit_l": _vit(1024, 24, 16, (192, 384, 768, 1536)),
+    "vit_h": _vit(1280, 32, 16, (240, 480, 960, 1920), patch=14),
 }
 """Descriptions of the published sizes, by the names that the catalogue of models uses."""
 
@@ -108,14 +84,10 @@ def build(architecture: Mapping[str, Any]) -> ClickModel:
 
 def family_of(weights: Mapping[str, Tensor]) -> str | None:
     """Family of the network that a published checkpoint belongs to; None for one not known here."""
-    return next(
-        (
-            family
-            for family, prefix in _KEY_PREFIXES.items()
-            if any(str(key).startswith(prefix) for key in weights)
-        ),
-        None,
-    )
+    for family, prefix in _KEY_PREFIXES.items():
+        if any(str(key).startswith(prefix) for key in weights):
+            return family
+    return None
 
 
 def infer_architecture(

@@ -1,4 +1,4 @@
-"""The HRNet backbone: four resolutions side by side, all the way through."""
+"""The HRNet backbone (Sun et al. 2019, arXiv 1902.09212): four resolutions in parallel."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class HRNet(nn.Module):
-    """Backbone that mixes the clicks into its stem.
+    """HRNet with the clicks added in its stem.
 
     Every norm is registered right after its convolution: `fold_batch_norms` relies on it.
 
@@ -38,7 +38,10 @@ class HRNet(nn.Module):
             Bottleneck(64, widen=True), *(Bottleneck(256, widen=False) for _ in range(blocks - 1))
         )
         self.transition1 = nn.ModuleList(
-            [_conv_norm_relu(256, widths[0]), nn.Sequential(_halve(256, widths[1], relu=True))]
+            [
+                _conv_norm(256, widths[0], 3, relu=True),
+                nn.Sequential(_conv_norm(256, widths[1], 3, 2, relu=True)),
+            ]
         )
         self.stage2 = _stage(widths[:2], blocks, modules=1)
         self.transition2 = _transition(widths[:3])
@@ -63,13 +66,13 @@ class HRNet(nn.Module):
         """
         x = F.relu(self.bn1(self.conv1(image)), inplace=True) + coords
         x = F.relu(self.bn2(self.conv2(x)), inplace=True)
-        # The stem may compute more exactly than the rest: see `ClickModel.float32_parts`.
+        # The stem may be in float32 where the rest is not: see `ClickModel.float32_parts`.
         x = self.layer1(x.to(next(self.layer1.parameters()).dtype))
         branches = self.stage2([transition(x) for transition in self.transition1])
         branches = self.stage3([*branches, self.transition2[-1](branches[-1])])
         branches = self.stage4([*branches, self.transition3[-1](branches[-1])])
         finest, *coarser = branches
-        return torch.cat([finest, *(_resized_like(x, finest) for x in coarser)], dim=1)
+        return torch.cat([finest, *(resized(x, finest.shape[-2:]) for x in coarser)], dim=1)
 
 
 class BasicBlock(nn.Module):
@@ -108,8 +111,8 @@ class Bottleneck(nn.Module):
         return F.relu(self.bn3(self.conv3(y)).add_(self.downsample(x)), inplace=True)
 
 
-class Exchange(nn.Module):
-    """One module of a stage: blocks on every branch, then each branch hears all the others."""
+class HighResolutionModule(nn.Module):
+    """Blocks on every branch, then the fusion of all branches into each."""
 
     def __init__(self, widths: Sequence[int], blocks: int) -> None:
         super().__init__()
@@ -117,30 +120,30 @@ class Exchange(nn.Module):
             nn.Sequential(*(BasicBlock(width) for _ in range(blocks))) for width in widths
         )
         self.fuse_layers = nn.ModuleList(
-            nn.ModuleList(_translation(widths, source, target) for source in range(len(widths)))
+            nn.ModuleList(_fuse_layer(widths, source, target) for source in range(len(widths)))
             for target in range(len(widths))
         )
 
     def forward(self, maps: list[Tensor]) -> list[Tensor]:
         """One map for each branch, finest first, to the same shapes."""
         maps = [branch(x) for branch, x in zip(self.branches, maps, strict=True)]
-        return [self._heard(maps, target) for target in range(len(maps))]
+        return [self._fused(maps, target) for target in range(len(maps))]
 
-    def _heard(self, maps: list[Tensor], target: int) -> Tensor:
-        """Sum up what branch `target` hears from all branches, itself included."""
-        translations = cast("nn.ModuleList", self.fuse_layers[target])
-        parts = [translate(x) for translate, x in zip(translations, maps, strict=True)]
+    def _fused(self, maps: list[Tensor], target: int) -> Tensor:
+        """Sum of all branches at the channels and resolution of branch `target`."""
+        layers = cast("nn.ModuleList", self.fuse_layers[target])
+        parts = [layer(x) for layer, x in zip(layers, maps, strict=True)]
         same_size = [
-            _resized_like(part, maps[target]) if source > target else part
+            resized(part, maps[target].shape[-2:]) if source > target else part
             for source, part in enumerate(parts)
         ]
-        total = same_size[0] + same_size[1]  # not in place: one of them is a branch itself
+        total = same_size[0] + same_size[1]  # not in place: one of them is an input
         for part in same_size[2:]:
             total.add_(part)
         return F.relu(total, inplace=True)
 
 
-def _translation(widths: Sequence[int], source: int, target: int) -> nn.Module:
+def _fuse_layer(widths: Sequence[int], source: int, target: int) -> nn.Module:
     """From the channels (and, downwards, the resolution) of one branch to those of another."""
     if source == target:
         return nn.Identity()
@@ -148,38 +151,35 @@ def _translation(widths: Sequence[int], source: int, target: int) -> nn.Module:
         return _conv_norm(widths[source], widths[target])
     steps = target - source
     return nn.Sequential(
-        *(_halve(widths[source], widths[source], relu=True) for _ in range(steps - 1)),
-        _halve(widths[source], widths[target], relu=False),
+        *(_conv_norm(widths[source], widths[source], 3, 2, relu=True) for _ in range(steps - 1)),
+        _conv_norm(widths[source], widths[target], 3, 2),
     )
 
 
 def _stage(widths: Sequence[int], blocks: int, modules: int) -> nn.Sequential:
-    return nn.Sequential(*(Exchange(widths, blocks) for _ in range(modules)))
+    return nn.Sequential(*(HighResolutionModule(widths, blocks) for _ in range(modules)))
 
 
 def _transition(widths: Sequence[int]) -> nn.ModuleList:
-    """All branches go on as they are; a new one starts from the coarsest of them."""
+    """Keep all branches and start a new one from the coarsest of them."""
     kept = [nn.Identity() for _ in widths[:-1]]
-    return nn.ModuleList([*kept, nn.Sequential(_halve(widths[-2], widths[-1], relu=True))])
+    return nn.ModuleList(
+        [*kept, nn.Sequential(_conv_norm(widths[-2], widths[-1], 3, 2, relu=True))]
+    )
 
 
 def _conv3x3(channels: int, out: int, stride: int = 1) -> nn.Conv2d:
     return nn.Conv2d(channels, out, 3, stride=stride, padding=1, bias=False)
 
 
-def _conv_norm(channels: int, out: int) -> nn.Sequential:
-    return nn.Sequential(nn.Conv2d(channels, out, 1, bias=False), nn.BatchNorm2d(out))
+def _conv_norm(
+    channels: int, out: int, kernel: int = 1, stride: int = 1, *, relu: bool = False
+) -> nn.Sequential:
+    conv = nn.Conv2d(channels, out, kernel, stride, kernel // 2, bias=False)
+    activation = [nn.ReLU(inplace=True)] if relu else []
+    return nn.Sequential(conv, nn.BatchNorm2d(out), *activation)
 
 
-def _conv_norm_relu(channels: int, out: int) -> nn.Sequential:
-    return nn.Sequential(_conv3x3(channels, out), nn.BatchNorm2d(out), nn.ReLU(inplace=True))
-
-
-def _halve(channels: int, out: int, *, relu: bool) -> nn.Sequential:
-    """Half the resolution."""
-    layers = [_conv3x3(channels, out, stride=2), nn.BatchNorm2d(out)]
-    return nn.Sequential(*layers, *([nn.ReLU(inplace=True)] if relu else []))
-
-
-def _resized_like(x: Tensor, other: Tensor) -> Tensor:
-    return F.interpolate(x, size=other.shape[-2:], mode="bilinear", align_corners=True)
+def resized(x: Tensor, size: Sequence[int]) -> Tensor:
+    """Bilinear, corners aligned, as RITM's networks were trained with."""
+    return F.interpolate(x, size=size, mode="bilinear", align_corners=True)

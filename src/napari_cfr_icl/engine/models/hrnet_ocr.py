@@ -1,7 +1,7 @@
-"""HRNet with object-contextual representations, as RITM uses it for clicks.
+"""HRNet with object-contextual representations (OCR), as RITM uses it for clicks.
 
-Four branches keep four resolutions side by side and exchange what they see; a first, auxiliary
-mask gathers the look of the object over the whole image, which then helps to decide every pixel.
+An auxiliary mask weights the mean of the features over the object, which is then added to every
+pixel's own features before the final logits.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from napari_cfr_icl.engine.models.click_model import (
     is_traced,
     shape_of,
 )
-from napari_cfr_icl.engine.models.hrnet import Bottleneck, Exchange, HRNet
+from napari_cfr_icl.engine.models.hrnet import Bottleneck, HighResolutionModule, HRNet, resized
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,14 +33,14 @@ _STEM_CHANNELS = 64
 
 @dataclass(frozen=True, slots=True)
 class HRNetOcrArchitecture:
-    """Everything that decides the shapes and the computation of an `HRNetOcr`.
+    """Hyperparameters of an `HRNetOcr`.
 
     Parameters
     ----------
     width : int
         Channels of the finest branch; each coarser one has twice as many.
     ocr_width : int
-        Channels of the object's description.
+        Channels of the object representation.
     small : bool
         Fewer blocks and modules (HRNet-18s).
     with_previous : bool
@@ -86,7 +86,7 @@ class HRNetOcr(ClickModel):
     """
 
     fixed_square = False
-    checkpointed = (Exchange, Bottleneck)
+    checkpointed = (HighResolutionModule, Bottleneck)
     float32_parts = (
         "maps_transform",
         "feature_extractor.conv1",
@@ -119,12 +119,12 @@ class HRNetOcr(ClickModel):
     def forward_maps(self, image: Tensor, maps: Tensor) -> Tensor:
         """Logits of the mask from clicks already drawn; ValueError for a side below 32 pixels."""
         logits, _ = self._coarse_logits(image, maps)
-        return _resized(logits, image.shape[-2:])
+        return resized(logits, image.shape[-2:])
 
     def forward_maps_with_aux(self, image: Tensor, maps: Tensor) -> tuple[Tensor, Tensor | None]:
         """As `forward_maps`, and the logits of the first, auxiliary mask, (B, 1, H, W)."""
         logits, aux = self._coarse_logits(image, maps)
-        return _resized(logits, image.shape[-2:]), _resized(aux, image.shape[-2:])
+        return resized(logits, image.shape[-2:]), resized(aux, image.shape[-2:])
 
     def nearest_size(self, rows: int, cols: int) -> tuple[int, int]:
         """Keep the size, but for a side below 32 pixels, which becomes 32."""
@@ -143,12 +143,8 @@ class HRNetOcr(ClickModel):
         return logits
 
 
-def _resized(x: Tensor, size: torch.Size) -> Tensor:
-    return F.interpolate(x, size=size, mode="bilinear", align_corners=True)
-
-
 class Scale(nn.Module):
-    """Multiply by the size of one learned number."""
+    """Multiply by the magnitude of one learned number."""
 
     def __init__(self, start: float) -> None:
         super().__init__()
@@ -176,7 +172,7 @@ class HRNetWithOcr(HRNet):
             nn.BatchNorm2d(described),
             nn.ReLU(inplace=True),
         )
-        self.ocr_distri_head = DistributeObject(arch.ocr_width)
+        self.ocr_distri_head = SpatialOcr(arch.ocr_width)
         self.cls_head = nn.Conv2d(described, 1, 1)
 
     def forward(self, image: Tensor, coords: Tensor) -> tuple[Tensor, Tensor]:
@@ -194,8 +190,8 @@ def gather_object(features: Tensor, aux: Tensor) -> Tensor:
     return (weights @ features.flatten(2).transpose(1, 2)).transpose(1, 2).unsqueeze(-1)
 
 
-class DistributeObject(nn.Module):
-    """Tell every pixel what the object looks like."""
+class SpatialOcr(nn.Module):
+    """Add the object representation to the features of every pixel."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -207,10 +203,10 @@ class DistributeObject(nn.Module):
         )
 
     def forward(self, features: Tensor, context: Tensor) -> Tensor:
-        """(B, 2 width, H, W) features and a (B, 2 width, 1, 1) object to better features."""
+        """(B, 2 width, H, W) features and (B, 2 width, 1, 1) context to (B, 2 width, H, W)."""
         context = self.object_context_block(context)
         conv = cast("nn.Conv2d", self.conv_bn_dropout[0])
-        # The context is the same in every pixel, so its half of the convolution is done once.
+        # The context is the same in every pixel, so its half of the convolution is computed once.
         for_context, for_features = conv.weight.chunk(2, dim=1)
         mixed = F.conv2d(features, for_features, conv.bias).add_(F.conv2d(context, for_context))
         out: Tensor = self.conv_bn_dropout[1:](mixed)
@@ -218,10 +214,10 @@ class DistributeObject(nn.Module):
 
 
 class ObjectContext(nn.Module):
-    """Translate the object's mean features for the pixels.
+    """Project the object's mean features.
 
-    With a single object, the attention of pixels to objects is 1 everywhere, whatever `f_pixel`
-    and `f_object` say. They are kept, for checkpoints hold them, but neither run nor trained.
+    With a single object the attention of pixels to objects is 1 everywhere, whatever `f_pixel` and
+    `f_object` compute. They are kept because checkpoints have them, but neither run nor trained.
     """
 
     def __init__(self, width: int) -> None:

@@ -34,7 +34,7 @@ _MIN_GRID = 4
 
 @dataclass(frozen=True, slots=True)
 class MobileSamArchitecture:
-    """Everything that decides the shapes and the computation of a `MobileSam`.
+    """Hyperparameters of a `MobileSam`.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """The plain vision transformer of SimpleClick and CFR-ICL.
 
-Image and click maps are cut into patches and added; most blocks attend inside windows, the last
-block of every group to the whole image; a simple pyramid and a light head make the logits.
+Embedded patches of image and click maps are added. Most blocks, timm's, attend within windows, the
+last of every group globally. A simple feature pyramid and a light head compute the logits.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _DEAD_KEYS = ("backbone.cls_token", "backbone.fc_norm.", "backbone.head.")
 
 @dataclass(frozen=True, slots=True)
 class PlainVitArchitecture:
-    """Everything that decides the shapes and the computation of a `PlainVit`.
+    """Hyperparameters of a `PlainVit`.
 
     Parameters
     ----------
@@ -142,7 +142,7 @@ class PlainVit(ClickModel):
         self.head = Head(arch.neck_dims, arch.head_channels, arch.upsample)
 
     def forward_maps(self, image: Tensor, maps: Tensor) -> Tensor:
-        """Logits of the mask from clicks already drawn; ValueError for a size it cannot cut."""
+        """Logits of the mask from clicks already drawn; ValueError for an impossible size."""
         if not is_traced():
             self._check_size(image.shape[-2], image.shape[-1])
         tokens = self.backbone(self.normalised(image), self.patch_embed_coords(maps))
@@ -150,23 +150,23 @@ class PlainVit(ClickModel):
         return F.interpolate(logits, size=image.shape[-2:], mode="bilinear", align_corners=True)
 
     def nearest_size(self, rows: int, cols: int) -> tuple[int, int]:
-        """Find the size closest to `rows` by `cols` that can be cut into equal windows."""
+        """Find the size closest to `rows` by `cols` that fits equal windows."""
         return self._nearest_side(rows), self._nearest_side(cols)
 
     def _nearest_side(self, pixels: int) -> int:
         wanted = pixels / self._patch
-        # Every multiple of the base window can be cut, so the answer is within one window.
+        # Every multiple of the base window fits, so the answer is within one window.
         near = range(math.floor(wanted) - self._base_window, math.ceil(wanted) + self._base_window)
-        valid = [side for side in near if self._can_be_cut(side)] or [self._base_window]
+        valid = [side for side in near if self._fits_windows(side)] or [self._base_window]
         return min(valid, key=lambda side: abs(side - wanted)) * self._patch
 
-    def _can_be_cut(self, side: int) -> bool:
+    def _fits_windows(self, side: int) -> bool:
         """Whether `side` tokens are a whole number of equal windows."""
         return side >= self._base_window and side % (side // self._base_window) == 0
 
     def _check_size(self, rows: int, cols: int) -> None:
         if all(
-            side % self._patch == 0 and self._can_be_cut(side // self._patch)
+            side % self._patch == 0 and self._fits_windows(side // self._patch)
             for side in (rows, cols)
         ):
             return
@@ -184,7 +184,7 @@ class Backbone(nn.Module):
     def __init__(self, arch: PlainVitArchitecture) -> None:
         super().__init__()
         self._group, self._grid, self._base_window = arch.group, arch.grid, arch.base_window
-        # The first position was that of a class token, which no click network has.
+        # The first position is that of a class token, which no click model has.
         self.pos_embed = nn.Parameter(torch.zeros(1, arch.grid**2 + 1, arch.dim))
         nn.init.trunc_normal_(self.pos_embed, std=0.02)
         self.patch_embed = _patch_embed(arch)

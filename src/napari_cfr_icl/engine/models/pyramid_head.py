@@ -15,7 +15,7 @@ def _norm(channels: int) -> nn.GroupNorm:
     return nn.GroupNorm(1, channels)
 
 
-def _double(channels: int, out: int) -> nn.ConvTranspose2d:
+def _upsample(channels: int, out: int) -> nn.ConvTranspose2d:
     """Twice the resolution."""
     return nn.ConvTranspose2d(channels, out, kernel_size=2, stride=2)
 
@@ -29,17 +29,17 @@ class Pyramid(nn.Module):
         second = max(out[1], dim // 2)
         last = max(out[3], 2 * dim)
         self.down_4 = nn.Sequential(
-            _double(dim, first),
+            _upsample(dim, first),
             _norm(first),
             nn.GELU(),
-            _double(first, first // 2),
+            _upsample(first, first // 2),
             _norm(first // 2),
             nn.Conv2d(first // 2, out[0], 1),
             _norm(out[0]),
             nn.GELU(),
         )
         self.down_8 = nn.Sequential(
-            _double(dim, second),
+            _upsample(dim, second),
             _norm(second),
             nn.Conv2d(second, out[1], 1),
             _norm(out[1]),
@@ -91,9 +91,9 @@ class Head(nn.Module):
         self.convs = nn.ModuleList(ConvRelu(level, width) for level in level_dims)
         self.fusion_conv = ConvRelu(width * len(level_dims), width)
         if upsample > 1:
-            self.up_conv1 = _finer(width)
+            self.up_conv1 = _upsampling_block(width)
         if upsample > 2:
-            self.up_conv2 = _finer(width // 2)
+            self.up_conv2 = _upsampling_block(width // 2)
         self.dropout = nn.Dropout2d(0.1)
         self.conv_seg = nn.Conv2d(channels, 1, 1)
 
@@ -108,10 +108,10 @@ class Head(nn.Module):
         return logits
 
     def _fused(self, levels: list[Tensor]) -> Tensor:
-        """Do the fusion convolution over all levels, resized to the finest and concatenated.
+        """The fusion convolution over all levels, resized to the finest and concatenated.
 
-        A 1 x 1 convolution and a resize may change places, so each level meets its share of the
-        weights at its own resolution: the same numbers for a third of the work.
+        A 1 x 1 convolution commutes with a resize, so each level is convolved with its share of the
+        weights at its own resolution: the same result for a third of the work.
         """
         conv = self.fusion_conv.conv
         shares = conv.weight.chunk(len(levels), dim=1)
@@ -124,9 +124,9 @@ class Head(nn.Module):
         return F.relu(total)
 
 
-def _finer(channels: int) -> nn.Sequential:
+def _upsampling_block(channels: int) -> nn.Sequential:
     """Twice the resolution with half the channels."""
     half = channels // 2
     return nn.Sequential(
-        _double(channels, half), _norm(half), nn.Conv2d(half, half, 1), _norm(half), nn.GELU()
+        _upsample(channels, half), _norm(half), nn.Conv2d(half, half, 1), _norm(half), nn.GELU()
     )

@@ -17,6 +17,7 @@ from napari_cfr_icl._errors import OutputError
 from napari_cfr_icl._files import atomic_write_json, explained_write_failures
 from napari_cfr_icl.evaluation.protocol.predictors import methods_of
 from napari_cfr_icl.evaluation.protocol.settings_file import settings_for
+from napari_cfr_icl.zoo.key_maps import published_weights
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -120,9 +121,9 @@ def datasets_identity(
 def fingerprint(network: torch.nn.Module) -> str:
     """SHA-256 over the names and values of a network's weights, whatever file they came from."""
     digest = hashlib.sha256()
-    for name, tensor in sorted(network.state_dict().items()):
+    for name, tensor in sorted(published_weights(network).items()):
         digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
-        digest.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy())
+        digest.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 
