@@ -21,7 +21,7 @@ def test_every_published_checkpoint_is_there():
 @pytest.mark.parametrize("entry", CATALOGUE.values(), ids=list(CATALOGUE))
 def test_every_entry_names_a_network_a_licence_a_source_and_a_way_to_get_it(entry):
     with torch.device("meta"):
-        model = getattr(models, entry.architecture)()
+        model = models.build(models.PUBLISHED[entry.architecture])
     assert isinstance(model, models.ClickModel)
     assert entry.licence
     assert entry.source

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _PACKAGES = (
     "torch",
     "torchvision",
+    "timm",
     "numpy",
     "scikit-image",
     "tifffile",

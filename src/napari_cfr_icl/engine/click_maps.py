@@ -1,4 +1,4 @@
-"""Clicks as pictures: one map of the positive clicks, one of the negative, for the network to see.
+"""Click maps: one map of the positive clicks and one of the negative, as input of a network.
 
 Points are (B, 2N, 3) rows of (row, column, order): the first N slots positive, the last N negative,
 unused slots (-1, -1, -1). Places are pixels of the map, may be fractional and may lie outside it.
@@ -36,7 +36,7 @@ def disk_maps(points: Tensor, size: tuple[int, int], radius: float = 5.0) -> Ten
     reach = math.ceil(radius)
     offsets = torch.arange(-reach, reach + 1, device=points.device)
     place = points[..., :2].to(torch.float32)
-    # Only the pixels around a click are looked at, so that neither time nor memory depends on
+    # Only the pixels around each click are computed, so that time and memory do not grow with
     # clicks times image size.
     near = place.floor().to(torch.int64)
     row = (near[..., 0, None] + offsets)[..., :, None]  # (B, 2N, K, 1)
@@ -48,8 +48,8 @@ def disk_maps(points: Tensor, size: tuple[int, int], radius: float = 5.0) -> Ten
     half = torch.arange(slots, device=points.device) >= slots // 2
     plane = torch.arange(batch, device=points.device)[:, None] * 2 + half
     index = (plane[..., None, None] * rows + row) * cols + col
-    # What is not drawn goes to one spare element at the end: no data-dependent shapes, so a GPU
-    # need not wait for the CPU.
+    # Pixels outside go to one spare element at the end: without data-dependent shapes a GPU does
+    # not wait for the CPU.
     spare = batch * 2 * rows * cols
     flat = torch.zeros(spare + 1, device=points.device)
     flat[torch.where(drawn, index, spare).flatten()] = 1.0
@@ -57,7 +57,7 @@ def disk_maps(points: Tensor, size: tuple[int, int], radius: float = 5.0) -> Ten
 
 
 def distance_maps(points: Tensor, size: tuple[int, int], norm_radius: float) -> Tensor:
-    """Draw the distance to the nearest click, squeezed by tanh.
+    """Draw the tanh of the distance to the nearest click.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Passes: choose a window, read it, run the network on it, and put the mask back in its place."""
+"""Passes: choose a window, read it, run the network, and return the mask in image resolution."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ Size = tuple[int, int]
 
 
 class Passes:
-    """One pass after another over one image with the same clicks.
+    """Successive passes over one image with the same clicks.
 
     Parameters
     ----------
     network : Network
         The network on its device.
     settings : Settings
-        How windows are chosen and whether mirror images are averaged.
+        Zoom, refinement and mirroring.
     image : ImageSource
         The image.
     clicks : Clicks
@@ -38,11 +38,11 @@ class Passes:
     Attributes
     ----------
     window : Window or None
-        What the last pass saw if it was zoomed; set it to go on from an earlier click.
+        Window of the last pass, if zoomed; set it to continue from an earlier click.
     seen : Patch or None
         The last probabilities, float32, which choose the next window; likewise.
     view : Window
-        Where to look while there is no object yet.
+        The window while there is no object yet.
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class Passes:
         if mask is None:
             return torch.zeros(1, 1, *size, device=device)
         values = mask.values if mask.window == part else mask.read(part)
-        # A mask from outside may be read-only or turned over, which tensors cannot be.
+        # A given mask may be read-only or have negative strides, unlike tensors.
         values = np.require(values, requirements=["C", "W"])
         return _resized(torch.from_numpy(values).to(device)[None, None], size)
 

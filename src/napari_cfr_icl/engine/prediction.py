@@ -1,4 +1,4 @@
-"""Predictions: what the engine answers to clicks, frozen, and enough to go on from."""
+"""Predictions: immutable results, from which a next call can continue."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 class Prediction:
     """The mask of one object after one pass of the network.
 
-    Hand it to the next call as `previous`, and the object goes on from here. It never changes, so a
-    list of predictions is an undo history.
+    Pass it to the next call as `previous` to continue the object. It is immutable, so a list of
+    predictions is an undo history.
 
     Parameters
     ----------
     probabilities : Patch
         float32, 0 to 1, in image resolution; zero outside the patch.
     zoomed : Window or None
-        The window that the network saw, in image pixels; None when it was the whole image unzoomed.
+        The network's window in image pixels; None for the whole image unzoomed.
     trace : tuple of StepTrace
         The passes of the inner loop since the click, oldest first.
     stopped : {"running", "limit", "converged", "refused"}
@@ -36,7 +36,7 @@ class Prediction:
     mask_threshold : float
         Probability above which a pixel belongs to the object.
     fed_back : Patch or None
-        What goes into the network next instead of `probabilities`.
+        The next input of the network instead of `probabilities`.
     """
 
     probabilities: Patch
@@ -74,7 +74,7 @@ class Prediction:
 
 
 def as_feedback(mask: Patch | NDArray[Any], image_shape: tuple[int, int]) -> Patch:
-    """A mask from outside as probabilities.
+    """A given mask as probabilities.
 
     Parameters
     ----------

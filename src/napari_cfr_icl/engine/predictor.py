@@ -1,7 +1,7 @@
-"""The predictor: image, clicks and the previous mask in, refined masks out, one pass at a time.
+"""The predictor: from image, clicks and the previous mask to refined masks, pass by pass.
 
-It keeps no state between calls that an answer depends on: what an object needs to go on is in the
-`Prediction` that the caller hands back. Use one predictor from one thread.
+Results depend on no state between calls: all that is needed to continue an object is in the
+`Prediction` that the caller passes back. Use a predictor from one thread only.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Cascade-Forward Refinement: the network's own mask goes back in, with no new click (Eq. 4 and 5).
 
-One loop serves standard inference, CFR-n and A-CFR-n. It knows no network and no window: anything
-that turns the last mask into the next one can be refined.
+One loop serves standard inference, CFR-n and A-CFR-n. It is independent of networks and windows:
+any function from one mask to the next can be refined.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from napari_cfr_icl.engine.settings import Refinement
 
 StopReason = Literal["running", "limit", "converged", "refused"]
-"""Why an inner loop ended: n steps done, few pixels changed, or the guard refused a step."""
+"""Reason for the end of an inner loop: all steps done, few changed pixels, or a refused step."""
 
 
 @dataclass(frozen=True, slots=True)
 class StepTrace:
-    """What one pass of the inner loop did.
+    """Record of one pass of the inner loop.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ class StepTrace:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """The mask after one pass, how it came about, and whether the loop goes on."""
+    """The mask after one pass, with its record and the state of the loop."""
 
     probabilities: Patch
     trace: StepTrace
@@ -65,7 +65,7 @@ def refine(
     refinement: Refinement,
     mask_threshold: float,
 ) -> Iterator[Step]:
-    """Run the inner loop of one click, yielding every step as soon as it is there.
+    """Run the inner loop of one click, yielding each step as it finishes.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ def stop_threshold(refinement: Refinement, mask: Patch, mask_threshold: float) -
 
 
 def contradicts(newer: Patch, older: Patch, clicks: Clicks, mask_threshold: float) -> bool:
-    """Whether a step got a click wrong that the step before had right."""
+    """True if a step contradicts a click that the step before satisfied."""
     return any(
         _agrees(older, click, mask_threshold) and not _agrees(newer, click, mask_threshold)
         for click in clicks

@@ -1,7 +1,7 @@
-"""Rendering: pixels of any type and any channels become the RGB picture that the network sees.
+"""Rendering: pixels of any type and any channels to the RGB image that is the network's input.
 
-What is on the screen is what the model sees: the dock hands over the layer's own contrast limits
-and colours; without a screen `Rendering.guess` chooses them the way napari would.
+The model sees what is on the screen: the dock passes on the layer's own contrast limits and
+colours. Without a screen `Rendering.guess` chooses them as napari would.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ PERCENTILES = (0.1, 99.9)
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """How one channel is drawn.
+    """Contrast and colour of one channel.
 
     Parameters
     ----------
     index : int
-        Its place on the channel axis.
+        Its index on the channel axis.
     colour : tuple of float
         (red, green, blue) at full brightness, each 0 to 1.
     low, high : float
@@ -59,7 +59,7 @@ class Channel:
 
 @dataclass(frozen=True, slots=True)
 class Rendering:
-    """A recipe from pixels to RGB: stretch every channel, colour it, add them up.
+    """Conversion of pixels to RGB: the sum of all channels, each stretched and coloured.
 
     Parameters
     ----------
@@ -80,12 +80,12 @@ class Rendering:
 
     @classmethod
     def rgb(cls, low: float = 0.0, high: float = 255.0) -> Rendering:
-        """Three channels that are red, green and blue already; alpha is not looked at."""
+        """Red, green and blue channels between the contrast limits; alpha is ignored."""
         return cls(tuple(Channel(i, colour, low, high) for i, colour in enumerate(RGB)))
 
     @classmethod
     def guess(cls, sample: NDArray[Any], rgb: bool | None = None) -> Rendering:
-        """The rendering of an image that nobody has said anything about.
+        """Default rendering of an image.
 
         Parameters
         ----------
@@ -123,16 +123,16 @@ class Rendering:
 
     @property
     def is_plain_rgb(self) -> bool:
-        """Whether channels 0, 1, 2 are red, green, blue between 0 and 255."""
+        """True if channels 0, 1, 2 are red, green, blue between 0 and 255."""
         return self == Rendering.rgb()
 
     def __call__(self, pixels: NDArray[Any]) -> NDArray[np.float32]:
-        """Draw.
+        """Render pixels.
 
         Parameters
         ----------
         pixels : ndarray, shape (rows, columns) or (rows, columns, channels)
-            Values of any numeric type; NaN is drawn black.
+            Values of any numeric type; NaN is rendered black.
 
         Returns
         -------
@@ -142,7 +142,7 @@ class Rendering:
         if pixels.ndim == 2:
             pixels = pixels[..., np.newaxis]
         if self.is_plain_rgb and pixels.dtype == np.uint8:
-            # A division, not a product with 1/255: the public code's numbers to the last bit.
+            # Division rather than multiplication by 1/255, as in the public code, bit for bit.
             quotient: NDArray[np.float32] = np.divide(pixels[..., :3], np.float32(255))
             return quotient
         if len(self.channels) == 1 and self.channels[0].colour == WHITE:

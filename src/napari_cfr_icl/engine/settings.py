@@ -1,4 +1,4 @@
-"""Options of a prediction, as frozen data that checks itself, and the presets made from them.
+"""Validated options of a prediction, and their presets.
 
 Three presets of the same code: `paper` (the paper's meaning, the public code's windows and flip),
 `public_code` (what the published program does where it departs from the paper) and `interactive`
@@ -20,7 +20,7 @@ Precision = Literal["float32", "fast"]
 
 
 class WindowHints(Protocol):
-    """What a preset needs to know of a network: the input it was trained for."""
+    """Properties of a network that a preset needs: the input it was trained for."""
 
     input_size: int
     fixed_square: bool
@@ -77,7 +77,7 @@ class Refinement(Options):
 
 @dataclass(frozen=True, slots=True)
 class Zoom(Options):
-    """How the window that the network sees is chosen around the object.
+    """Choice of the network's window around the object.
 
     Parameters
     ----------

@@ -58,7 +58,7 @@ class ImageSource:
 
     @property
     def plane(self) -> Plane:
-        """Which plane of the array it is."""
+        """The plane of the array."""
         return self._plane
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Windows: the part of an image that the network sees, and patches of values that fill one.
+"""Windows: rectangular parts of an image, and patches of values that fill one.
 
 Pure functions over frozen values; the windows of the `paper` preset follow the public code's
 arithmetic to the pixel (rounding, clamping and all), because its published numbers depend on it.
@@ -71,7 +71,7 @@ class Window:
         return Window(top, left, height, width) if height > 0 and width > 0 else None
 
     def relative_to(self, other: Window) -> Window:
-        """The same rectangle, counted from the first pixel of `other`."""
+        """The same rectangle, relative to the first pixel of `other`."""
         return Window(self.top - other.top, self.left - other.left, self.height, self.width)
 
 
@@ -126,7 +126,7 @@ class Patch:
         return self.values[inside_row, inside_col]
 
     def threshold(self, threshold: float) -> Patch:
-        """Where the values exceed `threshold`, as a patch of bool."""
+        """Mask of the values above `threshold`, as a patch of bool."""
         return Patch(self.values > threshold, self.window, self.image_shape)
 
     def bounds(self) -> Window | None:

@@ -1,4 +1,4 @@
-"""Zooming: which window the network sees for these clicks and this mask.
+"""Zooming: choice of the network's window from clicks and mask.
 
 Pure functions. The `paper` preset follows the public code's arithmetic to the pixel (inclusive
 boxes, Python's rounding, clamping and all), because its published numbers depend on it.
@@ -39,7 +39,7 @@ def choose_window(
     zoom : Zoom
         The policy.
     view : Window
-        What to look at while there is no object yet.
+        The window while there is no object yet.
 
     Returns
     -------
@@ -87,7 +87,7 @@ def expanded(box: Window, zoom: Zoom, image_shape: tuple[int, int], growth: floa
 def first_window(
     click: Click, image_shape: tuple[int, int], zoom: Zoom, view: Window | None
 ) -> Window:
-    """What a first click looks at: the user's view, or a part of a large image around the click."""
+    """Window of a first click: the user's view, or a part of a large image around the click."""
     whole = Window.whole(image_shape)
     if zoom.first_side is None:
         return whole
@@ -99,7 +99,7 @@ def first_window(
 
 
 def reaches_edge(box: Window, stored: Window, image_shape: tuple[int, int]) -> bool:
-    """Whether an object's box reaches an edge of its window where the image goes on."""
+    """True if an object's box touches an edge of its window inside the image."""
     return (
         box.top <= stored.top > 0
         or box.left <= stored.left > 0
@@ -109,7 +109,7 @@ def reaches_edge(box: Window, stored: Window, image_shape: tuple[int, int]) -> b
 
 
 def keeps(stored: Window, wanted: Window, clicks: Sequence[Click], keep_iou: float) -> bool:
-    """Whether the last window still serves: it holds every positive click and overlaps enough."""
+    """True if the last window holds every positive click and overlaps the wanted one enough."""
     last_row, last_col = stored.bottom - 1, stored.right - 1
     # The upper bound is strict in the public code: a click on the last row or column moves on.
     inside = all(

@@ -76,7 +76,7 @@ class ModelEntry:
 
     @property
     def is_archive(self) -> bool:
-        """Whether it has to be unpacked from the volumes of an archive."""
+        """True if it has to be unpacked from the volumes of an archive."""
         return len(self.urls) > 1
 
 

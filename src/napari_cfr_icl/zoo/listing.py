@@ -18,7 +18,7 @@ __all__ = ["ModelState", "ModelStatus", "available"]
 
 
 class ModelState(Enum):
-    """Where a model is; the value is for people to read."""
+    """State of a model; the value is for people to read."""
 
     BUILT_IN = "built in"
     DOWNLOADED = "on this machine"

@@ -231,7 +231,7 @@ def _settings(config: Mapping[str, Any], path: Path) -> dict[str, Any]:
 
 
 def _is_imagenet(value: Any) -> bool:
-    """Whether mean and std are ours; tuples and lists are the same here."""
+    """True if mean and std are ours, as tuples or lists."""
     try:
         return [tuple(part) for part in value] == [IMAGE_MEAN, IMAGE_STD]
     except TypeError:

@@ -176,7 +176,7 @@ def check_clicks(style: str, radius: float) -> None:
 
 
 def is_traced() -> bool:
-    """Whether `torch.jit.trace` is recording: sizes are symbols then, which no branch may ask."""
+    """True while `torch.jit.trace` records: no branch may depend on sizes then."""
     return bool(torch.jit.is_tracing())  # type: ignore[attr-defined, no-untyped-call]
 
 

@@ -161,7 +161,7 @@ class PlainVit(ClickModel):
         return min(valid, key=lambda side: abs(side - wanted)) * self._patch
 
     def _fits_windows(self, side: int) -> bool:
-        """Whether `side` tokens are a whole number of equal windows."""
+        """True if `side` tokens make a whole number of equal windows."""
         return side >= self._base_window and side % (side // self._base_window) == 0
 
     def _check_size(self, rows: int, cols: int) -> None:

@@ -1,1 +1,1 @@
-"""How a network runs on a device: precision, fast variants, and the choice among them."""
+"""Execution of a network on a device: precision, fast variants, and the choice among them."""
