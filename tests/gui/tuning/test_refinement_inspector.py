@@ -196,3 +196,10 @@ def test_a_dock_that_is_opened_or_closed_is_noticed_at_once(viewer, open_dock):
     viewer.window.remove_dock_widget(segment)
     assert dock.inspector.dock is None
     dock.end()
+
+
+@pytest.mark.own_viewer
+def test_closing_the_whole_window_is_clean(driver, looked):
+    driver.viewer.close()
+    driver.wait(lambda: looked.inspector.dock is None)
+    assert looked.inspector.inspection is None
