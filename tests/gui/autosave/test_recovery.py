@@ -358,6 +358,7 @@ def test_labels_are_unpacked_once_to_be_restored(start, viewer, data, monkeypatc
     assert np.array_equal(found.arrays[0], labels(driver).data)
 
 
+@pytest.mark.own_viewer
 @pytest.mark.parametrize("how", ["script", "exit"])
 def test_an_object_under_way_when_the_viewer_is_closed_is_offered(start, viewer, data, how):
     driver = start()
