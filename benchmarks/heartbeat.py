@@ -1,4 +1,4 @@
-"""How long the screen keeps its user waiting while the network works: gaps in a pulse.
+"""How long the screen keeps its user waiting while the network works: gaps of the event loop.
 
 A timer of the screen's thread beats every 5 ms. The longest time between two beats is the longest
 that a mouse click would have waited. The bar is 50 ms on a machine that does nothing else. "Work"
@@ -26,7 +26,7 @@ from qtpy.QtTest import QTest
 
 from napari_cfr_icl import samples
 from napari_cfr_icl.gui.app.viewer_driver import PLUGIN, ViewerDriver, let_happen
-from napari_cfr_icl.gui.layers.canvas import canvas_position, canvas_widget
+from napari_cfr_icl.gui.layers.napari_private import canvas_position, canvas_widget
 from napari_cfr_icl.gui.threads.event_loop_monitor import EventLoopMonitor, percentile
 from napari_cfr_icl.gui.training.process import mark_of
 from napari_cfr_icl.training import recipes
@@ -97,11 +97,11 @@ def main() -> None:
 
 
 def measure(what: str, act: Callable[[], EventLoopMonitor]) -> Row:
-    """The gaps of a case's pulse."""
-    pulse = act()
-    gaps, over = pulse.gaps, sum(gap > BAR for gap in pulse.gaps)
+    """The gaps of a case's monitor."""
+    monitor = act()
+    gaps, over = monitor.gaps, sum(gap > BAR for gap in monitor.gaps)
     middle, late = percentile(gaps, 0.5), percentile(gaps, 0.99)
-    return Row(what, len(gaps), middle, late, max(gaps), max(pulse.work), over)
+    return Row(what, len(gaps), middle, late, max(gaps), max(monitor.work), over)
 
 
 def napari_alone(window: Size, count: int, side: int = 512) -> EventLoopMonitor:
@@ -111,17 +111,17 @@ def napari_alone(window: Size, count: int, side: int = 512) -> EventLoopMonitor:
     viewer.add_image(photo(side))
     labels = viewer.add_labels(np.zeros((side, side), np.uint8))
     viewer.add_points(ndim=2).mode = "add"
-    pulse, generator = EventLoopMonitor(), np.random.default_rng(0)
+    monitor, generator = EventLoopMonitor(), np.random.default_rng(0)
     let_happen(SETTLED)
-    pulse.start()
+    monitor.start()
     for place in generator.uniform(0.1 * side, 0.9 * side, (count, 2)):
         click_slowly(viewer, canvas_position(viewer, place))
         let_happen(SETTLED)
         labels.data = (generator.random((side, side)) < 0.5).astype(np.uint8)
         let_happen(SETTLED)
-    pulse.stop()
+    monitor.stop()
     viewer.close()
-    return pulse
+    return monitor
 
 
 def click_slowly(viewer: napari.Viewer, place: QPoint, positive: bool = True) -> None:
@@ -135,20 +135,20 @@ def click_slowly(viewer: napari.Viewer, place: QPoint, positive: bool = True) ->
 
 def load(window: Size) -> EventLoopMonitor:
     """The dock is open, and the model is loaded and warmed behind it."""
-    driver, pulse = opened(window, photo(SIDE)), EventLoopMonitor()
+    driver, monitor = opened(window, photo(SIDE)), EventLoopMonitor()
     # The first drawing of new layers, for which Mesa makes its programs, comes before.
     let_happen(SETTLED)
-    pulse.start()
+    monitor.start()
     driver.wait(lambda: driver.dock.controller.is_prepared)
-    return ended(driver, pulse)
+    return ended(driver, monitor)
 
 
 def click(window: Size, count: int, side: int = 512) -> EventLoopMonitor:
     """Clicks here and there, every tenth of them followed by W."""
-    driver, pulse = opened(window, photo(side)), EventLoopMonitor()
+    driver, monitor = opened(window, photo(side)), EventLoopMonitor()
     driver.wait(lambda: driver.dock.controller.is_prepared)
     places = np.random.default_rng(0).uniform(0.1 * side, 0.9 * side, (count, 2))
-    pulse.start()
+    monitor.start()
     for number, (row, col) in enumerate(places, 1):
         click_slowly(driver.viewer, driver.place(row, col), positive=number % 4 != 3)
         driver.wait_for_answer()
@@ -157,7 +157,7 @@ def click(window: Size, count: int, side: int = 512) -> EventLoopMonitor:
         if number % 10 == 0:
             driver.type(Qt.Key.Key_W)
             let_happen(SETTLED)
-    return ended(driver, pulse)
+    return ended(driver, monitor)
 
 
 def fill(window: Size, planes: int) -> EventLoopMonitor:
@@ -165,21 +165,21 @@ def fill(window: Size, planes: int) -> EventLoopMonitor:
     sample = samples.load("stack")
     middle = sample.image[8]
     stack = np.repeat(middle[np.newaxis], planes + 1, axis=0)
-    driver, pulse = opened(window, stack, contrast_limits=(140, 900)), EventLoopMonitor()
+    driver, monitor = opened(window, stack, contrast_limits=(140, 900)), EventLoopMonitor()
     driver.wait(lambda: driver.dock.controller.is_prepared)
     driver.viewer.dims.set_current_step(0, 0)
     label = int(np.bincount(sample.labels[8][sample.labels[8] > 0]).argmax())
     driver.click(*np.argwhere(sample.labels[8] == label).mean(axis=0))
     driver.wait_for_answer()
-    pulse.start()
+    monitor.start()
     driver.dock.stack.fill.click()
     driver.wait_for_answer()
-    return ended(driver, pulse)
+    return ended(driver, monitor)
 
 
 def read_ahead(window: Size, side: int = 8000, seconds: int = 5) -> EventLoopMonitor:
     """The first image of a folder is on the screen, and the second, a large one, is being read."""
-    driver, pulse = opened(window, photo(SIDE)), EventLoopMonitor()
+    driver, monitor = opened(window, photo(SIDE)), EventLoopMonitor()
     # Loading the model has a row of its own.
     driver.wait(lambda: driver.dock.controller.is_prepared)
     with tempfile.TemporaryDirectory() as folder:
@@ -187,35 +187,35 @@ def read_ahead(window: Size, side: int = 8000, seconds: int = 5) -> EventLoopMon
         for number, size in enumerate((SIDE, side)):
             image = photo(size)
             tifffile.imwrite(Path(folder) / f"{number}.tif", image, compression="zlib")
-        walk, panel = driver.dock.controller.folder, driver.dock.folder
-        walk.open(Path(folder))
-        driver.wait(lambda: panel.where.text().startswith("1 of") and not walk.is_going)
+        opener, panel = driver.dock.controller.folder, driver.dock.folder
+        opener.open(Path(folder))
+        driver.wait(lambda: panel.where.text().startswith("1 of") and not opener.is_going)
         # Nor is its first drawing; the second one takes longer to read than this.
         let_happen(SETTLED)
-        pulse.start()
+        monitor.start()
         let_happen(1000 * seconds)
-        return ended(driver, pulse)
+        return ended(driver, monitor)
 
 
 def search(window: Size, nuclei: Path, seconds: int = 30) -> EventLoopMonitor:
     """A search is under way in the tuning dock."""
-    driver, pulse = opened(window, photo(SIDE)), EventLoopMonitor()
+    driver, monitor = opened(window, photo(SIDE)), EventLoopMonitor()
     dock = driver.open_beside("Tune refinement")
     dock.tabs.setCurrentIndex(1)
     dock.search_panel.source.use_folder.click()
     dock.search_panel.source.path.setText(str(nuclei))
     dock.search_panel.start.click()
     driver.wait(lambda: dock.search_panel.bar.value() > 0, LONG)
-    pulse.start()
+    monitor.start()
     let_happen(1000 * seconds)
-    pulse.stop()
+    monitor.stop()
     dock.end()
-    return ended(driver, pulse)
+    return ended(driver, monitor)
 
 
 def train(window: Size, nuclei: Path, seconds: int = 30) -> EventLoopMonitor:
     """A training makes its steps, and its curves are drawn."""
-    driver, pulse = opened(window, photo(SIDE)), EventLoopMonitor()
+    driver, monitor = opened(window, photo(SIDE)), EventLoopMonitor()
     dock = driver.open_beside("Train a model")
     shorter = ["data.side=96", "schedule.batch=2", "schedule.steps=1000", "validation.every=20"]
     few = ["validation.objects=2", "validation.max_clicks=3", "validation.gate_objects=5"]
@@ -227,12 +227,12 @@ def train(window: Size, nuclei: Path, seconds: int = 30) -> EventLoopMonitor:
     dock.progress.start.click()
     driver.wait(lambda: dock.runs.status is not None, LONG)
     driver.wait(lambda: max(dock.runs.status.curves.rounds, default=0) >= 1, LONG)
-    pulse.start()
+    monitor.start()
     let_happen(1000 * seconds)
-    pulse.stop()
+    monitor.stop()
     mark_of(dock.runs.run).kill()
     dock.end()
-    return ended(driver, pulse)
+    return ended(driver, monitor)
 
 
 def tiles(folder: Path) -> Path:
@@ -264,13 +264,13 @@ def opened(window: Size, image: np.ndarray, **options: object) -> ViewerDriver:
     return ViewerDriver(viewer, dock)
 
 
-def ended(driver: ViewerDriver, pulse: EventLoopMonitor) -> EventLoopMonitor:
-    """Stop the pulse, then close everything."""
-    pulse.stop()
+def ended(driver: ViewerDriver, monitor: EventLoopMonitor) -> EventLoopMonitor:
+    """Stop the monitor, then close everything."""
+    monitor.stop()
     print(driver.dock.hint.text())
     driver.viewer.close()
     driver.session.close(timeout=60)
-    return pulse
+    return monitor
 
 
 if __name__ == "__main__":

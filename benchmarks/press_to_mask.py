@@ -19,7 +19,7 @@ from qtpy.QtCore import Qt
 
 from napari_cfr_icl import samples
 from napari_cfr_icl.gui.app.viewer_driver import PLUGIN, ViewerDriver
-from napari_cfr_icl.gui.layers.canvas import canvas_widget, look_at
+from napari_cfr_icl.gui.layers.napari_private import canvas_widget, look_at
 from napari_cfr_icl.gui.threads.event_loop_monitor import percentile
 
 WIDGET = "Segment with clicks"

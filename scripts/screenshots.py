@@ -22,7 +22,7 @@ from napari_cfr_icl import samples
 from napari_cfr_icl.autosave.journal import journals_folder
 from napari_cfr_icl.gui.app.demo import open_sample, segment
 from napari_cfr_icl.gui.app.viewer_driver import PLUGIN, let_happen
-from napari_cfr_icl.gui.layers.canvas import look_at
+from napari_cfr_icl.gui.layers.napari_private import look_at
 from napari_cfr_icl.gui.training.process import mark_of
 from napari_cfr_icl.gui.tuning.inspector_panel import STEPS_SHOWN
 from napari_cfr_icl.gui.widgets.section import Section
@@ -62,9 +62,7 @@ def fluorescence(driver: ViewerDriver) -> None:
 
 def inner_loop(driver: ViewerDriver) -> None:
     """All steps of a click on a hard object."""
-    inference = driver.dock.engine.inference
-    inference.setCurrentIndex(inference.findData("a-cfr-4"))
-    inference.activated.emit(inference.currentIndex())
+    driver.dock.engine.inference.value = "a-cfr-4"
     driver.wait_for_answer()
     click(driver, 300, 250)
 
@@ -187,12 +185,12 @@ def image_folder(driver: ViewerDriver) -> None:
             place / f"well {number + 7}.tif", image[top : top + 260, left : left + 340]
         )
     driver.viewer.layers.clear()
-    walk, panel = driver.dock.controller.folder, driver.dock.folder
-    walk.open(place)
-    driver.wait(lambda: panel.where.text().startswith("1 of") and not walk.is_going)
+    folder, panel = driver.dock.controller.folder, driver.dock.folder
+    folder.open(place)
+    driver.wait(lambda: panel.where.text().startswith("1 of") and not folder.is_going)
     panel.finished.click()
     panel.next.click()
-    driver.wait(lambda: panel.where.text().startswith("2 of") and not walk.is_going)
+    driver.wait(lambda: panel.where.text().startswith("2 of") and not folder.is_going)
     for section in driver.dock.findChildren(Section):
         section.set_open(section.isAncestorOf(panel) or section.isAncestorOf(driver.dock.work))
     scroll = driver.dock.findChild(QScrollArea)

@@ -17,7 +17,7 @@ from qtpy.QtGui import QOpenGLContext
 from disk_predictor import DiskPredictor
 from napari_cfr_icl.autosave.journal import journals_folder
 from napari_cfr_icl.gui.app import controller
-from napari_cfr_icl.gui.layers.canvas import canvas_widget
+from napari_cfr_icl.gui.layers.napari_private import canvas_widget
 
 pytestmark = [pytest.mark.own_viewer, pytest.mark.bindings]
 

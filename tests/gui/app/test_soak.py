@@ -143,7 +143,7 @@ class Person:
     def is_homeless(self):
         """Whether the current object's image is gone, and it came from no labels either."""
         state = self.driver.session.state
-        on_image = self.driver.dock.controller.screen.is_on_image(state)
+        on_image = self.driver.dock.controller.workspace.is_on_image(state)
         return not (state.is_empty or on_image or state.origin)
 
     def finish(self):

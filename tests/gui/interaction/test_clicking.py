@@ -10,8 +10,8 @@ from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtTest import QTest
 
 from napari_cfr_icl.gui.app.viewer_driver import CONTROL, LEFT, SHIFT
-from napari_cfr_icl.gui.layers.canvas import canvas_widget
 from napari_cfr_icl.gui.layers.click_layer import GREEN, RED
+from napari_cfr_icl.gui.layers.napari_private import canvas_widget
 from napari_cfr_icl.gui.threads import main_thread_bridge
 from napari_cfr_icl.gui.views.messages import HIDDEN_CLICKS, ONLY_BACKGROUND, OTHER_TOOL
 from napari_cfr_icl.gui.views.segment_dock import SegmentDock

@@ -8,7 +8,7 @@ from napari.utils.notifications import notification_manager
 from qtpy.QtCore import Qt
 
 from napari_cfr_icl.engine.windows import Window
-from napari_cfr_icl.gui.layers.canvas import canvas_position
+from napari_cfr_icl.gui.layers.napari_private import canvas_position
 
 SHAPE = (120, 160)
 PLACES = [(30, 40), (30, 120), (90, 40), (90, 120)]

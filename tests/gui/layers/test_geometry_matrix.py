@@ -15,7 +15,7 @@ from qtpy.QtCore import Qt
 
 from disk_predictor import DiskPredictor
 from napari_cfr_icl.gui.app import controller
-from napari_cfr_icl.gui.layers.canvas import look_at
+from napari_cfr_icl.gui.layers.napari_private import look_at
 
 CASES = int(os.environ.get("NAPARI_CFR_ICL_MATRIX", "6"))
 SIDE = 50

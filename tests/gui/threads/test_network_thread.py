@@ -65,9 +65,7 @@ def work(driver):
     driver.wait_for_answer()
     driver.type(Qt.Key.Key_U)
     driver.type(Qt.Key.Key_W)
-    inference = driver.dock.engine.inference
-    inference.setCurrentIndex(inference.findData("a-cfr-4"))
-    inference.activated.emit(inference.currentIndex())
+    driver.dock.engine.inference.value = "a-cfr-4"
     driver.wait_for_answer()
 
 

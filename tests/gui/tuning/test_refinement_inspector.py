@@ -134,7 +134,7 @@ def test_dragging_the_line_moves_the_stop_and_use_this_makes_it_so(driver, looke
     QTest.mouseClick(panel.use.button, LEFT)
     assert load_presets()["mine"].refinement == panel.policy
     assert load_preferences().preset == "mine"
-    assert driver.dock.engine.preset.currentText() == "mine"
+    assert driver.dock.engine.preset.value == "mine"
     driver.wait_for_answer()
     assert driver.session.state.answer.passes == 2
     assert driver.session.state.answer.stopped == "converged"

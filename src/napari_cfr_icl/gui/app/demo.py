@@ -1,7 +1,7 @@
-"""The demo: sample images with the dock open, or, where nobody is looking, a robot that clicks.
+"""The demo: sample images with the dock open, or, without a display, a simulated user.
 
-The robot works on the very same dock with real mouse and key events, as a person would, until the
-mask is good enough; what it took is printed, and what it saw and made is left in a folder.
+The simulated user works on the same dock with real mouse and key events until the mask is good
+enough; its clicks and times are printed, its pictures and labels are saved in a folder.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from napari_cfr_icl._errors import CfrIclError, OutputError
 from napari_cfr_icl.evaluation.protocol.metrics import iou
 from napari_cfr_icl.evaluation.protocol.simulated_users import RobotUser
 from napari_cfr_icl.gui.app.viewer_driver import PLUGIN, ViewerDriver
-from napari_cfr_icl.gui.layers.canvas import canvas_widget, look_at
+from napari_cfr_icl.gui.layers.napari_private import canvas_widget, look_at
 
 WIDGET = "Segment with clicks"
 WINDOW = (1500, 950)
@@ -35,7 +35,7 @@ MOST_CLICKS = 6
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """Objects of one sample that the robot is to segment.
+    """Objects of one sample that the simulated user segments.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ class Task:
     objects : tuple of int
         Ids in the sample's ground truth.
     look_at : float
-        Side in pixels of what is looked at around an object; 0 looks at the whole image.
+        Side in pixels of the view around an object; 0 for the whole image.
     """
 
     sample: str
@@ -63,14 +63,14 @@ TASKS = (
 
 @dataclass(frozen=True, slots=True)
 class Segmented:
-    """What it took to segment one object.
+    """The effort to segment one object, and the result.
 
     Parameters
     ----------
     clicks : int
         Number of clicks.
     overlap : float
-        IoU of what was written with the ground truth, 0 to 1.
+        IoU of the written object with the ground truth, 0 to 1.
     first, last : float
         Milliseconds from the press to the first mask and to the refined mask on the screen, the
         median over the clicks.
@@ -83,7 +83,7 @@ class Segmented:
 
 
 def run(folder: Path) -> None:
-    """Show the demo; where nobody is looking, leave pictures and labels in `folder`.
+    """Show the demo; on a virtual display, save pictures and labels in `folder`.
 
     Raises
     ------
@@ -113,7 +113,7 @@ def show() -> None:
 
 
 def drive(folder: Path) -> None:
-    """Let the robot work through all tasks.
+    """Have the simulated user work through all tasks.
 
     Raises
     ------
@@ -195,6 +195,6 @@ def labels_of(driver: ViewerDriver) -> NDArray[Any]:
 
 
 def _milliseconds_until_drawn(driver: ViewerDriver, began: float) -> float:
-    """Draw the canvas now; tell how long ago `began` was."""
+    """Draw the canvas now; return the milliseconds since `began`."""
     canvas_widget(driver.viewer).repaint()
     return 1000 * (time.perf_counter() - began)

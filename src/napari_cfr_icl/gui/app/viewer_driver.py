@@ -1,6 +1,6 @@
-"""A hand on the mouse and the keyboard: drives the dock with real events, as a person would.
+"""A driver of the viewer with real mouse and key events.
 
-The demo without a display, the pictures of the documentation and the tests all work through it.
+Used by the demo without a display, the pictures of the documentation and the tests.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QWidget
 
 from napari_cfr_icl.gui.app.segment_widget import SegmentWidget
-from napari_cfr_icl.gui.layers.canvas import canvas_position, canvas_widget
+from napari_cfr_icl.gui.layers.napari_private import canvas_position, canvas_widget
 
 # PyQt's type stubs take these functions for methods.
 _EVENTS: Any = QTest
@@ -36,8 +36,8 @@ PLAIN, CONTROL, SHIFT = (
 )
 
 
-LOOK = 2
-"""Milliseconds between two looks at what is waited for."""
+CHECK_PAUSE = 2
+"""Milliseconds between two checks of a condition."""
 
 
 class ViewerDriver:
@@ -89,11 +89,11 @@ class ViewerDriver:
         _EVENTS.keyPress(canvas_widget(self.viewer), key)
 
     def release(self, key: Qt.Key) -> None:
-        """Let go of a key."""
+        """Release a key."""
         _EVENTS.keyRelease(canvas_widget(self.viewer), key)
 
     def place(self, row: float, col: float) -> QPoint:
-        """Where a pixel of the image is on the canvas.
+        """The position of a pixel of the image on the canvas.
 
         Raises
         ------
@@ -106,7 +106,7 @@ class ViewerDriver:
         return canvas_position(self.viewer, image.data_to_world(plane.coordinates(row, col)))
 
     def _hovers(self, row: float, col: float) -> bool:
-        """Whether napari knows the mouse there; tells it once more if not."""
+        """Whether napari has the mouse there; sends the move again if not."""
         there = self.place(row, col)
         here = canvas_position(self.viewer, self.viewer.cursor.position)
         if (here - there).manhattanLength() <= 1:
@@ -124,7 +124,7 @@ class ViewerDriver:
         return dock
 
     def wait(self, until: Callable[[], bool], patience: float = PATIENCE) -> None:
-        """Let the event loop run until something is true.
+        """Run the event loop until a condition is true.
 
         Raises
         ------
@@ -135,10 +135,10 @@ class ViewerDriver:
         while not until():
             if time.monotonic() > deadline:
                 raise TimeoutError(f"waited {patience:g} s in vain")
-            let_happen(LOOK)
+            let_happen(CHECK_PAUSE)
 
     def wait_for_answer(self) -> None:
-        """Let the event loop run until the network has nothing more to do."""
+        """Run the event loop until the network is idle."""
         self.wait(lambda: not self.session.is_busy)
 
     def settle(self, pauses: bool = False) -> None:
@@ -169,7 +169,7 @@ def move_pressed(widget: QWidget, position: QPoint) -> None:
 
 
 def let_happen(milliseconds: int) -> None:
-    """Let the event loop run for a while.
+    """Run the event loop for a while.
 
     QTest.qWait does so too, but with PySide6 it keeps Python to itself, and the network waits.
     """

@@ -21,8 +21,7 @@ from napari_cfr_icl.engine.clicks import Clicks
 from napari_cfr_icl.gui.autosave.image_log import ImageLog, path_of
 from napari_cfr_icl.gui.autosave.label_watcher import LabelsWatcher
 from napari_cfr_icl.gui.autosave.provenance import ProvenanceTracker, lies_where
-from napari_cfr_icl.gui.interaction.presenter import plane_of
-from napari_cfr_icl.gui.interaction.workspace import Workspace
+from napari_cfr_icl.gui.interaction.workspace import Workspace, plane_of
 from napari_cfr_icl.gui.layers.label_target import LabelStore
 from napari_cfr_icl.gui.widgets.single_shot import single_shot
 from napari_cfr_icl.session.objects import ObjectState

@@ -1,4 +1,4 @@
-"""Takes the user through a folder of images: keeps the labels, shows the next, reads ahead."""
+"""The way through a folder of images: saves the labels, shows the next image, reads ahead."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from concurrent.futures import TimeoutError as TooLate
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import napari
 import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtWidgets import QFileDialog
@@ -17,15 +18,13 @@ from napari_cfr_icl._errors import ImageError, OutputError
 from napari_cfr_icl.gui.autosave.recorder import Recorder
 from napari_cfr_icl.gui.folder.folder_item import FolderItem, layers_of
 from napari_cfr_icl.gui.folder.read_ahead import Read, ReadAhead
-from napari_cfr_icl.gui.interaction.presenter import Presenter
 from napari_cfr_icl.gui.threads.io_worker import IoWorker
+from napari_cfr_icl.gui.views.segment_dock import SegmentDock
 from napari_cfr_icl.session.folder import ImageFolder
-
-if TYPE_CHECKING:
-    from napari_cfr_icl.gui.views.segment_dock import SegmentDock
+from napari_cfr_icl.session.session import Session
 
 CLOSING_WAIT = 1.0
-"""Seconds that closing waits for the labels to be kept; what was not kept is offered next time."""
+"""Seconds that closing waits for the labels to be saved; unsaved ones are offered next time."""
 
 UNDER_WAY = "Write this object ({write}) or drop it ({drop}) before you go on."
 
@@ -33,32 +32,47 @@ NO_FURTHER = "No further image of the folder can be read; this one stays."
 
 
 class FolderController:
-    """Goes through a folder, one image and one labels layer at a time.
+    """Shows the images of a folder one after the other, each with one labels layer.
 
     Parameters
     ----------
-    screen : Presenter
-        What is shown, in which dock.
+    dock : SegmentDock
+        Its folder panel and its image menu.
+    session : Session
+        The object under way.
+    viewer : napari.Viewer
+        The layers.
     recorder : Recorder
-        Lets go of the work on an image whose labels are kept.
+        Releases the work on an image whose labels are saved.
     write : callable
         Writes the object under way.
+    report : callable
+        Reports an error.
     """
 
-    def __init__(self, screen: Presenter, recorder: Recorder, write: Callable[[], None]) -> None:
-        self._screen = screen
-        self._dock: SegmentDock = screen.dock
-        self._viewer = screen.workspace.viewer
+    def __init__(
+        self,
+        dock: SegmentDock,
+        session: Session,
+        viewer: napari.Viewer,
+        recorder: Recorder,
+        write: Callable[[], None],
+        report: Callable[[Exception], None],
+    ) -> None:
+        self._dock = dock
+        self._session = session
+        self._viewer = viewer
         self._recorder = recorder
         self._write = write
-        # All of it changes at once, when another image is on the screen: until then every label
+        self._report = report
+        # All of it changes together, when the next image is on the screen: until then every label
         # belongs to the image before, whatever is being opened.
         self._shown: FolderItem | None = None
-        self._kept: NDArray[Any] | None = None
+        self._saved: NDArray[Any] | None = None
         self._going = False
-        self._files = IoWorker(screen.show_trouble, screen.dock)
+        self._files = IoWorker(report, dock)
         self._ahead = ReadAhead()
-        panel = self._dock.folder
+        panel = dock.folder
         panel.open_requested.connect(self._on_open)
         panel.labels_requested.connect(self._on_labels)
         panel.go_requested.connect(self._on_go)
@@ -67,11 +81,11 @@ class FolderController:
 
     @property
     def is_going(self) -> bool:
-        """Whether the next image is on its way."""
+        """True while the next image is being read."""
         return self._going
 
     def close(self) -> None:
-        """Keep the labels; stop reading ahead. Touches no widget."""
+        """Save the labels; stop reading ahead. Touches no widget."""
         shown = self._shown
         if shown is not None and shown.has_work:
             keep = shown.keeping(np.array(shown.labels.data))
@@ -79,7 +93,7 @@ class FolderController:
             with suppress(TooLate, OutputError):
                 kept.result(CLOSING_WAIT)
                 # An object under way is in the journal alone.
-                if self._screen.session.state.is_empty:
+                if self._session.state.is_empty:
                     self._recorder.release(shown.image, shown.labels)
         self._files.close()
 
@@ -104,15 +118,15 @@ class FolderController:
 
     def _begin(self, make: Callable[[], ImageFolder]) -> None:
         if self._is_free():
-            self._keep_then(lambda: self._files.do(make, self._on_opened, self._on_failed))
+            self._save_then(lambda: self._files.do(make, self._on_opened, self._on_failed))
 
     def _on_opened(self, folder: ImageFolder) -> None:
-        self._show_left_out(folder)
+        self._show_skipped(folder)
         self._show(folder, folder.first_index, 1)
 
     def _on_failed(self, error: Exception) -> None:
         self._end_going()
-        self._screen.show_trouble(error)
+        self._report(error)
 
     def _on_go(self, step: int) -> None:
         self._leave(step)
@@ -130,15 +144,15 @@ class FolderController:
         self._files.do(shown.folder.save_state, lambda _: None)
 
     def _is_free(self) -> bool:
-        """Whether one can go on: nothing is on its way, and no object is half done."""
-        return not self._going and self._is_written()
+        """True if another image may be shown: none is being read, and no object is under way."""
+        return not self._going and self._finish_object()
 
-    def _is_written(self) -> bool:
-        """Write the object under way; whether none is left, which is said otherwise."""
-        state = self._screen.session.state
+    def _finish_object(self) -> bool:
+        """Write the object under way; false, with a hint, if one is left."""
+        state = self._session.state
         if not state.is_empty:
             self._write()
-            state = self._screen.session.state
+            state = self._session.state
         if not state.is_empty:
             self._dock.show_hint(UNDER_WAY)
         return state.is_empty
@@ -149,28 +163,28 @@ class FolderController:
             return
         index = shown.folder.next_index(shown.index, step, unfinished=unfinished)
         if index is not None:
-            self._keep_then(partial(self._show, shown.folder, index, step))
+            self._save_then(partial(self._show, shown.folder, index, step))
 
-    def _keep_then(self, go_on: Callable[[], None]) -> None:
-        """Keep the labels of the image that is shown; only where that worked, go on."""
+    def _save_then(self, go_on: Callable[[], None]) -> None:
+        """Save the labels of the current image; go on only after that."""
         shown = self._shown
         self._going = True
         if shown is None or shown.labels not in self._viewer.layers:
             go_on()
             return
-        self._kept = np.array(shown.labels.data)
-        keep = shown.keeping(self._kept) if shown.has_work else shown.folder.save_state
+        self._saved = np.array(shown.labels.data)
+        keep = shown.keeping(self._saved) if shown.has_work else shown.folder.save_state
         self._files.do(keep, lambda _: go_on(), self._on_failed)
 
-    def _is_kept(self) -> bool:
-        """Whether the labels that are shown are as they were kept."""
+    def _is_saved(self) -> bool:
+        """True if the labels on the screen are as they were saved."""
         shown = self._shown
         if shown is None or shown.labels not in self._viewer.layers:
             return True
-        return self._kept is not None and np.array_equal(self._kept, shown.labels.data)
+        return self._saved is not None and np.array_equal(self._saved, shown.labels.data)
 
     def _show(self, folder: ImageFolder, index: int, step: int) -> None:
-        """Show an image of a folder, once it is read; one that cannot be is left out."""
+        """Show an image of a folder once it is read; skip one that cannot be read."""
         self._going = True
         self._dock.show_busy(True)
 
@@ -184,43 +198,43 @@ class FolderController:
 
         def failed(error: Exception) -> None:
             if isinstance(error, ImageError):
-                self._pass_over(folder, index, step, error)
+                self._skip(folder, index, step, error)
             else:
                 self._on_failed(error)
 
         self._files.do(partial(self._ahead.take, folder, index), read, failed)
 
     def _arrive(self, shown: FolderItem, step: int) -> None:
-        """Show what was read, once all is kept that was drawn in the meantime."""
+        """Show an image that was read, once all labels drawn meanwhile are saved."""
         self._end_going()
-        if not self._is_written():
+        if not self._finish_object():
             return
-        if not self._is_kept():
-            self._keep_then(lambda: self._arrive(shown, step))
+        if not self._is_saved():
+            self._save_then(lambda: self._arrive(shown, step))
             return
         folder, before = shown.folder, self._shown
         if before is not None and before.folder is folder and step > 0 and before.holds_objects:
             folder.finished.add(before.name)
         self._replace(before, shown)
-        self._shown, self._kept = shown, None
+        self._shown, self._saved = shown, None
         folder.skipped.pop(shown.name, None)
         folder.last = shown.name
-        self._show_left_out(folder)
+        self._show_skipped(folder)
         self._show_place(shown)
         self._files.do(folder.save_state, lambda _: None)
         following = folder.next_index(shown.index, 1)
         if following is not None:
             self._files.do(partial(self._ahead.prepare, folder, following), lambda _: None)
 
-    def _pass_over(self, folder: ImageFolder, index: int, step: int, error: ImageError) -> None:
-        """Say that an image is left out, and go on to the one beyond it."""
+    def _skip(self, folder: ImageFolder, index: int, step: int, error: ImageError) -> None:
+        """Report an image as skipped, and go on to the next one."""
         self._end_going()
         name, why = folder.images[index].name, str(error)
         # Once is enough, however often one passes it.
         if folder.skipped.get(name) != why:
-            self._screen.show_trouble(error)
+            self._report(error)
         folder.skipped[name] = why
-        self._show_left_out(folder)
+        self._show_skipped(folder)
         beyond = folder.next_index(index, step)
         if beyond is not None:
             self._show(folder, beyond, step)
@@ -232,7 +246,7 @@ class FolderController:
         self._dock.show_busy(False)
 
     def _replace(self, before: FolderItem | None, shown: FolderItem) -> None:
-        """Put the image and its labels in the place of those before."""
+        """Replace the image and its labels in the viewer."""
         layers = self._viewer.layers
         if before is not None:
             there = [layer for layer in (before.labels, before.image) if layer in layers]
@@ -240,17 +254,17 @@ class FolderController:
             for layer in there:
                 layers.remove(layer)
             # They would keep the pixels of every image of the folder.
-            self._screen.session.forget_steps()
+            self._session.forget_steps()
         # On top: other pictures in the viewer would hide them, and lend them their labels.
         layers.extend([shown.image, shown.labels])
         self._viewer.reset_view()
         self._dock.image.choose(shown.image)
         self._dock.image.layer_chosen.emit(shown.image)
 
-    def _show_left_out(self, folder: ImageFolder) -> None:
-        """Show what is left out, unless it is of a folder that is not on the screen yet."""
+    def _show_skipped(self, folder: ImageFolder) -> None:
+        """Show the skipped files, unless of a folder that is not on the screen yet."""
         if self._shown is None or self._shown.folder is folder:
-            self._dock.folder.show_left_out(folder.skipped)
+            self._dock.folder.show_skipped(folder.skipped)
 
     def _show_place(self, shown: FolderItem) -> None:
         panel, folder, index = self._dock.folder, shown.folder, shown.index

@@ -1,63 +1,74 @@
-"""Mouse and keys on our own layers: what the user does becomes a wish.
-
-Nothing is bound to the viewer or to other people's layers.
-"""
+"""Mouse and keys on our own layers; nothing is bound to the viewer or to other layers."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Generator, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
 from weakref import WeakSet
 
 import numpy as np
 from napari.layers import Layer
 from numpy.typing import NDArray
+from psygnal import Signal, SignalGroupDescriptor
 
 from napari_cfr_icl.gui.layers.click_layer import ClickLayer
 
 GRAB_DISTANCE = 7.0
-"""How near to a click, in pixels of the screen, the mouse takes hold of it."""
+"""Distance from a click, in pixels of the screen, within which the mouse holds it."""
 
 STILL = 3.0
-"""How far, in pixels of the screen, a press may wander without being a drag."""
+"""Distance, in pixels of the screen, that a press may move without being a drag."""
 
 LEFT, RIGHT = 1, 2
 BACKGROUND_MODIFIERS = ("Control", "Meta")
+
+
+@dataclass
+class MouseMode:
+    """The meaning of the next left press on the clicks layer.
+
+    `events` is emitted when it changed, `picked` with the world coordinates of a press that picks
+    an object.
+
+    Parameters
+    ----------
+    positive : bool
+        Whether it is a click on the object; otherwise on the background.
+    picks : bool
+        Whether it picks an existing object instead of adding a click.
+    """
+
+    events: ClassVar[SignalGroupDescriptor] = SignalGroupDescriptor()
+    picked: ClassVar[Signal] = Signal(object)
+    positive: bool = True
+    picks: bool = False
 
 
 class ClickMouse:
     """The mouse on the clicks layer while napari's own "add points" tool is active.
 
     A left click adds a click on the object, a right click (or one with Control) on the background:
-    napari adds the point, this class says which sign it has. Pressing on a click takes hold of it:
-    dragging moves it, and the mask follows when it is let go.
+    napari adds the point, this class decides its sign. A press on a click holds it: dragging moves
+    it, and the mask follows on the release.
 
     Parameters
     ----------
     clicks : ClickLayer
         The layer.
-    left_is_positive : callable
-        Tells whether a plain left click lies on the object.
-    catches : callable
-        Called with the place of a left press in the world; true when the press meant something
-        else than a click.
+    mode : MouseMode
+        The meaning of a left press.
     """
 
-    def __init__(
-        self,
-        clicks: ClickLayer,
-        left_is_positive: Callable[[], bool],
-        catches: Callable[[Sequence[float]], bool],
-    ) -> None:
+    def __init__(self, clicks: ClickLayer, mode: MouseMode) -> None:
         self._clicks = clicks
-        self._left_is_positive = left_is_positive
-        self._catches = catches
+        self._mode = mode
         clicks.points.mouse_drag_callbacks.append(self._on_press)
         clicks.points.events.mode.connect(self._on_points_mode)
 
     def close(self) -> None:
-        """Let go of the layer."""
+        """Disconnect from the layer."""
         self._clicks.points.events.mode.disconnect(self._on_points_mode)
         self._clicks.points.mouse_drag_callbacks.remove(self._on_press)
 
@@ -71,7 +82,8 @@ class ClickMouse:
     def _on_press(self, layer: Layer, event: Any) -> Generator[None, None, None]:
         if layer.mode != "add":
             return
-        if event.button == LEFT and self._catches(event.position):
+        if event.button == LEFT and self._mode.picks:
+            self._mode.picked.emit(event.position)
             yield from self._swallow(event)
             return
         modified = any(name in event.modifiers for name in BACKGROUND_MODIFIERS)
@@ -80,10 +92,10 @@ class ClickMouse:
         if held is not None:
             yield from self._drag(held, event)
         elif event.button in (LEFT, RIGHT):
-            self._clicks.set_next_sign(self._left_is_positive() != background)
+            self._clicks.set_next_sign(self._mode.positive != background)
 
     def _swallow(self, event: Any) -> Generator[None, None, None]:
-        """Let the tool add nothing until the button is released."""
+        """Keep the tool from adding a point until the button is released."""
         self._clicks.accepts_points = False
         yield
         while event.type == "mouse_move":
@@ -133,12 +145,12 @@ class ClickMouse:
 
 
 class Keys:
-    """Keys on our layers.
+    """The keys on our layers.
 
     Parameters
     ----------
     actions : dict of str to callable
-        What is done, by name. A generator function holds: it goes on when the key is released.
+        The actions by name. A generator function goes on when its key is released.
     keys : mapping of str to str
         The key of every name.
     """
@@ -149,14 +161,14 @@ class Keys:
         self._bound: WeakSet[Layer] = WeakSet()
 
     def change(self, keys: Mapping[str, str]) -> None:
-        """Have other keys from now on, on all layers."""
+        """Bind other keys, on all layers."""
         layers = list(self._bound)
         self.release(layers)
         self._keys = dict(keys)
         self.bind(layers)
 
     def bind(self, layers: Iterable[Layer]) -> None:
-        """Bind all keys on these layers, in place of what they did there."""
+        """Bind all keys on these layers, in place of other bindings."""
         for layer in layers:
             self._bound.add(layer)
             for name, action in self._actions.items():

@@ -1,48 +1,59 @@
-"""Which image is worked on and which labels are written: chosen in the dock, or found to fit."""
+"""The choice of the image and of its labels layer, by the user or by what fits."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from napari.layers import Image, Labels
 
-from napari_cfr_icl.gui.interaction.presenter import Presenter
+from napari_cfr_icl.gui.interaction.workspace import Workspace
 from napari_cfr_icl.gui.layers.click_layer import TAG, is_preview
 from napari_cfr_icl.gui.layers.planes import data_shape
 from napari_cfr_icl.gui.views import messages
+from napari_cfr_icl.gui.views.segment_dock import SegmentDock
 from napari_cfr_icl.gui.widgets.single_shot import single_shot
-
-if TYPE_CHECKING:
-    from napari_cfr_icl.gui.views.segment_dock import SegmentDock
+from napari_cfr_icl.session.session import Session
 
 
 class LayerChoice:
-    """Keeps the workspace on the chosen layers, and goes on when one of them is removed.
+    """Has the workspace follow the chosen layers, also when one of them is removed.
 
     Parameters
     ----------
-    screen : Presenter
-        What is shown, in which dock.
+    dock : SegmentDock
+        Its two layer menus and its hint.
+    session : Session
+        The current object, which may go with its image.
+    workspace : Workspace
+        The layers.
+    attempt : callable
+        Calls a function, and reports an error of the user's.
     read : callable
-        Takes up the clicks that are in the clicks layer.
+        Reads the clicks layer.
     show : callable
-        Shows everything anew.
+        Refreshes the dock.
     """
 
     def __init__(
-        self, screen: Presenter, read: Callable[[], None], show: Callable[[], None]
+        self,
+        dock: SegmentDock,
+        session: Session,
+        workspace: Workspace,
+        attempt: Callable[[Callable[[], None]], None],
+        read: Callable[[], None],
+        show: Callable[[], None],
     ) -> None:
-        self._screen = screen
-        self._dock: SegmentDock = screen.dock
-        self._session = screen.session
-        self._workspace = screen.workspace
-        self._layers = screen.workspace.viewer.layers
+        self._dock = dock
+        self._session = session
+        self._workspace = workspace
+        self._layers = workspace.viewer.layers
+        self._attempt = attempt
         self._read = read
         self._show = show
         self._closed = False
         self._last_labels: dict[str, Labels] = {}
-        self._repair = single_shot(screen.dock, 0, self._on_repair)
+        self._repair = single_shot(dock, 0, self._on_repair)
         self._dock.image.layer_chosen.connect(self._on_image_chosen)
         self._dock.labels.layer_chosen.connect(self._on_labels_chosen)
         self._layers.events.removed.connect(self._on_layer_removed)
@@ -55,7 +66,7 @@ class LayerChoice:
     def use_image(self, image: Image | None) -> None:
         """Work on this image, with labels that fit it."""
         self._workspace.use_image(image)
-        if image is not None and not self._labels_fit(image):
+        if image is not None and not self._choose_labels(image):
             self._dock.labels.choose(self._workspace.make_labels())
         self._remember_labels()
         if self._session.state.is_empty:
@@ -64,7 +75,7 @@ class LayerChoice:
         self._show()
 
     def use_reshaped_image(self) -> None:
-        """Go on with the image, whose pixels now have another shape; no object lies on those."""
+        """Start over on the image, whose data have another shape now."""
         self._session.propagation.cancel()
         self._session.drop()
         self._session.forget_steps()
@@ -85,10 +96,10 @@ class LayerChoice:
             self.use_image(image)
         self._workspace.reveal(plane)
 
-    def _labels_fit(self, image: Image) -> bool:
-        """Whether there are labels for the image: those it had last, ours or chosen ones that fit.
+    def _choose_labels(self, image: Image) -> bool:
+        """Choose labels that fit the image: its last ones, the chosen ones or ours; true if any do.
 
-        Below the image they would not be seen, and most likely belong to a picture before.
+        Labels below the image would be hidden, and most likely belong to an earlier image.
         """
         layers, chosen = self._layers, self._workspace.labels
         last = self._last_labels.get(image.unique_id)
@@ -105,7 +116,7 @@ class LayerChoice:
         return False
 
     def _remember_labels(self) -> None:
-        """Let the image have the same labels when it is worked on again."""
+        """Remember the labels of the image, for when it is chosen again."""
         image, labels = self._workspace.image, self._workspace.labels
         if image is not None and labels is not None:
             self._last_labels[image.unique_id] = labels
@@ -121,10 +132,10 @@ class LayerChoice:
         self._workspace.use_labels(layer)
         self._remember_labels()
         self._workspace.select_clicks()
-        self._screen.attempt(self._look_at_labels)
+        self._attempt(self._check_labels)
 
-    def _look_at_labels(self) -> None:
-        """Say at once, not first at W, what is odd about the chosen labels."""
+    def _check_labels(self) -> None:
+        """Warn of labels on another pixel grid at once, not first at W."""
         plane = self._workspace.plane
         if plane is None or self._workspace.labels is None:
             return
@@ -145,7 +156,7 @@ class LayerChoice:
         self._show()
 
     def _on_repair(self) -> None:
-        """Make a new clicks layer, now that napari is done with removing the old one."""
+        """Make a new clicks layer, now that napari has removed the old one."""
         image = self._workspace.image
         if not self._closed and image is not None and self._workspace.clicks is None:
             self.use_image(image)

@@ -1,48 +1,56 @@
-"""G: an object of any labels layer becomes the current one, to be corrected with clicks."""
+"""Picking an existing object (key G): it becomes the current one, to be corrected."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-import napari
 import numpy as np
 from napari.layers import Labels
 
 from napari_cfr_icl._errors import MaskError
 from napari_cfr_icl.engine.windows import Window
-from napari_cfr_icl.gui.interaction.presenter import Presenter
+from napari_cfr_icl.gui.interaction.workspace import Workspace
 from napari_cfr_icl.gui.layers.click_layer import is_objects
 from napari_cfr_icl.gui.layers.label_target import LabelStore
 from napari_cfr_icl.gui.layers.planes import LayerPlane, shown_plane
 from napari_cfr_icl.gui.views import messages
 from napari_cfr_icl.session.labels import object_around
+from napari_cfr_icl.session.session import Session
 
 FIRST_LOOK = 256
-"""Side in pixels of what is read first around the mouse on a large plane."""
+"""Side in pixels of the window that is read first around the mouse on a large plane."""
 
 
 class ObjectPicker:
-    """Takes the object under the mouse out of a labels layer.
+    """Makes the object under the mouse the current one.
 
     Parameters
     ----------
-    viewer : napari.Viewer
-        Whose layers are looked through.
-    screen : Presenter
-        Knows the workspace and the session, and says what was refused.
+    session : Session
+        Receives the object.
+    workspace : Workspace
+        The layers.
+    refuse : callable
+        Called with the reason when nothing was picked.
     write : callable
         Writes the current object, because the user goes on to another.
     """
 
-    def __init__(self, viewer: napari.Viewer, screen: Presenter, write: Callable[[], None]) -> None:
-        self._viewer = viewer
-        self._screen = screen
-        self._session = screen.session
-        self._workspace = screen.workspace
+    def __init__(
+        self,
+        session: Session,
+        workspace: Workspace,
+        refuse: Callable[[str], None],
+        write: Callable[[], None],
+    ) -> None:
+        self._session = session
+        self._workspace = workspace
+        self._viewer = workspace.viewer
+        self._refuse = refuse
         self._write = write
 
     def grab(self, world: Sequence[float]) -> None:
-        """Take the object at a place of the world.
+        """Pick the object at a point in world coordinates.
 
         The chosen labels layer comes first, then all visible ones from the topmost down.
 
@@ -55,11 +63,11 @@ class ObjectPicker:
         """
         image, plane = self._workspace.image, self._workspace.plane
         if image is None or plane is None:
-            self._screen.refuse(messages.NO_PLANE)
+            self._refuse(messages.NO_PLANE)
             return
         found = self._find(world)
         if found is None:
-            self._screen.refuse(messages.NOTHING_TO_GRAB)
+            self._refuse(messages.NOTHING_TO_GRAB)
             return
         layer, label, place = found
         store = self._workspace.store(plane, layer)
@@ -73,7 +81,7 @@ class ObjectPicker:
             self._start(store, label, place, plane)
 
     def _find(self, world: Sequence[float]) -> tuple[Labels, int, tuple[int, int]] | None:
-        """The layer that has an object there, the object's id, and (row, column) on the layer."""
+        """The layer with an object at that point, the object's id, and its (row, column)."""
         for layer in self._candidates():
             own = shown_plane(layer, self._viewer.dims)
             where = None if own is None else own.at(layer.world_to_data(world))
@@ -99,12 +107,12 @@ class ObjectPicker:
         state = self._session.state
         origin = state.origin
         same_layer = isinstance(origin, LabelStore) and origin.layer is layer
-        return same_layer and state.label == label and self._screen.is_on_screen(state)
+        return same_layer and state.label == label and self._workspace.is_on_screen(state)
 
     def _makes_way(self) -> bool:
-        """Finish the current object; whether another can be taken."""
+        """Write the current object; true if another can be picked now."""
         if self._session.state.is_waiting:
-            self._screen.refuse(messages.STILL_WAITING)
+            self._refuse(messages.STILL_WAITING)
             return False
         self._write()
         return self._session.state.is_empty

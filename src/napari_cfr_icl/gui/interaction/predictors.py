@@ -1,4 +1,4 @@
-"""Makes the predictor that the menus ask for. Called in the network's thread, where torch lives."""
+"""Predictors for the choices of the menus, made in the one thread that runs torch."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from napari_cfr_icl.zoo.store import ModelStore
 
 @dataclass(frozen=True, slots=True)
 class EngineChoice:
-    """What decides a predictor.
+    """The choices that decide a predictor.
 
     Parameters
     ----------
@@ -46,8 +46,8 @@ class EngineChoice:
 
     @classmethod
     def of(cls, preferences: Preferences) -> EngineChoice:
-        """The part of the user's choices that concerns the predictor."""
-        # Asked at every click: the folder of named presets is read only for the name of one.
+        """The part of the user's choices that affects the predictor."""
+        # The folder of named presets is read only for the name of one.
         bundled = preferences.preset in PRESETS
         named = None if bundled else load_presets().get(preferences.preset)
         return cls(
@@ -74,18 +74,18 @@ class EngineChoice:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tried(Message):
-    """The predictor of a choice was made, or could not be. Told even if nobody waits for it."""
+    """The predictor of a choice was made, or failed; delivered even if nobody waits for it."""
 
     choice: EngineChoice
     error: Exception | None = None
 
 
-def telling(
+def reporting(
     make: Callable[[EngineChoice], PredictorLike], deliver: Callable[[Message], None]
 ) -> Callable[[Any], PredictorLike]:
-    """`make`, which delivers a `Tried` whenever it was called; of no request, so numbered 0."""
+    """`make` that also delivers a `Tried`, numbered 0 because it belongs to no request."""
 
-    def make_and_tell(choice: EngineChoice) -> PredictorLike:
+    def make_and_report(choice: EngineChoice) -> PredictorLike:
         try:
             predictor = make(choice)
         except Exception as error:
@@ -94,16 +94,16 @@ def telling(
         deliver(Tried(0, choice))
         return predictor
 
-    return make_and_tell
+    return make_and_report
 
 
 class PredictorMaker:
-    """Makes predictors; a network is loaded and tried out only where it changes.
+    """Makes predictors; a network is loaded and its fastest variant chosen only when it changes.
 
     Attributes
     ----------
     record : EngineRecord or None
-        What the newest predictor is, down to the checksum of its weights.
+        The newest predictor, with the checksum of its weights.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""J, K and fill: the current object goes through the planes of a stack."""
+"""Propagation of the current object through a stack: steps (keys J and K) and fills."""
 
 from __future__ import annotations
 
@@ -10,41 +10,56 @@ from napari.layers import Image, Labels
 from napari_cfr_icl._errors import CfrIclError
 from napari_cfr_icl.engine.clicks import Clicks
 from napari_cfr_icl.evaluation.protocol.eta import Eta
-from napari_cfr_icl.gui.interaction.presenter import Presenter, plane_of
+from napari_cfr_icl.gui.interaction.presenter import Presenter
+from napari_cfr_icl.gui.interaction.workspace import Workspace, plane_of
 from napari_cfr_icl.gui.layers.label_target import LabelStore
 from napari_cfr_icl.gui.layers.planes import LayerPlane, data_shape, neighbour
 from napari_cfr_icl.gui.threads.activity import Activity
 from napari_cfr_icl.gui.views import messages
+from napari_cfr_icl.gui.views.stack_panel import StackPanel
 from napari_cfr_icl.session.objects import ObjectState
 from napari_cfr_icl.session.propagation import PlaneTarget, Report
+from napari_cfr_icl.session.session import Session
 
 
 class PropagationController:
-    """Turns the wish for another plane into a journey of the session, and shows how it goes.
+    """Starts propagations of the session, and shows their progress.
 
     Parameters
     ----------
-    screen : Presenter
-        Knows the dock, the layers and the session.
+    panel : StackPanel
+        Shows what is possible, and the progress.
+    session : Session
+        Holds the current object and propagates it.
+    workspace : Workspace
+        The image and its planes.
+    presenter : Presenter
+        Shows hints and errors.
     home : callable
-        Tells where the current object is written.
+        Returns the labels that the current object is written into.
     reveal : callable
         Brings the plane of the current object onto the screen.
     """
 
     def __init__(
-        self, screen: Presenter, home: Callable[[], LabelStore], reveal: Callable[[], None]
+        self,
+        panel: StackPanel,
+        session: Session,
+        workspace: Workspace,
+        presenter: Presenter,
+        home: Callable[[], LabelStore],
+        reveal: Callable[[], None],
     ) -> None:
-        self._screen = screen
-        self._session = screen.session
-        self._workspace = screen.workspace
-        self._panel = screen.dock.stack
+        self._panel = panel
+        self._session = session
+        self._workspace = workspace
+        self._presenter = presenter
         self._home = home
         self._reveal = reveal
-        self._wanted = 0
+        self._waiting = 0
         self._awaited: Clicks | None = None
         self._planes = 0
-        self._pace = Eta()
+        self._eta = Eta()
         self._activity = Activity(self._session.propagation.cancel, self._panel)
         self._session.object_changed.connect(self._on_object_changed)
         self._session.busy_changed.connect(self._on_busy_changed)
@@ -60,19 +75,18 @@ class PropagationController:
         self._activity.close()
 
     def show_stack(self) -> None:
-        """Show what the image and the current object allow."""
+        """Show the planes of the image, and what the current object allows."""
         image, plane = self._workspace.image, self._workspace.plane
         axis = None if image is None or plane is None else stack_axis(image, plane)
-        self._screen.dock.stack_section.setVisible(axis is not None)
-        if image is not None and axis is not None:
-            self._panel.show_planes(data_shape(image)[axis])
+        planes = 0 if image is None or axis is None else data_shape(image)[axis]
+        self._panel.show_planes(planes)
         self._panel.show_possible(current=not self._session.state.is_empty)
 
     def step(self, direction: int) -> None:
-        """Take the object to the plane before (-1) or after (1).
+        """Propagate the object to the plane before (-1) or after (1).
 
-        While an answer is on its way, the step waits for it; several steps add up. Whatever else
-        happens to the object meanwhile calls them off.
+        While an answer is under way, the step waits for it; several steps add up. Any other change
+        of the object cancels them.
 
         Raises
         ------
@@ -83,21 +97,21 @@ class PropagationController:
         if session.propagation.is_filling:
             return
         if session.propagation.is_under_way:
-            self._wanted += direction
+            self._waiting += direction
             return
         if session.is_busy and state.clicks:
-            self._wanted += direction
+            self._waiting += direction
             self._awaited = state.clicks
             return
-        more = self._wanted - direction if self._wanted * direction > 0 else 0
-        self._call_off()
-        way = self._way(direction)
-        if way is not None:
-            self._wanted = more
+        more = self._waiting - direction if self._waiting * direction > 0 else 0
+        self._cancel_steps()
+        goal = self._goal(direction)
+        if goal is not None:
+            self._waiting = more
             try:
-                session.propagation.carry(*way)
+                session.propagation.carry(*goal)
             except CfrIclError:
-                self._call_off()
+                self._cancel_steps()
                 raise
 
     def fill(self, last: int) -> None:
@@ -109,54 +123,54 @@ class PropagationController:
             When there is no object, or it cannot be written.
         """
         if self._session.state.is_waiting:
-            self._screen.dock.show_hint(messages.STILL_WAITING)
+            self._presenter.say(messages.STILL_WAITING)
             return
-        found = self._axis_of_object()
+        found = self._stack_of_object()
         if found is None or self._session.propagation.is_under_way:
             return
         image, plane, axis = found
         start, way = plane.index[axis], 1 if last >= plane.index[axis] else -1
         indices = range(start + way, last + way, way)
         home = self._home()
-        self._planes, self._pace = len(indices), Eta()
+        self._planes, self._eta = len(indices), Eta()
         self._show_filling(0)
-        stations = self._stations(home.layer, image, plane, axis, indices)
+        targets = self._targets(home.layer, image, plane, axis, indices)
         try:
-            self._session.propagation.fill(home, stations, self._panel.limits)
+            self._session.propagation.fill(home, targets, self._panel.limits)
         finally:
             if self._session.propagation.is_filling:
-                self._screen.show_hint()
+                self._presenter.show_hint()
             else:
                 self._show_end()
 
-    def _way(self, direction: int) -> tuple[LabelStore, PlaneTarget] | None:
-        """Where the object is written, and the plane to go to; None, and a word why, without."""
-        found = self._axis_of_object()
+    def _goal(self, direction: int) -> tuple[LabelStore, PlaneTarget] | None:
+        """The labels of the object and the target plane; None, and a hint why, without."""
+        found = self._stack_of_object()
         if found is None:
             return None
         image, plane, axis = found
         home = self._home()
-        stations = self._stations(home.layer, image, plane, axis, [plane.index[axis] + direction])
-        station = next(stations, None)
-        if station is None:
-            self._screen.dock.show_hint(messages.STACK_ENDS)
+        targets = self._targets(home.layer, image, plane, axis, [plane.index[axis] + direction])
+        target = next(targets, None)
+        if target is None:
+            self._presenter.say(messages.STACK_ENDS)
             return None
-        return home, station
+        return home, target
 
-    def _axis_of_object(self) -> tuple[Image, LayerPlane, int] | None:
-        """The image, the object's plane and the axis to go along; None, and a word why, without."""
+    def _stack_of_object(self) -> tuple[Image, LayerPlane, int] | None:
+        """The image, the object's plane and the stack axis; None, and a hint why, without."""
         image, state = self._workspace.image, self._session.state
-        if image is None or state.is_empty or not self._screen.is_on_image(state):
-            self._screen.dock.show_hint(messages.NOTHING_TO_CARRY)
+        if image is None or state.is_empty or not self._workspace.is_on_image(state):
+            self._presenter.say(messages.NOTHING_TO_CARRY)
             return None
         plane = plane_of(state)
         axis = stack_axis(image, plane)
         if axis is None:
-            self._screen.dock.show_hint(messages.FLAT)
+            self._presenter.say(messages.FLAT)
             return None
         return image, plane, axis
 
-    def _stations(
+    def _targets(
         self, layer: Labels, image: Image, plane: LayerPlane, axis: int, indices: Iterable[int]
     ) -> Iterator[PlaneTarget]:
         for index in indices:
@@ -165,32 +179,33 @@ class PropagationController:
                 return
             yield PlaneTarget(self._workspace.scene(there), self._workspace.store(there, layer))
 
-    def _call_off(self) -> None:
-        """Forget the steps that are still to be made."""
-        self._wanted, self._awaited = 0, None
+    def _cancel_steps(self) -> None:
+        """Cancel the steps that are still to be made."""
+        self._waiting, self._awaited = 0, None
 
     def _on_object_changed(self, state: ObjectState) -> None:
+        self.show_stack()
         if self._awaited is not None and state.clicks != self._awaited:
-            self._call_off()
+            self._cancel_steps()
 
     def _on_busy_changed(self, busy: bool) -> None:
         if busy or self._awaited is None:
             return
         self._awaited = None
         if self._session.state.is_waiting:
-            # The answer will not come; what went wrong is told without us.
-            self._call_off()
-        self._take_wanted_step()
+            # The answer failed, which is reported elsewhere.
+            self._cancel_steps()
+        self._take_waiting_step()
 
-    def _take_wanted_step(self) -> None:
-        if self._wanted:
-            self._screen.attempt(partial(self.step, 1 if self._wanted > 0 else -1))
+    def _take_waiting_step(self) -> None:
+        if self._waiting:
+            self._presenter.attempt(partial(self.step, 1 if self._waiting > 0 else -1))
 
     def _on_filled(self, planes: int) -> None:
         self._show_filling(planes)
 
     def _show_filling(self, planes: int) -> None:
-        left = self._pace.seconds_left(planes / self._planes) if self._planes else None
+        left = self._eta.seconds_left(planes / self._planes) if self._planes else None
         self._panel.show_filling(planes, self._planes, left)
         self._activity.show("Filling planes", planes, self._planes)
 
@@ -202,13 +217,13 @@ class PropagationController:
         self._show_end()
         if report.reason == "arrived":
             self._reveal()
-            self._take_wanted_step()
+            self._take_waiting_step()
             return
-        self._call_off()
+        self._cancel_steps()
         if report.fills or report.reason == "ended":
-            self._screen.dock.show_hint(messages.travelled(report))
+            self._presenter.say(messages.propagated(report))
         else:
-            self._screen.show_hint()
+            self._presenter.show_hint()
 
 
 def stack_axis(image: Image, plane: LayerPlane) -> int | None:

@@ -1,7 +1,7 @@
-"""Image layers that make one picture together: napari adds up the channels of a microscope.
+"""Image layers that are rendered together, as napari adds up the channels of a microscope.
 
-What is on the screen is what the model sees, so hiding a layer, its colour and its contrast are the
-mixer.
+The model sees the picture on the screen, so the visibility, the colour and the contrast of a layer
+are the mixer.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _LOOKS = ("visible", "opacity", "blending", "colormap", "contrast_limits", "gamm
 
 
 class ChannelArray:
-    """Arrays of one shape as one with a last axis of channels; nothing is read before it is asked.
+    """Arrays of one shape as one lazy array with a last axis of channels.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ class ChannelArray:
 
 
 class ChannelSource(ImageSource):
-    """The plane of several layers. No file holds such a picture, so none can be named for it."""
+    """A plane of several layers; no file holds it, so none is named for it."""
 
     def __init__(self, channels: Sequence[Image], plane: LayerPlane, levels: list[list[Any]]):
         where = Plane(*plane.axes, channels[0].ndim, (*plane.index, 0))
@@ -55,10 +55,10 @@ class ChannelSource(ImageSource):
 
 
 class ChannelWatch:
-    """Follows what a picture is made of.
+    """Watches the layers that make up a picture.
 
-    `changed` is emitted when other channels are seen, or the same ones otherwise; `arranged` when
-    any layer came, went, moved or looks different, so that something else may cover the picture.
+    `changed` is emitted when other channels are visible, or rendered differently; `arranged` when
+    any layer was added, removed, moved or changed, so that another one may cover the picture.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ class ChannelWatch:
         self._look = self._current_look()
 
     def close(self) -> None:
-        """Let go of everything."""
+        """Disconnect from all layers."""
         for event in self._list_events():
             event.disconnect(self._on_layers_changed)
         self.watch(None)
@@ -128,10 +128,10 @@ class ChannelWatch:
 
 
 def channels_of(image: Image, layers: Iterable[Layer]) -> list[Image]:
-    """The layers that are seen together with `image`, the lowest first.
+    """The layers that are rendered together with `image`, the lowest first.
 
-    They have its pixels in its place, and every one but the lowest is added to those below. An
-    `image` that is covered by others stands alone; one that is hidden is not among them.
+    They have its pixel grid, and all but the lowest are blended additively. An `image` that is
+    covered by others stands alone; one that is hidden is not among them.
     """
     seen: list[Image] = []
     for layer in reversed(list(layers)):
@@ -153,21 +153,21 @@ def cover_of(image: Image, layers: Iterable[Layer]) -> Image | None:
 
 
 def _hides(layer: Image) -> bool:
-    """Whether nothing below the layer is seen through it."""
+    """Whether the layer hides everything below it."""
     solid = layer.blending in ("opaque", "translucent", "translucent_no_depth")
     transparent = layer.rgb and _shapes(layer)[0][-1] == RGBA
     return bool(layer.visible and layer.opacity == 1.0 and solid and not transparent)
 
 
 def _overlap(one: Layer, other: Layer) -> bool:
-    """Whether two layers share some place of the world, whose last axes all layers have."""
+    """Whether two layers overlap in the world, whose last axes all layers have."""
     axes = min(one.ndim, other.ndim)
     (low, high), (bottom, top) = (layer.extent.world[:, -axes:] for layer in (one, other))
     return bool(np.all(low < top) and np.all(bottom < high))
 
 
 def _coincide(layer: Image, image: Image) -> bool:
-    """Whether two layers are grey and have the same pixels in the same place."""
+    """Whether two layers are grey and have the same pixel grid."""
     if layer is image:
         return not image.rgb
     if layer.rgb or image.rgb or layer.multiscale != image.multiscale or layer.ndim != image.ndim:
@@ -183,13 +183,13 @@ def _shapes(layer: Image) -> list[tuple[int, ...]]:
 
 
 def _drawn(layers: Sequence[Image]) -> tuple[Channel, ...]:
-    """How napari draws them together; one by itself is grey, whatever its colour."""
+    """The rendering of layers together; a single one is grey, whatever its colormap."""
     alone = len(layers) == 1
     return tuple(_channel(i, layer, grey=alone) for i, layer in enumerate(layers))
 
 
 def _channel(index: int, layer: Image, *, grey: bool) -> Channel:
-    """How napari draws a layer: its colour at full brightness, contrast and gamma."""
+    """The rendering of a layer: its colour at full brightness, contrast limits and gamma."""
     colour = WHITE
     if not grey:
         brightest = np.asarray(layer.colormap.map(1.0)).reshape(-1)[:3] * float(layer.opacity)

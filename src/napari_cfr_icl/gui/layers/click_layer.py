@@ -1,7 +1,7 @@
-"""The Points layer that holds the clicks of the current object: ordinary points with a feature.
+"""The Points layer with the clicks of the current object, whose sign is a feature.
 
-Whatever changes the points (the mouse, the Delete key, pasting, a script), the session hears of the
-result once; and whatever the session changes (undo, the next object) shows here.
+A change of the points from any side (the mouse, the Delete key, pasting, a script) is reported to
+the session once, and a change by the session (undo, the next object) is shown here.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Places = list[tuple[NDArray[np.float64], bool]]
 FEATURE = "positive"
 GREEN, RED = "#2ecc40", "#ff3b30"
 _LOOKS = {True: ("disc", GREEN), False: ("cross", RED)}
-"""Symbol and colour of a click on the object, and of one beside it."""
+"""Symbol and colour of a click on the object, and of one on the background."""
 
 SIZE_ON_SCREEN = 13
 TAG = "cfr_icl"
@@ -53,6 +53,7 @@ class ClickLayer:
         self._writing = False
         self._added = False
         self._read = len(points.data)
+        self._read_signs = self.signs
         self._closed = False
         points.events.data.connect(self._on_points_data)
         points.events.set_data.connect(self._on_points_drawn)
@@ -68,13 +69,13 @@ class ClickLayer:
 
     @property
     def signs(self) -> list[bool]:
-        """Whether each point is on the object; a point that does not say is."""
+        """The sign of each point: true on the object, also without a feature."""
         if FEATURE not in self.points.features:
             return [True] * len(self.points.data)
         return [_is_positive(value) for value in self.points.features[FEATURE]]
 
     def set_next_sign(self, positive: bool) -> None:
-        """Say whether the next point that is added lies on the object."""
+        """Set the sign of the next point."""
         defaults = self.points.feature_defaults
         if FEATURE not in defaults or bool(defaults[FEATURE].iloc[0]) != positive:
             self.points.feature_defaults = {FEATURE: positive}
@@ -91,7 +92,7 @@ class ClickLayer:
         ]
 
     def show(self, clicks: Clicks, image: Layer, plane: LayerPlane) -> None:
-        """Make the points be these clicks, on a plane of `image`; nothing happens if they are."""
+        """Show these clicks, on a plane of `image`; does nothing if they are shown."""
         wanted = self._data_of(clicks, image, plane)
         signs = [click.positive for click in clicks]
         same = wanted.shape == self.points.data.shape and signs == self.signs
@@ -111,7 +112,7 @@ class ClickLayer:
                 self.points.data = np.empty((0, self.points.ndim))
 
     def move(self, index: int, world: Any) -> None:
-        """Put one point elsewhere for the time being; tell nobody yet."""
+        """Move a point without a signal, while it is being dragged."""
         if index >= len(self.points.data):
             return
         data = self.points.data.copy()
@@ -134,10 +135,10 @@ class ClickLayer:
             yield
         finally:
             self._writing = before
-            self._read = len(self.points.data)
+            self._note_read()
 
     def _style(self) -> None:
-        """Green discs on the object, red crosses beside it."""
+        """Green discs on the object, red crosses on the background."""
         signs = self.signs
         if not signs:
             return
@@ -157,7 +158,7 @@ class ClickLayer:
         self.points.border_color = colours
 
     def _set_next_look(self, positive: bool) -> None:
-        """Let the next point come as it should look: to change it then is three more drawings."""
+        """Set the look of the next point in advance, which saves three drawings."""
         symbol, colour = _LOOKS[positive]
         if str(self.points.current_symbol) != symbol:
             self.points.current_symbol = symbol
@@ -175,8 +176,8 @@ class ClickLayer:
                 self.points.remove([len(self.points.data) - 1])
             return
         self._added = str(event.action) == "added"
-        self._read = len(self.points.data)
         self._style()
+        self._note_read()
         self.changed.emit()
 
     def _on_points_drawn(self) -> None:
@@ -187,7 +188,7 @@ class ClickLayer:
 
     def _on_look(self) -> None:
         if not self._closed and len(self.points.data) != self._read:
-            self._read = len(self.points.data)
+            self._note_read()
             self.changed.emit()
 
     def _on_points_features(self) -> None:
@@ -198,21 +199,27 @@ class ClickLayer:
             self._added = False
             self.points.selected_data = set()
         self._style()
-        self.changed.emit()
+        # They also come after every point that is added, which was told already.
+        if self.signs != self._read_signs:
+            self._note_read()
+            self.changed.emit()
+
+    def _note_read(self) -> None:
+        self._read, self._read_signs = len(self.points.data), self.signs
 
 
 def is_objects(layer: Layer) -> bool:
-    """Whether a layer is one of labels, other than the preview of the current object."""
+    """Whether a layer is a Labels layer other than the preview of the current object."""
     return isinstance(layer, Labels) and not is_preview(layer)
 
 
 def is_preview(layer: Layer) -> bool:
-    """Whether a layer shows a mask that is in no labels yet."""
+    """Whether a layer is the preview of the current object."""
     return bool(layer.metadata.get(TAG) == "preview")
 
 
 def make_click_layer(image: Layer) -> Points:
-    """An empty layer for clicks, in the very place of `image`."""
+    """An empty clicks layer with the transform of `image`."""
     points = Points(
         ndim=image.ndim,
         name="clicks",
@@ -227,12 +234,12 @@ def make_click_layer(image: Layer) -> Points:
 
 
 def transform_of(layer: Layer) -> dict[str, Any]:
-    """Everything that places a layer in the world, to make another one in the same place."""
+    """The arguments that give another layer the same transform."""
     return {name: getattr(layer, name) for name in _TRANSFORM if hasattr(layer, name)}
 
 
 def clicks_on(places: Places, plane: LayerPlane) -> tuple[Clicks, list[int]]:
-    """The points that lie on `plane` as clicks, and the numbers of those that do not."""
+    """The points on `plane` as clicks, and the indices of the others."""
     clicks, elsewhere = [], []
     for number, (place, positive) in enumerate(places):
         where = plane.at(place)
@@ -244,7 +251,7 @@ def clicks_on(places: Places, plane: LayerPlane) -> tuple[Clicks, list[int]]:
 
 
 def _is_positive(value: Any) -> bool:
-    """Read a feature that may come from a table: True, 1, "True", "negative", a missing value."""
+    """The sign from a feature as tables have it: True, 1, "True", "negative", a missing value."""
     if isinstance(value, str):
         return value.strip().lower() not in _FALSE
     if isinstance(value, float) and np.isnan(value):

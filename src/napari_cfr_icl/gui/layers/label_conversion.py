@@ -1,4 +1,4 @@
-"""Labels layers that cannot take an object as they are, and what would make them able to."""
+"""Labels layers that cannot be written as they are, and the conversion that helps."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from napari.layers import Labels
 from napari_cfr_icl._errors import OutputError
 
 MOST_BYTES = 1 << 31
-"""Largest array that is offered to be taken into memory."""
+"""Largest array that is offered to be copied into memory."""
 
 _WIDER = {
     "uint8": "uint16",
@@ -24,14 +24,14 @@ _WIDER = {
 
 
 class RecoverableError(OutputError):
-    """A labels layer that cannot be written as it is, but once its data is replaced by a copy.
+    """A labels layer that can only be written after its data is replaced by a copy.
 
     Parameters
     ----------
     trouble : str
-        What is wrong: a sentence.
+        The sentence for the user.
     cure : str
-        What a copy would do, as the text of a button.
+        The effect of the copy, as the text of a button.
     layer : napari.layers.Labels
         The layer.
     copied : callable
@@ -45,7 +45,7 @@ class RecoverableError(OutputError):
         self._copied = copied
 
     def mend(self) -> None:
-        """Give the layer the copy. Only when the user said yes.
+        """Give the layer the copy, after the user agreed.
 
         Raises
         ------
@@ -62,12 +62,12 @@ class RecoverableError(OutputError):
 
 
 def check_writable(layer: Labels) -> None:
-    """See whether the layer's array takes values.
+    """Check that the array of a layer can be written.
 
     Raises
     ------
     OutputError
-        When it does not; `RecoverableError` where a copy in memory would.
+        When it cannot; `RecoverableError` if a copy in memory can.
     """
     if not layer.editable:
         raise OutputError(f"The labels layer {layer.name!r} cannot be edited; choose another one.")
@@ -81,7 +81,7 @@ def check_writable(layer: Labels) -> None:
 
 
 def ids_taken(layer: Labels) -> OutputError:
-    """The trouble of a layer whose type has no id left, with the offer of a wider type."""
+    """The error of a layer whose type has no id left, with the offer of a wider type."""
     limit, name = np.iinfo(layer.dtype).max, np.dtype(layer.dtype).name
     trouble = f"All ids of {layer.name!r} up to {limit} are taken."
     wider = _WIDER.get(name)
@@ -97,7 +97,7 @@ def ids_taken(layer: Labels) -> OutputError:
 
 
 def _why_fixed(data: Any) -> str | None:
-    """Why an array takes no values; None when it does."""
+    """The reason why an array cannot be written; None if it can."""
     if isinstance(data, np.ndarray):
         return None if data.flags.writeable else "it was opened for reading only"
     if hasattr(data, "dask"):

@@ -1,9 +1,8 @@
-"""The Labels layer that finished objects go into, seen as one plane that is read and written."""
+"""Planes of the Labels layer that finished objects are written into."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from inspect import signature
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from napari_cfr_icl._errors import OutputError
 from napari_cfr_icl.engine.windows import Patch, Window
 from napari_cfr_icl.gui.layers.label_conversion import check_writable, ids_taken
+from napari_cfr_icl.gui.layers.napari_private import region_painter
 from napari_cfr_icl.gui.layers.planes import (
     LayerPlane,
     on_grid,
@@ -22,7 +22,7 @@ from napari_cfr_icl.gui.layers.planes import (
 )
 
 STRIP_PIXELS = 1 << 24
-"""How many pixels are looked at together while the highest id is sought."""
+"""Number of pixels that are read at a time in search of the highest id."""
 
 
 class LabelTarget:
@@ -33,7 +33,7 @@ class LabelTarget:
     layer : napari.layers.Labels
         The layer.
     highest : int, optional
-        The highest id in it, where that is known; otherwise it is sought when first needed.
+        The highest id in it, if known; otherwise it is searched for when first needed.
     """
 
     def __init__(self, layer: Labels, highest: int | None = None) -> None:
@@ -107,7 +107,7 @@ class LabelTarget:
 
 
 def values_of(atom: Any) -> tuple[Any, Any]:
-    """The ids before and after a change in napari's history: an array each, or one number."""
+    """The ids before and after an edit in napari's history: an array each, or one number."""
     if hasattr(atom, "slice_key"):
         return atom.old_values, atom.new_value
     _, before, after = atom
@@ -115,7 +115,7 @@ def values_of(atom: Any) -> tuple[Any, Any]:
 
 
 class LabelStore:
-    """One plane of a `LabelTarget`; what the session reads and writes.
+    """One plane of a `LabelTarget`, as the session reads and writes it.
 
     Parameters
     ----------
@@ -172,9 +172,9 @@ class LabelStore:
         return np.array(self._target.layer.data[self._box(window)]).squeeze(tuple(others))
 
     def write(self, window: Window, changed: NDArray[np.bool_], ids: NDArray[Any] | int) -> None:
-        """Set the pixels of `window` where `changed` is true to `ids`, in their order, or to one.
+        """Set the pixels of `window` where `changed` is true to `ids`, in order, or to one id.
 
-        Napari's own undo knows of it.
+        Napari's own undo covers it.
 
         Raises
         ------
@@ -190,7 +190,7 @@ class LabelStore:
         single = np.ndim(ids) == 0 and isinstance(layer.data, np.ndarray)
         region = self._box(window), changed, ids, list(self._plane.axes)
         try:
-            if single and not layer.preserve_labels and (paint := _painter(layer, region)):
+            if single and not layer.preserve_labels and (paint := region_painter(layer, region)):
                 paint(*region)
             else:
                 layer.data_setitem(self._indices(window, changed), ids)
@@ -221,21 +221,8 @@ class LabelStore:
         return tuple(indices)
 
 
-def _painter(layer: Labels, region: tuple[Any, ...]) -> Callable[..., None] | None:
-    """Napari's function that paints a region, where it takes what we give it."""
-    # It has no public name, and may take other things in another version.
-    paint: Callable[..., None] | None = getattr(layer, "_paint_region_with_mask", None)
-    if paint is None:
-        return None
-    try:
-        signature(paint).bind(*region)
-    except TypeError:
-        return None
-    return paint
-
-
 def _highest_label(data: Any) -> int:
-    """The largest value of any array, strip by strip, so that none is loaded as a whole."""
+    """The largest value of an array, read strip by strip."""
     if data.ndim == 0 or 0 in data.shape:
         return 0
     rest = int(np.prod(data.shape[1:], dtype=np.int64))

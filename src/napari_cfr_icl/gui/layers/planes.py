@@ -1,6 +1,6 @@
-"""From the screen to pixels: which plane of a layer is shown, and where a place of it lies.
+"""Planes of layers: the one on the screen, and positions on it as (row, column).
 
-Here world coordinates end. Everything below knows (row, column) of one plane. All geometry goes
+World coordinates end here; everything below uses (row, column) of one plane. All geometry goes
 through the layers' own `world_to_data` and `data_to_world`, so scale, rotation, shear, negative
 scale, translation and units need no code of their own.
 """
@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 from napari_cfr_icl.engine.windows import Patch, Window
 
 GRID_TOLERANCE = 0.05
-"""By how much of a pixel two layers may miss each other and still share their pixels."""
+"""Offset in pixels up to which two layers share a pixel grid."""
 
 
 @dataclass(frozen=True, slots=True)
 class LayerPlane:
-    """A plane of a layer: two of its axes, and where the others stand.
+    """A plane of a layer: two of its axes, and the index along the others.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ class LayerPlane:
     shape: tuple[int, int]
 
     def coordinates(self, row: float, col: float) -> NDArray[np.float64]:
-        """Data coordinates of a place on the plane, one for each axis."""
+        """Data coordinates of a point on the plane, one for each axis."""
         place = np.array(self.index, float)
         place[list(self.axes)] = row, col
         return place
@@ -61,7 +61,7 @@ def data_shape(layer: Layer) -> tuple[int, ...]:
 
 
 def shown_plane(layer: Layer, dims: Dims) -> LayerPlane | None:
-    """The plane of `layer` that the viewer shows; None in 3D, and where it shows nothing of it."""
+    """The plane of `layer` on the screen; None in 3D, and if none of its planes is shown."""
     if dims.ndisplay != 2:
         return None
     missing = dims.ndim - layer.ndim
@@ -70,7 +70,7 @@ def shown_plane(layer: Layer, dims: Dims) -> LayerPlane | None:
 
 
 def plane_through(layer: Layer, plane: LayerPlane, place: NDArray[np.float64]) -> LayerPlane | None:
-    """The plane with the axes of `plane` that holds `place`, in data coordinates of `layer`."""
+    """The plane with the axes of `plane` through a point in data coordinates of `layer`."""
     return _plane_at(layer, plane.axes, place)
 
 
@@ -88,7 +88,7 @@ def same_plane(
 
 
 def neighbour(plane: LayerPlane, layer: Layer, axis: int, index: int) -> LayerPlane | None:
-    """The plane that stands at `index` of another axis; None where the layer has none."""
+    """The parallel plane at `index` along another axis; None if the layer has none."""
     if axis in plane.axes or not 0 <= index < data_shape(layer)[axis]:
         return None
     moved = list(plane.index)
@@ -97,7 +97,7 @@ def neighbour(plane: LayerPlane, layer: Layer, axis: int, index: int) -> LayerPl
 
 
 def _plane_at(layer: Layer, axes: Sequence[int], place: NDArray[np.float64]) -> LayerPlane | None:
-    """The plane with these axes through `place`; None where the layer has none."""
+    """The plane with these axes through a point; None if the layer has none."""
     rows, cols = sorted(axes)
     if rows < 0:
         return None
@@ -123,7 +123,7 @@ def plane_to_plane(
 
 
 def on_grid(matrix: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.float64] | None:
-    """The matrix with whole numbers, if it takes pixels to pixels; None where it does not.
+    """The matrix rounded to integers, if it maps pixels to pixels; None otherwise.
 
     Parameters
     ----------
@@ -140,7 +140,7 @@ def on_grid(matrix: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.f
 
 
 def shown_window(layer: Layer, plane: LayerPlane) -> Window | None:
-    """The part of the plane that is on the screen, in its pixels; None where nothing is."""
+    """The part of the plane on the screen, in its pixels; None if there is none."""
     corners = np.asarray(layer.corner_pixels, float)
     if getattr(layer, "multiscale", False):
         # Napari counts the corners in pixels of the level that it is drawing.
@@ -156,7 +156,7 @@ def shown_window(layer: Layer, plane: LayerPlane) -> Window | None:
 
 
 def resampled(patch: Patch, to_patch: NDArray[np.float64], shape: tuple[int, int]) -> Patch:
-    """A mask of one plane in the pixels of another: each takes its nearest pixel.
+    """A mask of one plane in the pixels of another, by nearest neighbour.
 
     Parameters
     ----------
@@ -187,7 +187,7 @@ def resampled(patch: Patch, to_patch: NDArray[np.float64], shape: tuple[int, int
 def _window_around(
     bounds: Window, to_patch: NDArray[np.float64], shape: tuple[int, int]
 ) -> Window | None:
-    """The other plane's window that holds everything of `bounds`."""
+    """The window of the other plane that contains `bounds`."""
     square: Any = np.vstack([to_patch, [0, 0, 1]])
     corners = np.array(
         [

@@ -1,7 +1,7 @@
-"""The current object on the screen, in a small layer of its own.
+"""The preview of the current object, in a small layer of its own.
 
-A layer of a part of the plane, moved where the mask is: showing one costs the same on a picture of
-any size, and the pixels of finished objects are never touched before the user says so.
+The layer covers a part of the plane and is moved to the mask: the cost is the same on an image of
+any size, and the pixels of finished objects are not touched before the user writes the object.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from numpy.typing import NDArray
 
 from napari_cfr_icl.engine.windows import Patch, Window
 from napari_cfr_icl.gui.layers.click_layer import TAG
-from napari_cfr_icl.gui.layers.extent_workaround import skip_extent
+from napari_cfr_icl.gui.layers.napari_private import skip_extent
 from napari_cfr_icl.gui.layers.planes import LayerPlane
 
 NAME = "current object"
 COLOUR = "#00b7ff"
 
 ROOM = 2048
-"""Rows and columns of the part of a plane that the layer has at hand, or as many as a larger mask
-has: to move it takes napari longer than to fill it."""
+"""Rows and columns that the layer covers, unless a mask is larger: to move it takes napari longer
+than to fill it."""
 
 
 class Preview:
@@ -56,7 +56,7 @@ class Preview:
         return self._layer if self._layer in self._viewer.layers else None
 
     def owns(self, layer: Layer) -> bool:
-        """Whether a layer, perhaps one that somebody has just removed, is the one shown last."""
+        """Whether a layer is the preview, also right after its removal."""
         return layer is self._layer
 
     def show(self, mask: Patch, image: Image, plane: LayerPlane) -> None:
@@ -78,7 +78,7 @@ class Preview:
         layer.refresh(extent=False)
 
     def prepare(self, image: Image, plane: LayerPlane | None) -> None:
-        """Have an empty layer ready: adding one takes napari longer than a first mask should."""
+        """Add an empty layer in advance: napari takes longer for it than a first mask should."""
         self.remove()
         if plane is not None:
             rows, cols = plane.shape
@@ -100,13 +100,13 @@ class Preview:
             self._viewer.layers.remove(layer)
 
     def set_hidden(self, hidden: bool) -> None:
-        """Hide the mask until told otherwise."""
+        """Hide or show the mask."""
         self._hidden = hidden
         if self.layer is not None:
             self.layer.visible = not hidden
 
     def _room_for(self, mask: Window, plane: LayerPlane) -> Window:
-        """The part of the plane around a mask that the layer shall cover."""
+        """The part of the plane around a mask that the layer is to cover."""
         if self._contour:  # napari looks for outlines everywhere in a layer
             return mask
         (top, height), (left, width) = (
@@ -127,7 +127,7 @@ class Preview:
         )
 
     def _move(self, layer: Labels, room: Window, image: Image, plane: LayerPlane) -> None:
-        """Have the layer cover another part of the plane, or of another one."""
+        """Move the layer to another part of the plane, or to another plane."""
         self._room = room
         layer.affine = _data_to_world(image, plane.coordinates(room.top, room.left))
         shape = _room_shape(room, plane, image.ndim)
@@ -161,7 +161,7 @@ class Preview:
 
 
 def _stretch(start: int, side: int, limit: int) -> tuple[int, int]:
-    """Where a side begins and how long it is when there is `ROOM` around it, within `limit`."""
+    """Start and length of a side with `ROOM` around it, within `limit`."""
     length = min(limit, max(side, ROOM))
     return max(0, min(start + side // 2 - length // 2, limit - length)), length
 
@@ -175,7 +175,7 @@ def _room_shape(room: Window, plane: LayerPlane, ndim: int) -> tuple[int, ...]:
 
 
 def _data_to_world(image: Image, origin: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The image's own affine matrix, counted from `origin` in its data, (ndim + 1) squared."""
+    """The image's affine matrix with `origin` of its data as origin, (ndim + 1, ndim + 1)."""
     start = np.asarray(image.data_to_world(origin), float)
     matrix = np.eye(image.ndim + 1)
     matrix[:-1, -1] = start

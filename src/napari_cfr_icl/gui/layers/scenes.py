@@ -1,4 +1,4 @@
-"""Image layers as the engine sees them: the pixels of one plane, drawn as on the screen."""
+"""Image layers as the engine sees them: the pixels of one plane, rendered as on the screen."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from napari_cfr_icl.session.objects import Scene
 
 
 def scene_of(layer: Image, plane: LayerPlane, together: Sequence[Image] = ()) -> Scene:
-    """What the session needs of an image layer's plane; holds the arrays, never the layers.
+    """A plane of an image layer for the session; holds the arrays, never the layers.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ def scene_of(layer: Image, plane: LayerPlane, together: Sequence[Image] = ()) ->
     plane : LayerPlane
         One of its planes.
     together : sequence of napari.layers.Image
-        The layers that make the picture, as `channels_of` finds them; by default it stands alone.
+        The layers that are rendered with it, as `channels_of` finds them; none by default.
     """
     if together and list(together) != [layer]:
         levels = zip(*(_levels(channel, plane) for channel in together), strict=True)
@@ -40,7 +40,7 @@ def scene_of(layer: Image, plane: LayerPlane, together: Sequence[Image] = ()) ->
 
 
 def rendering_of(layer: Image) -> Rendering:
-    """How the layer is drawn: its contrast limits and gamma, in grey; RGB as it is."""
+    """The rendering of a layer: grey with its contrast limits and gamma; RGB as it is."""
     if layer.rgb:
         # Napari draws RGB over the whole range of its type, whatever the contrast limits.
         if layer.dtype.kind in "iu":

@@ -1,4 +1,4 @@
-"""Long work among napari's own activities: a bar, the time left, and where it can be a Cancel."""
+"""The progress of long work among napari's activities: a bar, the time left, and Cancel."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from napari.utils.progress import cancelable_progress, progress
 from qtpy.QtCore import QObject, QTimer
 
 PAUSE = 300
-"""Milliseconds between two looks: what takes less needs no bar."""
+"""Milliseconds between two updates; shorter work gets no bar."""
 
 
 class _Bar(cancelable_progress):
-    """One of napari's bars, whose Cancel acts at once and not at the next round of a loop."""
+    """A bar of napari's whose Cancel acts at once, not at the next iteration of a loop."""
 
     def cancel(self) -> None:
-        """Say, once, that the user wants no more of it."""
+        """Call the callback, once."""
         if self.is_canceled:
             return
         super().cancel()
@@ -26,17 +26,17 @@ class _Bar(cancelable_progress):
 
 
 class Activity(QObject):
-    """Shows one thing that goes on.
+    """Shows the progress of one task.
 
-    Napari lets all waiting events happen whenever a bar moves. So the bar is moved by a timer of
-    its own, never in the middle of what tells how far the work is.
+    Napari processes all pending events whenever a bar moves. So a timer moves the bar, never the
+    code that reports the progress.
 
     Parameters
     ----------
     cancel : callable or None
-        Called when the user cancels; None for what cannot be cancelled.
+        Called when the user cancels; None for a task that cannot be cancelled.
     parent : QObject
-        What the timer dies with.
+        The owner of the timer.
     """
 
     def __init__(self, cancel: Callable[[], None] | None, parent: QObject) -> None:
@@ -46,34 +46,34 @@ class Activity(QObject):
         self._bar: progress | None = None
         self._shown: tuple[str, int] | None = None
         self._moving = False
-        self._look = QTimer(self)
-        self._look.setInterval(PAUSE)
-        self._look.timeout.connect(self._on_look)
+        self._timer = QTimer(self)
+        self._timer.setInterval(PAUSE)
+        self._timer.timeout.connect(self._on_timer)
 
     def show(self, what: str, done: int, total: int) -> None:
-        """Tell how far the work is; of 0 in all: nobody knows."""
+        """Show the progress; a total of 0 stands for an unknown one."""
         self._state = what, done, total
-        if not self._look.isActive():
-            self._look.start()
+        if not self._timer.isActive():
+            self._timer.start()
 
     def end(self) -> None:
-        """The work is over; the bar goes at the next look."""
+        """Remove the bar at the next update."""
         self._state = None
 
     def close(self) -> None:
-        """Take the bar away at once, whatever has become of the window."""
+        """Remove the bar at once, even if the window is gone."""
         self._state = None
-        self._take_away()
+        self._remove_bar()
 
-    def _take_away(self) -> None:
+    def _remove_bar(self) -> None:
         bar, self._bar, self._shown = self._bar, None, None
         if bar is not None:
             # Napari's bars may be gone already, with the window.
             with suppress(RuntimeError):
                 bar.close()
 
-    def _on_look(self) -> None:
-        # What napari lets happen while a bar moves may be another look.
+    def _on_timer(self) -> None:
+        # Among the events that napari processes may be this timer's.
         if self._moving:
             return
         self._moving = True
@@ -82,17 +82,17 @@ class Activity(QObject):
         finally:
             self._moving = False
         if self._state is None:
-            self._look.stop()
-            self._take_away()
+            self._timer.stop()
+            self._remove_bar()
 
     def _move(self) -> None:
         if self._state is None:
             return
         what, done, total = self._state
         if self._shown != (what, total):
-            self._take_away()
+            self._remove_bar()
             self._shown = what, total
-            # What was done before costs no time now: the estimate begins here.
+            # The time left is estimated from here on.
             self._bar = self._made(desc=what, total=total, initial=done)
             self._bar.total = total
         elif self._bar is not None and done != self._bar.n:

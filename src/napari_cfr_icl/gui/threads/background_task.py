@@ -1,4 +1,4 @@
-"""Work that would hold up the screen and needs no torch, such as writing files."""
+"""Background tasks without torch, such as writing files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class BackgroundTask(QObject):
     Parameters
     ----------
     parent : QObject, optional
-        What it dies with.
+        The owner.
     """
 
     done = Signal(object)
@@ -31,15 +31,15 @@ class BackgroundTask(QObject):
         self._ended.connect(self._on_ended, Qt.ConnectionType.QueuedConnection)
 
     def run(self, work: Callable[[], Any]) -> None:
-        """Begin; what was under way before is forgotten."""
+        """Start a task; the result of an earlier one is dropped."""
         self._newest += 1
         thread = threading.Thread(
-            target=self._work, args=(self._newest, work), name="cfr-icl-errand", daemon=True
+            target=self._work, args=(self._newest, work), name="cfr-icl-task", daemon=True
         )
         thread.start()
 
     def forget(self) -> None:
-        """Tell nothing of what is under way."""
+        """Drop the result of the task under way."""
         self._newest += 1
 
     def _work(self, number: int, work: Callable[[], Any]) -> None:

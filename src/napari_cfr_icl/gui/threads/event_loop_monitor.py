@@ -1,4 +1,4 @@
-"""A pulse of the screen's thread: it skips where something keeps the screen from answering."""
+"""A monitor of the event loop: it measures how long the main thread is blocked."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from collections.abc import Sequence
 from qtpy.QtCore import QObject, Qt, QTimer
 
 INTERVAL = 5
-"""Milliseconds between two beats."""
+"""Milliseconds between two ticks."""
 
 
 class EventLoopMonitor(QObject):
-    """Beats all the time from `start` to `stop`, and keeps the time between every two beats.
+    """Records the times between the ticks of a timer from `start` to `stop`.
 
     Attributes
     ----------
     gaps : list of float
-        Milliseconds between beats; about `INTERVAL` where nothing is in the way.
+        Milliseconds between ticks; about `INTERVAL` if nothing blocks the loop.
     work : list of float
-        Milliseconds of them that the screen's thread itself has worked, however busy the machine.
+        Milliseconds of processor time of the main thread in each gap, however busy the machine.
     """
 
     def __init__(self, parent: QObject | None = None) -> None:
@@ -30,23 +30,23 @@ class EventLoopMonitor(QObject):
         self._timer = QTimer(self)
         self._timer.setTimerType(Qt.TimerType.PreciseTimer)
         self._timer.setInterval(INTERVAL)
-        self._timer.timeout.connect(self._on_beat)
+        self._timer.timeout.connect(self._on_tick)
 
     def start(self) -> None:
-        """Begin to beat."""
+        """Start the timer."""
         self.gaps.clear()
         self.work.clear()
         self._last, self._worked = time.perf_counter(), time.thread_time()
         self._timer.start()
 
     def stop(self) -> None:
-        """End, if it beats; the time since the last beat counts too."""
+        """Stop the timer; the time since the last tick counts too."""
         if not self._timer.isActive():
             return
         self._timer.stop()
-        self._on_beat()
+        self._on_tick()
 
-    def _on_beat(self) -> None:
+    def _on_tick(self) -> None:
         now, worked = time.perf_counter(), time.thread_time()
         self.gaps.append(1000 * (now - self._last))
         self.work.append(1000 * (worked - self._worked))

@@ -1,4 +1,4 @@
-"""Spares the screen Python's full garbage collections, which stop everything for a while."""
+"""Freezing of Python's garbage collector, whose full collections would block the screen."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _FULL = 2
 
 
 class GcFreeze(QObject):
-    """Has Python's garbage collector pass over what stays anyway.
+    """Keeps long-lived objects out of the collections while a dock is open (`gc.freeze`).
 
     With napari, torch and a dock loaded half a million objects live, nearly all of them functions
-    and classes. A full collection looks at each, a quarter of a second in the middle of clicking.
-    Objects set aside are not looked at. When one of the layers among them is removed, all are
-    given back, so that its memory is found; the rest is set aside anew once that is done.
+    and classes. A full collection visits each, a quarter of a second in the middle of clicking.
+    Frozen objects are skipped. When a frozen layer is removed, all are unfrozen, so that its memory
+    is freed, and frozen again after that.
 
     Parameters
     ----------
@@ -29,40 +29,39 @@ class GcFreeze(QObject):
     """
 
     _leaving: ClassVar[WeakSet[Layer]] = WeakSet()
-    """Removed layers that no collection has freed yet; of all viewers, for there is one collector
-    for all."""
+    """Removed layers of all viewers that no collection has freed yet: there is one collector."""
 
     _collected = Signal()
 
     def __init__(self, layers: LayerList) -> None:
         super().__init__()
         self._layers = layers
-        self._aside: WeakSet[Layer] = WeakSet()
+        self._frozen: WeakSet[Layer] = WeakSet()
         self._gone: WeakSet[Layer] = WeakSet()
         self._is_due = False
         layers.events.removed.connect(self._on_layer_removed)
         # A collection happens in any thread; the layers belong to the screen's.
         self._collected.connect(self._freeze, Qt.ConnectionType.QueuedConnection)
         gc.callbacks.append(self._on_collection)
-        # While the dock is being made nobody waits for a click.
+        # While the dock is being opened nobody waits for a click.
         gc.collect()
 
     def pause(self) -> None:
-        """No collection until `begin`: loading makes much that stays, and hardly any waste."""
+        """Disable collections until `begin`: loading makes objects that stay, and little waste."""
         gc.disable()
 
     def begin(self) -> None:
-        """Set aside all there is: the slow part of loading is over, or was in vain."""
+        """Freeze all objects: the slow part of loading is over, or failed."""
         self._is_due = False
-        # Quick, but for the first time; what loading has made is not waste.
-        if self._gone or self._aside:
+        # Quick, except for the first time; the objects that loading made are no waste.
+        if self._gone or self._frozen:
             gc.collect()
         self._freeze()
-        # Not before: the collection that is overdue would look at everything.
+        # Not before: the overdue collection would visit everything.
         gc.enable()
 
     def close(self) -> None:
-        """Give everything back to the collector."""
+        """Unfreeze all objects."""
         self._layers.events.removed.disconnect(self._on_layer_removed)
         gc.callbacks.remove(self._on_collection)
         gc.enable()
@@ -73,13 +72,13 @@ class GcFreeze(QObject):
         if self._leaving:
             self._is_due = True
             return
-        self._aside = WeakSet(self._layers)
+        self._frozen = WeakSet(self._layers)
         gc.freeze()
 
     def _on_layer_removed(self, event: Any) -> None:
-        if event.value in self._aside:
+        if event.value in self._frozen:
             gc.unfreeze()
-            self._aside.discard(event.value)
+            self._frozen.discard(event.value)
             self._leaving.add(event.value)
             self._is_due = True
         else:

@@ -1,50 +1,53 @@
-"""Between the network's thread and that of the screen: messages, and who goes first."""
+"""Messages from the network's thread to the main thread."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import Any
 
 from qtpy.QtCore import QObject, Qt, QTimer, Signal, Slot
 
 from napari_cfr_icl.session.runner import Message
 
 LONGEST_DRAWING = 0.1
-"""Seconds that the network waits for the screen, at most."""
+"""Longest time in seconds that the network waits for the screen."""
 
 
 class MainThreadBridge(QObject):
-    """Calls `receive` in the thread that made the courier, in the order of delivery.
+    """Calls a function with each message, in the bridge's own thread and in the order of delivery.
 
     Parameters
     ----------
-    receive : callable
-        What is called with each message.
     parent : QObject, optional
-        What the courier dies with.
+        The owner.
     """
 
     _arrived = Signal(object)
     _asked = Signal(object)
 
-    def __init__(self, receive: Callable[[Message], None], parent: QObject | None = None) -> None:
+    def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._receive: Callable[[Message], None] | None = receive
+        self._receive: Callable[[Any], None] | None = None
         self._home = threading.current_thread()
         self._arrived.connect(self._on_arrived, Qt.ConnectionType.QueuedConnection)
         self._asked.connect(self._on_asked, Qt.ConnectionType.QueuedConnection)
 
+    def connect(self, receive: Callable[[Any], None]) -> None:
+        """Set the function that is called with each message."""
+        self._receive = receive
+
     def deliver(self, message: Message) -> None:
-        """Hand over a message; may be called in any thread."""
+        """Deliver a message; may be called in any thread."""
         if threading.current_thread() is self._home:
             self._on_arrived(message)
         else:
             self._arrived.emit(message)
 
     def wait_for_drawing(self) -> None:
-        """Wait until the screen has drawn what changed so far; called in another thread.
+        """Wait until the screen has drawn all changes so far; called in another thread.
 
-        Without a graphics card the processor draws. A network that begins at once takes half of it,
+        Without a graphics card the processor draws. A network that starts at once takes half of it:
         the user sees the click late, and the mask comes no sooner.
         """
         drawn = threading.Event()
@@ -52,7 +55,7 @@ class MainThreadBridge(QObject):
         drawn.wait(LONGEST_DRAWING)
 
     def close(self) -> None:
-        """Bring nothing any more, not even what is on its way."""
+        """Deliver nothing any more, not even messages under way."""
         self._receive = None
 
     @Slot(object)  # type: ignore[untyped-decorator]

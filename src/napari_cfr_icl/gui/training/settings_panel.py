@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QComboBox, QFormLayout, QPushButton, QVBoxLayout, QWi
 
 from napari_cfr_icl._options import with_values
 from napari_cfr_icl.gui.training.options_form import OptionsForm
-from napari_cfr_icl.gui.views.panels import DEVICES
+from napari_cfr_icl.gui.views.engine_panel import DEVICES
 from napari_cfr_icl.gui.widgets.durations import duration
 from napari_cfr_icl.gui.widgets.wrapped_label import WrappedLabel
 from napari_cfr_icl.training import recipes

@@ -1,7 +1,7 @@
-"""The keys of the dock: those it comes with, or those chosen in napari's preferences.
+"""The keys of the dock: its defaults, or those chosen in napari's preferences.
 
 napari 0.9 and later make a page of preferences from `configurations` in our manifest. Before that
-there is none, and the dock has the keys it comes with.
+there is none, and the dock has its defaults.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from napari_cfr_icl.gui.widgets.single_shot import single_shot
 PLUGIN, SECTION = "napari-cfr-icl", "dock_keys"
 
 TYPING_PAUSE = 1000
-"""Milliseconds without a letter: napari tells of every one that is typed in its preferences."""
+"""Milliseconds without a letter: napari reports every one that is typed in its preferences."""
 
 NO_KEYS = (KeyCode.UNKNOWN, KeyCode.Shift, KeyCode.Ctrl, KeyCode.Alt, KeyCode.Meta)
 
 
 @dataclass(frozen=True, slots=True)
 class DockKey:
-    """What a key is for, in the words of the preferences, and the key that the dock comes with."""
+    """The action of a key, as the preferences title it, and its default."""
 
     title: str
     default: str
@@ -45,7 +45,7 @@ DOCK_KEYS = {
     "previous_plane": DockKey("Previous plane", "J"),
     "next_plane": DockKey("Next plane", "K"),
 }
-"""By their names in the manifest, which says the same."""
+"""By their names in the manifest, which has the same titles and defaults."""
 
 
 class DockKeys(QObject):
@@ -69,7 +69,7 @@ class DockKeys(QObject):
             self._section.events.connect(self._on_typed)
 
     def close(self) -> None:
-        """Listen no more. Touches no widget."""
+        """Disconnect from the preferences. Touches no widget."""
         section, self._section = self._section, None
         if section is not None:
             section.events.disconnect(self._on_typed)
@@ -79,7 +79,7 @@ class DockKeys(QObject):
         return self.in_force[name].replace("Shift+", "⇧")
 
     def in_words(self, text: str) -> str:
-        """The text with the keys in the place of their names in braces."""
+        """A text with the keys in place of their names in braces."""
         for name in self.in_force:
             text = text.replace(f"{{{name}}}", self.shown(name))
         return text
@@ -102,23 +102,23 @@ class DockKeys(QObject):
 
 
 def settle(chosen: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
-    """The keys to use, and a sentence on each that cannot be used.
+    """The keys to use, and a sentence for each that is invalid.
 
     Parameters
     ----------
     chosen : mapping of str to str
-        What the user wrote for every name of `DOCK_KEYS`.
+        The user's text for every name of `DOCK_KEYS`.
     """
     keys, troubles = {}, []
     for name, text in chosen.items():
-        key = _understood(text)
+        key = _parsed(text)
         keys[name] = key or DOCK_KEYS[name].default
         if key is None:
             troubles.append(
                 f"{text!r} is no key, so {_kept([name])}: write a letter or a name such as F5, "
                 "with Shift-, Ctrl- or Alt- before it if you like."
             )
-    while (twice := _taken_twice(keys)) is not None:
+    while (twice := _duplicate(keys)) is not None:
         key, names = twice
         back = [name for name in names if key != DOCK_KEYS[name].default]
         titles = " and ".join(DOCK_KEYS[name].title for name in names)
@@ -128,8 +128,8 @@ def settle(chosen: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
     return keys, troubles
 
 
-def _understood(text: str) -> str | None:
-    """The key as napari writes it; None for what is no key, or several one after the other."""
+def _parsed(text: str) -> str | None:
+    """The key as napari writes it; None for an invalid one, or a sequence of keys."""
     try:
         binding = coerce_keybinding(text)
     except (IndexError, TypeError, ValueError):
@@ -139,7 +139,7 @@ def _understood(text: str) -> str | None:
     return str(binding)
 
 
-def _taken_twice(keys: Mapping[str, str]) -> tuple[str, list[str]] | None:
+def _duplicate(keys: Mapping[str, str]) -> tuple[str, list[str]] | None:
     for key in keys.values():
         names = [name for name, other in keys.items() if other == key]
         if len(names) > 1:
@@ -153,7 +153,7 @@ def _kept(names: list[str]) -> str:
 
 
 def _section() -> Any:
-    """Our part of napari's settings for plugins; None where there is none."""
+    """Our section of napari's settings for plugins; None if there is none."""
     try:
         from napari.settings import get_plugin_settings
     except ImportError:

@@ -1,13 +1,15 @@
-"""The part of the dock for a folder of images: where one is in it, and the way on."""
+"""The panel for a folder of images: the position in it, and the buttons to go on."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import chain
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QCheckBox, QGridLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QWidget
 from superqt.utils import signals_blocked
 
+from napari_cfr_icl.gui.widgets.arrange import grid
 from napari_cfr_icl.gui.widgets.key_button import KeyButton
 from napari_cfr_icl.gui.widgets.name_label import NameLabel
 from napari_cfr_icl.gui.widgets.progress_bar import ProgressBar
@@ -50,56 +52,46 @@ class FolderPanel(QWidget):
         self.show_nothing()
 
     def _lay_out(self) -> None:
-        grid = QGridLayout(self)
-        grid.setContentsMargins(0, 0, 0, 0)
-        grid.addWidget(self.open, 0, 0)
-        grid.addWidget(self.labels, 0, 1)
-        grid.addWidget(self.where, 1, 0, 1, 2)
-        grid.addWidget(self.progress, 2, 0, 1, 2)
-        grid.addWidget(self.previous, 3, 0)
-        grid.addWidget(self.next, 3, 1)
-        grid.addWidget(self.unfinished, 4, 0, 1, 2)
-        grid.addWidget(self.finished, 5, 0, 1, 2)
-        grid.addWidget(self.skipped, 6, 0, 1, 2)
+        self._parts = (
+            [self.where],
+            [self.progress],
+            [self.previous, self.next],
+            [self.unfinished],
+            [self.finished],
+        )
+        grid([[self.open, self.labels], *self._parts, [self.skipped]], into=self)
 
     def show_nothing(self) -> None:
         """No folder is open."""
         self._show_parts(False)
-        self.show_left_out({})
+        self.show_skipped({})
 
     def show_place(self, name: str, number: int, count: int) -> None:
-        """Show which image it is, counted from 1, of how many."""
+        """Show the name of the image and its number, counted from 1."""
         self._show_parts(True)
         self.where.setText(f"{number} of {count}: {name}")
 
     def show_progress(self, finished: int, count: int, *, this_one: bool) -> None:
-        """Show how many are finished, and whether this one is."""
+        """Show the number of finished images, and the mark of this one."""
         self.progress.show_progress(finished, count)
         with signals_blocked(self.finished):
             self.finished.setChecked(this_one)
 
-    def show_left_out(self, reasons: Mapping[str, str]) -> None:
-        """Show which files of the folder are left out, and why: sentences by file name."""
+    def show_skipped(self, reasons: Mapping[str, str]) -> None:
+        """Show the skipped files: reasons by file name."""
         self.skipped.setText(f"Left out: {', '.join(reasons)}")
         self.skipped.setToolTip("\n".join(reasons.values()))
         self.skipped.setVisible(bool(reasons))
 
     def show_way(self, *, back: bool, on: bool, unfinished: bool) -> None:
-        """Enable the ways that there are."""
+        """Enable the buttons that lead somewhere."""
         self.previous.setEnabled(back)
         self.next.setEnabled(on)
         self.unfinished.setEnabled(unfinished)
 
     def _show_parts(self, shown: bool) -> None:
-        for part in (
-            self.labels,
-            self.where,
-            self.progress,
-            self.previous,
-            self.next,
-            self.unfinished,
-            self.finished,
-        ):
+        self.labels.setVisible(shown)
+        for part in chain(*self._parts):
             part.setVisible(shown)
 
     def _on_previous_clicked(self) -> None:

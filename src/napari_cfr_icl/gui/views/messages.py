@@ -1,6 +1,6 @@
-"""What the dock says, as pure functions of what is so.
+"""The sentences of the dock: constants, and pure functions of the state.
 
-A name in braces, such as {write}, stands for the key that the dock has for it.
+A name in braces, such as {write}, stands for its key.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ FLAT = "This image has one plane only."
 STACK_ENDS = "The stack ends here."
 FILLING = "Filling planes; Cancel keeps what is done."
 
-_STOPPED = {
+_LOOP_ENDED = {
     "limit": "all steps done",
     "converged": "settled",
     "refused": "a step contradicted a click and was left out",
@@ -46,7 +46,7 @@ _STOPPED = {
 }
 
 
-_JOURNEY_ENDED = {
+_FILL_ENDED = {
     "done": "the last plane was reached",
     "ended": "the object ends there",
     "changed": "the mask changed too much on the next one",
@@ -58,20 +58,20 @@ _JOURNEY_ENDED = {
 
 
 def covered(image: str, cover: str) -> str:
-    """What is wrong when another picture lies on the one that is worked on."""
+    """The hint while another image hides the one to segment."""
     return f"{cover} covers {image}, which is worked on: choose {cover} as image, or hide it."
 
 
-def travelled(report: Report) -> str:
-    """How a journey through the planes ended."""
+def propagated(report: Report) -> str:
+    """The outcome of a fill, or of a step to another plane."""
     if not report.fills:
         return "The object ends here: nothing was found on the next plane."
     planes = "1 plane" if report.planes == 1 else f"{report.planes} planes"
-    return f"Filled {planes}: {_JOURNEY_ENDED[report.reason]}."
+    return f"Filled {planes}: {_FILL_ENDED[report.reason]}."
 
 
-def hint(state: ObjectState, *, preparing: bool, found: bool) -> str:
-    """One line on what to do now.
+def next_step(state: ObjectState, *, preparing: bool, found: bool) -> str:
+    """The hint on what to do next.
 
     Parameters
     ----------
@@ -96,22 +96,22 @@ def hint(state: ObjectState, *, preparing: bool, found: bool) -> str:
 
 
 def seen(names: Sequence[str]) -> str:
-    """Which layers the model sees at once."""
+    """The layers that the model sees together."""
     *most, last = names or [""]
     return f"The model sees {', '.join(most)} and {last}." if most else f"The model sees {last}."
 
 
 def outcome(answer: Answer) -> str:
-    """How the inner loop went: passes, time, why it stopped."""
+    """The outcome of the inner loop: passes, time, and why it stopped."""
     milliseconds = round(1000 * sum(step.seconds for step in answer.trace))
     passes = f"{answer.passes} pass{'' if answer.passes == 1 else 'es'}, {milliseconds} ms"
     if answer.passes == 1 and answer.stopped == "limit":
         return f"{passes}: this click was not refined."
-    return f"{passes}: {_STOPPED.get(answer.stopped, answer.stopped)}."
+    return f"{passes}: {_LOOP_ENDED.get(answer.stopped, answer.stopped)}."
 
 
 def last_change(trace: Sequence[StepLike]) -> str:
-    """What the newest refinement changed, against its threshold."""
+    """The pixels that the last refinement step changed, and the threshold."""
     if not trace or trace[-1].changed_pixels is None:
         return ""
     step = trace[-1]

@@ -1,4 +1,4 @@
-"""The row that fetches a published model: a button, then a bar with the time left, and Cancel."""
+"""The download of a published model: a button, then a bar with the time left, and Cancel."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import time
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QTimer, Signal
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLabel, QWidget
 
 from napari_cfr_icl.gui.threads.activity import Activity
 from napari_cfr_icl.gui.threads.background_task import BackgroundTask
+from napari_cfr_icl.gui.widgets.arrange import column, row
 from napari_cfr_icl.gui.widgets.durations import time_left
 from napari_cfr_icl.gui.widgets.key_button import KeyButton
 from napari_cfr_icl.gui.widgets.progress_bar import ProgressBar
@@ -22,18 +23,18 @@ if TYPE_CHECKING:
 
     from napari_cfr_icl.zoo.transfer import Progress
 
-LOOK_PAUSE = 200
-"""Milliseconds between two looks at how far it is."""
+UPDATE_PAUSE = 200
+"""Milliseconds between two updates of the bar."""
 
 BAR_STEPS = 1000
 
 
 class Cancelled(Exception):
-    """Ends a download; what has arrived is kept and gone on from the next time."""
+    """Ends a download; the part that has arrived is kept for the next time."""
 
 
 class ModelFetch(QWidget):
-    """Offers a model that is not on this machine, and fetches it; hidden while there is no offer.
+    """Offers the download of a model that is not on this machine; hidden without an offer.
 
     `fetched` is emitted with its name once it is there, `troubled` with an Exception.
     """
@@ -47,10 +48,10 @@ class ModelFetch(QWidget):
         self._cancelled = threading.Event()
         self._came: tuple[str, int, int | None] = ("", 0, None)
         self._began: tuple[float, int] | None = None
-        self._errand = BackgroundTask(self)
+        self._task = BackgroundTask(self)
         self._activity = Activity(self._on_cancel, self)
-        self._look = QTimer(self)
-        self._look.setInterval(LOOK_PAUSE)
+        self._timer = QTimer(self)
+        self._timer.setInterval(UPDATE_PAUSE)
         self._build()
         self._connect()
         self._show_running(False)
@@ -58,11 +59,11 @@ class ModelFetch(QWidget):
 
     @property
     def is_running(self) -> bool:
-        """Whether a model is on its way."""
-        return self._look.isActive()
+        """Whether a download is under way."""
+        return self._timer.isActive()
 
     def offer(self, status: ModelStatus | None) -> None:
-        """Offer a model, or none; one that is on its way comes first."""
+        """Offer a model, or none, unless a download is under way."""
         if self.is_running:
             return
         self._status = status
@@ -73,9 +74,9 @@ class ModelFetch(QWidget):
         self.start.setVisible(status.state is ModelState.DOWNLOADABLE)
 
     def close_work(self) -> None:
-        """Have the download end, and hear no more of it. Touches no widget."""
+        """End the download, and drop its result. Touches no widget."""
         self._cancelled.set()
-        self._errand.forget()
+        self._task.forget()
         self._activity.close()
 
     def _build(self) -> None:
@@ -85,27 +86,20 @@ class ModelFetch(QWidget):
         self.start = KeyButton("Download", "Fetch it; from then on it needs no network.")
         self.bar = ProgressBar(thin=True)
         self.cancel = KeyButton("Cancel", "Stop; what has come is kept for the next time.")
-        self._running = QWidget()
-        row = QHBoxLayout(self._running)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.addWidget(self.bar, 1)
-        row.addWidget(self.cancel)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        for widget in (self.text, self.start, self._running):
-            layout.addWidget(widget)
+        self._running = row(self.bar, self.cancel, stretch=0)
+        column(self.text, self.start, self._running, into=self)
 
     def _connect(self) -> None:
         self.start.clicked.connect(self._on_start)
         self.cancel.clicked.connect(self._on_cancel)
-        self._look.timeout.connect(self._on_look)
-        self._errand.done.connect(self._on_done)
-        self._errand.failed.connect(self._on_failed)
+        self._timer.timeout.connect(self._on_timer)
+        self._task.done.connect(self._on_done)
+        self._task.failed.connect(self._on_failed)
 
     def _show_running(self, running: bool) -> None:
         self._running.setVisible(running)
         self.start.setVisible(not running)
-        (self._look.start if running else self._look.stop)()
+        (self._timer.start if running else self._timer.stop)()
         if not running:
             self._activity.end()
 
@@ -126,11 +120,11 @@ class ModelFetch(QWidget):
             )
 
         self._show_running(True)
-        self._on_look()
-        self._errand.run(work)
+        self._on_timer()
+        self._task.run(work)
 
     def _progress(self, stage: str, cancelled: threading.Event) -> Progress:
-        """What the thread of the download calls: it leaves word, the screen looks for it."""
+        """The callback of the download's thread, which leaves the progress for the timer."""
 
         def tell(done: int, total: int | None) -> None:
             if cancelled.is_set():
@@ -139,7 +133,7 @@ class ModelFetch(QWidget):
 
         return tell
 
-    def _on_look(self) -> None:
+    def _on_timer(self) -> None:
         stage, done, total = self._came
         name = "" if self._status is None else self._status.title
         steps = round(BAR_STEPS * done / total) if total else 0
@@ -154,7 +148,7 @@ class ModelFetch(QWidget):
         self.text.setText(f"{stage} {name}: {', '.join(part for part in (size, left) if part)}.")
 
     def _seconds_left(self, done: int, total: int | None) -> float | None:
-        """From what came since the first look that saw anything; earlier bytes cost nothing now."""
+        """The time left, from the bytes since the first update: earlier ones cost no time."""
         if not done or not total:
             return None
         if self._began is None or done < self._began[1]:
@@ -165,7 +159,7 @@ class ModelFetch(QWidget):
 
     def _on_cancel(self) -> None:
         self._cancelled.set()
-        self._on_look()
+        self._on_timer()
 
     def _on_done(self, path: object) -> None:
         self._show_running(False)
@@ -184,7 +178,7 @@ class ModelFetch(QWidget):
 
 
 def _absence(status: ModelStatus) -> str:
-    """What to do about a model that is not here; an address would be too long for a line."""
+    """The sentence on a model that is not here, with a link in the place of its long address."""
     size = f"{status.size / 1e6:.0f} MB, " if status.size else ""
     about = f"{status.title} is not on this machine ({size}licence {status.licence or 'unknown'})."
     if status.state is ModelState.DOWNLOADABLE:

@@ -5,30 +5,34 @@ from __future__ import annotations
 from napari.components import LayerList
 from napari.layers import Image, Layer
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFormLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from napari_cfr_icl.gui.layers.click_layer import is_objects
 from napari_cfr_icl.gui.views.dock_keys import DockKeys
+from napari_cfr_icl.gui.views.engine_panel import EnginePanel
 from napari_cfr_icl.gui.views.folder_panel import FolderPanel
-from napari_cfr_icl.gui.views.panels import EnginePanel, LoopPanel, ObjectPanel
+from napari_cfr_icl.gui.views.loop_panel import LoopPanel
+from napari_cfr_icl.gui.views.object_panel import ObjectPanel
 from napari_cfr_icl.gui.views.stack_panel import StackPanel
 from napari_cfr_icl.gui.views.work_panel import OfferRow, WorkPanel
+from napari_cfr_icl.gui.widgets.arrange import column, form
 from napari_cfr_icl.gui.widgets.busy_indicator import BusyIndicator
 from napari_cfr_icl.gui.widgets.closable_dock import ClosableDock
 from napari_cfr_icl.gui.widgets.inline_prompt import InlinePrompt
 from napari_cfr_icl.gui.widgets.key_button import KeyButton
 from napari_cfr_icl.gui.widgets.layer_combo import LayerCombo
 from napari_cfr_icl.gui.widgets.name_label import NameLabel
+from napari_cfr_icl.gui.widgets.scrolling import scrolling
 from napari_cfr_icl.gui.widgets.section import Section
 from napari_cfr_icl.session.preferences import Preferences
 
-KEYS = (
-    ("Left click", "on the object"),
-    ("Right click", "on the background (or Ctrl + click)"),
-    ("Drag a click", "to move it; the mask follows"),
-    ("Click a click", "and press Delete to remove it"),
-    ("Drag, wheel", "to move and zoom the picture"),
-)
+MOUSE = {
+    "Left click": "on the object",
+    "Right click": "on the background (or Ctrl + click)",
+    "Drag a click": "to move it; the mask follows",
+    "Click a click": "and press Delete to remove it",
+    "Drag, wheel": "to move and zoom the picture",
+}
 
 
 class SegmentDock(ClosableDock):
@@ -82,37 +86,29 @@ class SegmentDock(ClosableDock):
         self.seen.setToolTip("Hide a layer, or change its colour and contrast, to mix otherwise.")
 
     def _lay_out(self) -> None:
-        layers = QFormLayout()
-        layers.setContentsMargins(0, 0, 0, 0)
-        layers.addRow("Image", self.image)
-        layers.addRow("Labels", self.labels)
-        layers.addRow(self.seen)
+        self.stack_section = Section("Through the stack", self.stack, opened=True)
+        self.stack.offered.connect(self.stack_section.setVisible)
         inside = QWidget()
         layout = QVBoxLayout(inside)
         layout.setSpacing(8)
-        layout.addWidget(self.hint)
-        layout.addWidget(self.resume)
-        layout.addWidget(self.busy)
-        layout.addWidget(self.question)
-        layout.addWidget(self.offer)
-        layout.addLayout(layers)
-        layout.addWidget(self.object)
-        self.stack_section = Section("Through the stack", self.stack, opened=True)
-        layout.addWidget(self.stack_section)
-        layout.addWidget(Section("Refinement of the last click", self.loop, opened=True))
-        layout.addWidget(Section("Model and method", self.engine, opened=True))
-        layout.addWidget(Section("Save and export", self.work, opened=True))
-        layout.addWidget(Section("Folder of images", self.folder, opened=False))
-        layout.addWidget(Section("Mouse", _mouse_help(), opened=False))
+        for widget in (
+            self.hint,
+            self.resume,
+            self.busy,
+            self.question,
+            self.offer,
+            column(form({"Image": self.image, "Labels": self.labels}), self.seen),
+            self.object,
+            self.stack_section,
+            Section("Refinement of the last click", self.loop, opened=True),
+            Section("Model and method", self.engine, opened=True),
+            Section("Save and export", self.work, opened=True),
+            Section("Folder of images", self.folder, opened=False),
+            Section("Mouse", _mouse_help(), opened=False),
+        ):
+            layout.addWidget(widget)
         layout.addStretch(1)
-        scroll = QScrollArea()
-        scroll.setWidgetResizable(True)
-        scroll.setFrameShape(QScrollArea.Shape.NoFrame)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setWidget(inside)
-        outer = QVBoxLayout(self)
-        outer.setContentsMargins(0, 0, 0, 0)
-        outer.addWidget(scroll)
+        column(scrolling(inside), into=self)
         self.setMinimumWidth(300)
 
     def _show_keys(self) -> None:
@@ -120,11 +116,11 @@ class SegmentDock(ClosableDock):
         self.stack.show_keys(self.keys)
 
     def show_hint(self, text: str) -> None:
-        """Say one line, with the keys in the place of their names in braces."""
+        """Show a hint, with the keys in place of their names in braces."""
         self.hint.setText(self.keys.in_words(text))
 
     def show_busy(self, busy: bool) -> None:
-        """Show that something runs."""
+        """Show whether a prediction is under way."""
         self.busy.show_busy(busy)
 
 
@@ -133,11 +129,7 @@ def _is_image(layer: Layer) -> bool:
 
 
 def _mouse_help() -> QWidget:
-    widget = QWidget()
-    form = QFormLayout(widget)
-    form.setContentsMargins(0, 0, 0, 0)
-    for what, then in KEYS:
-        text = QLabel(then)
+    texts = {action: QLabel(effect) for action, effect in MOUSE.items()}
+    for text in texts.values():
         text.setWordWrap(True)
-        form.addRow(what, text)
-    return widget
+    return form(texts)

@@ -9,19 +9,17 @@ from napari.layers import Image
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import (
     QFileDialog,
-    QFormLayout,
-    QHBoxLayout,
     QLineEdit,
     QPushButton,
     QRadioButton,
     QStackedWidget,
-    QVBoxLayout,
     QWidget,
 )
 
 from napari_cfr_icl._errors import InputError
 from napari_cfr_icl.gui.layers.click_layer import is_objects
 from napari_cfr_icl.gui.layers.layer_files import LayerFiles
+from napari_cfr_icl.gui.widgets.arrange import column, form, row
 from napari_cfr_icl.gui.widgets.layer_combo import LayerCombo
 
 Source = Path | LayerFiles
@@ -84,27 +82,10 @@ class SourceChoice(QWidget):
         self.labels.close_events()
 
     def _lay_out(self) -> None:
-        kinds, buttons = QHBoxLayout(), QHBoxLayout()
-        kinds.addWidget(self.use_layers)
-        kinds.addWidget(self.use_folder)
-        kinds.addStretch(1)
-        buttons.addWidget(self.browse)
-        buttons.addWidget(self.browse_file)
-        layers, folder = QFormLayout(), QVBoxLayout()
-        layers.addRow("Image", self.image)
-        layers.addRow("Labels", self.labels)
-        folder.addWidget(self.path)
-        folder.addLayout(buttons)
         self._pages = QStackedWidget()
-        for page in (layers, folder):
-            page.setContentsMargins(0, 0, 0, 0)
-            widget = QWidget()
-            widget.setLayout(page)
-            self._pages.addWidget(widget)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(kinds)
-        layout.addWidget(self._pages)
+        self._pages.addWidget(form({"Image": self.image, "Labels": self.labels}))
+        self._pages.addWidget(column(self.path, row(self.browse, self.browse_file)))
+        column(row(self.use_layers, self.use_folder, QWidget(), stretch=2), self._pages, into=self)
 
     def _connect(self) -> None:
         self.use_layers.toggled.connect(self._on_kind)

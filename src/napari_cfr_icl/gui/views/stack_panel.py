@@ -1,21 +1,12 @@
-"""The part of the dock that takes the current object through a stack."""
+"""The panel for the propagation through a stack."""
 
 from __future__ import annotations
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import (
-    QDoubleSpinBox,
-    QFormLayout,
-    QGridLayout,
-    QHBoxLayout,
-    QLabel,
-    QPushButton,
-    QSpinBox,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QDoubleSpinBox, QLabel, QPushButton, QSpinBox, QWidget
 
 from napari_cfr_icl.gui.views.dock_keys import DockKeys
+from napari_cfr_icl.gui.widgets.arrange import column, form, grid, row
 from napari_cfr_icl.gui.widgets.durations import time_left
 from napari_cfr_icl.gui.widgets.key_button import KeyButton
 from napari_cfr_icl.gui.widgets.progress_bar import ProgressBar
@@ -25,13 +16,14 @@ from napari_cfr_icl.session.propagation import Limits
 class StackPanel(QWidget):
     """Previous and next plane, and filling planes up to a chosen one.
 
-    Emits `step_requested` (int: -1 or 1), `fill_requested` (int: index of the last plane) and
-    `cancel_requested`.
+    Emits `step_requested` (int: -1 or 1), `fill_requested` (int: index of the last plane),
+    `cancel_requested`, and `offered` (bool) when an image is a stack, or is none.
     """
 
     step_requested = Signal(int)
     fill_requested = Signal(int)
     cancel_requested = Signal()
+    offered = Signal(bool)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -73,33 +65,15 @@ class StackPanel(QWidget):
         self.progress = ProgressBar()
         self.cancel = QPushButton("Cancel")
         self.cancel.setToolTip("Stop filling; the planes that are done stay.")
-        self._running = QWidget()
 
     def _lay_out(self) -> None:
-        running = QHBoxLayout(self._running)
-        running.setContentsMargins(0, 0, 0, 0)
-        running.addWidget(self.progress, 1)
-        running.addWidget(self.cancel)
-        grid = QGridLayout()
-        grid.setContentsMargins(0, 0, 0, 0)
-        grid.setColumnStretch(0, 1)
-        grid.setColumnStretch(1, 1)
-        grid.addWidget(self.previous, 0, 0)
-        grid.addWidget(self.next, 0, 1)
-        grid.addWidget(self.fill, 1, 0)
-        until = QHBoxLayout()
-        until.addWidget(QLabel("to plane"))
-        until.addWidget(self.last, 1)
-        grid.addLayout(until, 1, 1)
-        limits = QFormLayout()
-        limits.setContentsMargins(0, 0, 0, 0)
-        limits.addRow("Stop if overlap is below", self.overlap)
-        limits.addRow("Stop if area changes by", self.growth)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(grid)
-        layout.addLayout(limits)
-        layout.addWidget(self._running)
+        until = row(QLabel("to plane"), self.last, stretch=1)
+        steps = grid([[self.previous, self.next], [self.fill, until]])
+        limits = form(
+            {"Stop if overlap is below": self.overlap, "Stop if area changes by": self.growth}
+        )
+        self._running = row(self.progress, self.cancel, stretch=0)
+        column(steps, limits, self._running, into=self)
         self._running.hide()
 
     def _connect(self) -> None:
@@ -110,7 +84,7 @@ class StackPanel(QWidget):
 
     @property
     def limits(self) -> Limits:
-        """When a fill is to stop."""
+        """The limits at which a fill stops."""
         return Limits(self.overlap.value(), self.growth.value())
 
     def show_keys(self, keys: DockKeys) -> None:
@@ -119,18 +93,19 @@ class StackPanel(QWidget):
         self.next.show_key(keys.shown("next_plane"))
 
     def show_planes(self, planes: int) -> None:
-        """Offer the planes of a stack, the last one first."""
-        if self.last.maximum() != planes - 1:
+        """Offer the planes of a stack, the last one first; of 0 planes, offer nothing."""
+        self.offered.emit(planes > 0)
+        if planes and self.last.maximum() != planes - 1:
             self.last.setRange(0, planes - 1)
             self.last.setValue(planes - 1)
 
     def show_possible(self, *, current: bool) -> None:
-        """Enable what can be done now."""
+        """Enable the buttons if there is a current object."""
         for button in (self.previous, self.next, self.fill):
             button.setEnabled(current)
 
     def show_filling(self, done: int, planes: int, seconds: float | None = None) -> None:
-        """Show how far a fill is and what time is left; of 0 planes: that none is under way."""
+        """Show the progress of a fill and the time left; 0 planes for no fill."""
         parts = ["plane %v of %m", time_left(seconds)]
         self.progress.setFormat(", ".join(part for part in parts if part))
         self.progress.show_progress(done, max(1, planes))

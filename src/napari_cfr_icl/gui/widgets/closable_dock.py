@@ -1,4 +1,4 @@
-"""A dock that notices its end, however it comes."""
+"""Base of the docks: a widget that notices when it is closed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QWidget
 
 
 class ClosableDock(QWidget):
-    """Calls `close_work` once: when napari takes the dock away, and when the whole window goes."""
+    """Calls `close_work` once, when the dock or the whole window is closed."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -19,14 +19,14 @@ class ClosableDock(QWidget):
         self.destroyed.connect(self._ending.come)
 
     def close_work(self) -> None:
-        """Stop everything and let go of the viewer. May touch no widget; for subclasses."""
+        """Stop all work and disconnect from the viewer; for subclasses. May touch no widget."""
 
     def end(self) -> None:
         """Call `close_work`, unless that was done."""
         self._ending.come()
 
     def changeEvent(self, event: QEvent | None) -> None:
-        """Stop the work when napari takes the dock away: it sends no other sign of that."""
+        """Stop the work when napari removes the dock, of which there is no other sign."""
         super().changeEvent(event)
         taken_away = event is not None and event.type() == QEvent.Type.ParentChange
         if taken_away and self.parentWidget() is None and hasattr(self, "_ending"):

@@ -1,17 +1,18 @@
-"""A question in the dock: one sentence and a button for yes. Nothing happens without the button."""
+"""A question in the dock, instead of a message box: one sentence, and buttons for yes and no."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from qtpy.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QWidget
 
+from napari_cfr_icl.gui.widgets.arrange import column, row
 from napari_cfr_icl.gui.widgets.key_button import KeyButton
 from napari_cfr_icl.gui.widgets.name_label import NameLabel
 
 
 class InlinePrompt(QWidget):
-    """Hidden while there is nothing to ask."""
+    """Shows one question at a time; hidden without one."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -19,26 +20,20 @@ class InlinePrompt(QWidget):
         self.text = NameLabel()
         self.yes = KeyButton("Yes", "Do it.")
         self.no = KeyButton("No", "Leave everything as it is.")
-        buttons = QHBoxLayout()
-        buttons.addWidget(self.yes)
-        buttons.addWidget(self.no)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.text)
-        layout.addLayout(buttons)
+        column(self.text, row(self.yes, self.no), into=self)
         self.yes.clicked.connect(self._on_yes_clicked)
         self.no.clicked.connect(self.take_back)
         self.hide()
 
     def ask(self, text: str, yes: str, then: Callable[[], None]) -> None:
-        """Ask; a question that was there before is forgotten.
+        """Ask a question, in the place of an earlier one.
 
         Parameters
         ----------
         text : str
             The question.
         yes : str
-            What the button says.
+            The text of the button.
         then : callable
             Called when it is pressed.
         """
@@ -48,7 +43,7 @@ class InlinePrompt(QWidget):
         self.show()
 
     def take_back(self) -> None:
-        """Ask no more."""
+        """Withdraw the question."""
         self._then = None
         self.hide()
 

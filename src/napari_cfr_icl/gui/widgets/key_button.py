@@ -1,4 +1,4 @@
-"""A button that shows the key which does the same."""
+"""A button with its keyboard shortcut in the text."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from qtpy.QtWidgets import QPushButton, QSizePolicy, QWidget
 
 
 class KeyButton(QPushButton):
-    """A button with its key in the text; it never takes the focus.
+    """A button that shows its key, and never takes the focus.
 
     Parameters
     ----------
     text : str
-        What it does.
+        The action.
     tip : str
-        What it does in full.
+        The action in full.
     """
 
     def __init__(self, text: str, tip: str, parent: QWidget | None = None) -> None:
         super().__init__(text, parent)
-        self._what = text
+        self._action = text
         self.setToolTip(tip)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         # A button with the focus would swallow the keys that are meant for the canvas.
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
 
     def show_key(self, key: str) -> None:
-        """Show a key, as people write it."""
-        self.setText(f"{self._what}  ({key})")
+        """Show a key."""
+        self.setText(f"{self._action}  ({key})")

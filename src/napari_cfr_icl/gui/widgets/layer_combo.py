@@ -1,4 +1,4 @@
-"""A menu of the viewer's layers of one kind, which follows the layer list."""
+"""A menu of the viewer's layers of one kind that follows the layer list."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ class LayerCombo(QComboBox):
     """A menu of layers.
 
     `layer_chosen` is emitted with the layer that the user chose, and with the layer (or None) that
-    took the place of one that was removed. The latter waits until the event loop turns: whoever
-    answers by adding layers must not do so while napari is removing some.
+    replaced one that was removed. The latter waits for the event loop: a listener that adds layers
+    must not do so while napari is removing some.
 
     Parameters
     ----------
     layers : napari.components.LayerList
         The viewer's layers.
     accepts : callable
-        Which layers belong into the menu.
+        Filter of the layers.
     parent : QWidget, optional
         The parent.
     """
@@ -60,7 +60,7 @@ class LayerCombo(QComboBox):
         return self._listed[index] if 0 <= index < len(self._listed) else None
 
     def choose(self, layer: Layer | None) -> None:
-        """Choose a layer without telling anyone."""
+        """Choose a layer without a signal."""
         self._told = layer
         with signals_blocked(self):
             self.setCurrentIndex(self._listed.index(layer) if layer in self._listed else -1)

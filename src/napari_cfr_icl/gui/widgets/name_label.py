@@ -1,4 +1,4 @@
-"""A line of text with names of files or layers in it."""
+"""A label for text with names of files or layers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _GAP = "\u200b"
 
 
 class NameLabel(QLabel):
-    """Wraps inside names, too: one that is longer than the dock is wide would widen everything."""
+    """Wraps inside names, too: a name longer than the dock would widen all of it."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -23,5 +23,5 @@ class NameLabel(QLabel):
         super().setText(_JOINT.sub(rf"\1{_GAP}", text or ""))
 
     def text(self) -> str:
-        """The text as it was given."""
+        """The text without the marks for wrapping."""
         return super().text().replace(_GAP, "")

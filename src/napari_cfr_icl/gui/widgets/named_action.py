@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QHBoxLayout, QLineEdit, QPushButton, QWidget
+from qtpy.QtWidgets import QLineEdit, QPushButton, QWidget
+
+from napari_cfr_icl.gui.widgets.arrange import column, row
 
 
 class NamedAction(QWidget):
@@ -25,10 +27,7 @@ class NamedAction(QWidget):
         self.name.setToolTip(name_tip)
         self.button = QPushButton(text)
         self.button.setToolTip(button_tip)
-        layout = QHBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.name, 1)
-        layout.addWidget(self.button)
+        column(row(self.name, self.button, stretch=0), into=self)
         self.button.clicked.connect(self._on_clicked)
 
     def show_default(self, name: str) -> None:

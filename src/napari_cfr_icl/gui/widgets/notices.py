@@ -1,7 +1,7 @@
-"""Tells the user what went wrong: one sentence in napari's notifications.
+"""Errors as napari's notifications, in one sentence.
 
 Napari shows the first forty letters or so, and the rest once the notification is unfolded. Below
-an error it has a button for the places in the program, which only a fault of the program deserves.
+an error it has a button for the traceback, which only a fault of the program deserves.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Unexpected(CfrIclError):
 
 
 class Refusal(Notification):
-    """A trouble of the user's. It keeps the sentence alone, nothing of the dock or its layers."""
+    """An error of the user's; keeps the sentence alone, nothing of the dock or its layers."""
 
     def __init__(self, sentence: str) -> None:
         super().__init__(sentence, NotificationSeverity.ERROR)
@@ -41,16 +41,16 @@ class Refusal(Notification):
 
 
 class Fault(ErrorNotification):
-    """A fault of the program, with the details behind napari's own button."""
+    """A fault of the program, with the traceback behind napari's own button."""
 
     @property
     def source(self) -> str:
-        """Whose fault; napari would show the address of its own notification manager."""
+        """The plugin's name; napari would show its own notification manager."""
         return PLUGIN
 
 
 def in_short(error: Exception) -> str:
-    """The sentence of an error, with the names of files but not of the folders they are in."""
+    """The sentence of an error, with names of files but not of their folders."""
     if isinstance(error, CfrIclError):
         return _FOLDERS.sub("", str(error))
     return (
@@ -72,6 +72,6 @@ def show_error(error: Exception) -> None:
 
 
 def _with_folders(error: CfrIclError) -> str:
-    """The short sentence, and the folders after it: napari cuts off what comes last."""
+    """The short sentence followed by the folders: napari cuts off the end."""
     folders = dict.fromkeys(_FOLDERS.findall(str(error)))
     return "\n".join((in_short(error), *(f"Folder: {folder}" for folder in folders)))

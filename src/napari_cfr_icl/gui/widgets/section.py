@@ -1,4 +1,4 @@
-"""A part of the dock that opens and closes."""
+"""A collapsible section of a dock."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ STYLE = (
 
 
 class Section(QWidget):
-    """A heading, and below it something that a click on the heading shows or hides.
+    """A heading with content below it, which a click on the heading shows or hides.
 
     Parameters
     ----------
     title : str
         The heading.
     content : QWidget
-        What is below.
+        The content.
     opened : bool
         Whether it is shown at first.
     """

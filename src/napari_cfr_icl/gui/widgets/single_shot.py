@@ -1,4 +1,4 @@
-"""A timer that fires once, and that a new start puts off."""
+"""A timer that fires once after its last start."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ def single_shot(parent: QObject, pause: int, call: Callable[[], None]) -> QTimer
     Parameters
     ----------
     parent : QObject
-        What it dies with.
+        The owner.
     pause : int
         Milliseconds from its last start.
     call : callable
-        What it calls.
+        The function to call.
     """
     timer = QTimer(parent)
     timer.setSingleShot(True)

@@ -1,4 +1,4 @@
-"""The inner loop drawn as it happens: changed pixels of every step against the threshold."""
+"""A chart of the inner loop: the changed pixels of every step, and the threshold."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ class TraceView(QWidget):
 
     @property
     def steps(self) -> tuple[StepLike, ...]:
-        """The steps that are drawn: those that have something to compare with."""
+        """The steps that are drawn: those after the first pass."""
         return self._steps
 
     @property
     def text(self) -> str:
-        """What stands in the place of the steps where there are none."""
+        """The sentence in the place of the steps; empty if there are any."""
         return "" if self._steps else self._why_none
 
     def show_steps(self, trace: Sequence[StepLike]) -> None:
-        """Draw these passes; the first one, which refines nothing, is left out."""
+        """Draw these passes, except the first one, which refines nothing."""
         self._steps = tuple(step for step in trace if step.changed_pixels is not None)
         self._why_none = NOT_REFINED if trace else NOTHING_YET
         self.update()
