@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from torch import Tensor, distributed
+from torch.nn import functional
 
 from napari_cfr_icl._errors import SettingsError
 from napari_cfr_icl.engine.runtime.device import pick_device
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
-Value = TypeVar("Value")
+Plain = TypeVar("Plain")
 
 # The slowest process may click for days longer than the quickest one.
 _TIMEOUT = timedelta(days=30)
@@ -73,21 +75,35 @@ class Distributed:
             distributed.all_reduce(values)
         return values
 
-    def gathered(self, values: Iterable[Value]) -> list[Value]:
-        """The values of all processes as one list, by rank."""
-        if self.size == 1:
-            return list(values)
-        lists: list[Any] = [None] * self.size
-        distributed.all_gather_object(lists, list(values))
-        return [item for values in lists for item in values]
+    def gathered(self, values: Iterable[Plain]) -> list[Plain]:
+        """The values of all processes, plain as in JSON, as one list by rank.
 
-    def agree(self, value: Value) -> Value:
-        """The leading process's value, in all of them."""
+        Bytes are sent, not objects: nothing that arrives is unpickled.
+        """
+        own = list(values)
         if self.size == 1:
-            return value
-        said = [value]
-        distributed.broadcast_object_list(said, src=0)
-        return said[0]
+            return own
+        text = torch.frombuffer(bytearray(json.dumps(own).encode()), dtype=torch.uint8)
+        lengths = [torch.zeros(1, dtype=torch.int64) for _ in range(self.size)]
+        distributed.all_gather(lengths, torch.tensor([text.numel()]))
+        longest = int(max(lengths))
+        parts = [torch.zeros(longest, dtype=torch.uint8) for _ in range(self.size)]
+        distributed.all_gather(parts, functional.pad(text, (0, longest - text.numel())))
+        texts = (part[: int(n)].numpy().tobytes() for part, n in zip(parts, lengths, strict=True))
+        return [value for text in texts for value in json.loads(text)]
+
+    def agree(self, value: Plain) -> Plain:
+        """The leading process's value, in all of them."""
+        return self.gathered([value])[0]
+
+    def broadcast(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The leading process's tensors; names, shapes and types are the same in all processes."""
+        if self.size == 1:
+            return dict(tensors)
+        copies = {name: tensors[name].clone().contiguous() for name in sorted(tensors)}
+        for tensor in copies.values():
+            distributed.broadcast(tensor, src=0)
+        return copies
 
 
 @contextmanager

@@ -124,5 +124,6 @@ def gather_logs(
     folder: Path, parse: Callable[[str], AnyResult], processes: Distributed
 ) -> list[AnyResult]:
     """All results that any process knows; the processes may not share a disk."""
-    known = read_logs(folder, parse)
-    return processes.gathered([item for item in known if processes.owns(item.subject.index)])
+    known = read_logs(folder, lambda line: (line, parse(line)))
+    own = [line for line, item in known if processes.owns(item.subject.index)]
+    return [parse(line) for line in processes.gathered(own)]

@@ -71,8 +71,8 @@ class SkippedPictures:
 
     def gathered(self, processes: Distributed) -> tuple[SkippedPicture, ...]:
         """The pictures that any process left out; the leading one tells those of others, too."""
-        for item in processes.gathered(self._found.values()):
-            self._add(item, heard=processes.leads)
+        for item in processes.gathered(map(asdict, self._found.values())):
+            self._add(SkippedPicture(**item), heard=processes.leads)
         # The order in which pictures were met depends on how many processes there were.
         return tuple(self._found[key] for key in sorted(self._found))
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_cfr_icl.engine.clicks import Click
 from napari_cfr_icl.engine.models import build
 from napari_cfr_icl.engine.predictor import Predictor
 from napari_cfr_icl.engine.source import ImageSource
@@ -149,8 +150,12 @@ def click_held_out(
             results[index] = simulate(predictor, source, item.truth(), RobotUser(), protocol)
             if on_object is not None:
                 on_object(len(results))
-    gathered = dict(processes.gathered(list(results.items())))
-    return [gathered[index] for index in range(len(objects))]
+    plain: list[Any] = [[i, list(map(astuple, clicked))] for i, clicked in results.items()]
+    gathered: dict[int, Any] = dict(processes.gathered(plain))
+    return [
+        [Simulation(Click(*click), *rest) for click, *rest in gathered[index]]
+        for index in range(len(objects))
+    ]
 
 
 def predictor_of(

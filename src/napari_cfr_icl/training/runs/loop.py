@@ -228,7 +228,7 @@ def finish(run: Run) -> Outcome:
         path = save_model(run, weights, step)
         _draw(run)
         folder.status("comparing", step=state.step, steps=state.step)
-    verdict = judge(run, run.processes.agree(weights))
+    verdict = judge(run, run.processes.broadcast(weights))
     if verdict is not None:
         _event(run, "gate", passed=verdict.passed, text=verdict.sentence)
     if run.processes.leads:
