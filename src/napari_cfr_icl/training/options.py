@@ -47,7 +47,7 @@ class DataOptions(Options):
 
 @dataclass(frozen=True, slots=True)
 class ClickOptions(Options):
-    """How the clicks that a sample starts with are simulated."""
+    """Simulation of the clicks that a sample starts with."""
 
     max_clicks: int = option(24, "most clicks of each kind", (1, 100))
     gamma: float = option(0.8, "how likely one click more is, against one less", ZERO_TO_ONE)
@@ -126,7 +126,7 @@ class AugmentOptions(Options):
 
 @dataclass(frozen=True, slots=True)
 class OptimizerOptions(Options):
-    """How the weights move."""
+    """The optimizer and its learning rates."""
 
     name: str = option("adamw", "adam takes no weight decay", choices=("adamw", "adam"))
     rate: float = option(2e-4, "highest learning rate", (0, 1))
@@ -146,7 +146,7 @@ class OptimizerOptions(Options):
 
 @dataclass(frozen=True, slots=True)
 class ScheduleOptions(Options):
-    """How long, in which bites and with which arithmetic."""
+    """Steps, batch and micro-batch size, and precision."""
 
     steps: int = option(1000, "updates of the weights", (1, 1e9))
     batch: int = option(8, "samples per update, over all processes", (1, 1e5))

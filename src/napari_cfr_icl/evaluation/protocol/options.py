@@ -56,7 +56,7 @@ class SampleOptions(Options):
 
 @dataclass(frozen=True, slots=True)
 class Protocol(Options):
-    """How an object is clicked, and when it counts as done."""
+    """Limits of the simulated clicking of one object."""
 
     max_clicks: int = option(
         20, "Clicks after which an object is given up.", (1, None), label="number of clicks"

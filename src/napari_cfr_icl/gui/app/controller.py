@@ -112,7 +112,7 @@ class Controller:
 
     @property
     def is_prepared(self) -> bool:
-        """Whether the model is loaded, or could not be."""
+        """True once the model is loaded, or could not be."""
         return self._has_prepared and not (self.session.is_busy or self.session.is_preparing)
 
     def close(self) -> None:

@@ -106,7 +106,7 @@ class ViewerDriver:
         return canvas_position(self.viewer, image.data_to_world(plane.coordinates(row, col)))
 
     def _hovers(self, row: float, col: float) -> bool:
-        """Whether napari has the mouse there; sends the move again if not."""
+        """True where napari has the mouse there; sends the move again if not."""
         there = self.place(row, col)
         here = canvas_position(self.viewer, self.viewer.cursor.position)
         if (here - there).manhattanLength() <= 1:

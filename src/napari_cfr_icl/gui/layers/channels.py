@@ -153,21 +153,21 @@ def cover_of(image: Image, layers: Iterable[Layer]) -> Image | None:
 
 
 def _hides(layer: Image) -> bool:
-    """Whether the layer hides everything below it."""
+    """True for a layer that hides everything below it."""
     solid = layer.blending in ("opaque", "translucent", "translucent_no_depth")
     transparent = layer.rgb and _shapes(layer)[0][-1] == RGBA
     return bool(layer.visible and layer.opacity == 1.0 and solid and not transparent)
 
 
 def _overlap(one: Layer, other: Layer) -> bool:
-    """Whether two layers overlap in the world, whose last axes all layers have."""
+    """True for layers that overlap in the world, whose last axes all layers have."""
     axes = min(one.ndim, other.ndim)
     (low, high), (bottom, top) = (layer.extent.world[:, -axes:] for layer in (one, other))
     return bool(np.all(low < top) and np.all(bottom < high))
 
 
 def _coincide(layer: Image, image: Image) -> bool:
-    """Whether two layers are grey and have the same pixel grid."""
+    """True for two grey layers on the same pixel grid."""
     if layer is image:
         return not image.rgb
     if layer.rgb or image.rgb or layer.multiscale != image.multiscale or layer.ndim != image.ndim:

@@ -209,12 +209,12 @@ class ClickLayer:
 
 
 def is_objects(layer: Layer) -> bool:
-    """Whether a layer is a Labels layer other than the preview of the current object."""
+    """True for a Labels layer other than the preview of the current object."""
     return isinstance(layer, Labels) and not is_preview(layer)
 
 
 def is_preview(layer: Layer) -> bool:
-    """Whether a layer is the preview of the current object."""
+    """True for the preview of the current object."""
     return bool(layer.metadata.get(TAG) == "preview")
 
 

@@ -56,7 +56,7 @@ class Preview:
         return self._layer if self._layer in self._viewer.layers else None
 
     def owns(self, layer: Layer) -> bool:
-        """Whether a layer is the preview, also right after its removal."""
+        """True for the preview, also right after its removal."""
         return layer is self._layer
 
     def show(self, mask: Patch, image: Image, plane: LayerPlane) -> None:
@@ -116,7 +116,7 @@ class Preview:
         return Window(top, left, height, width)
 
     def _is_in_place(self, layer: Labels, mask: Window, image: Image, plane: LayerPlane) -> bool:
-        """Whether the layer covers a mask already."""
+        """True where the layer covers a mask already."""
         room = self._room
         affine = _data_to_world(image, plane.coordinates(room.top, room.left))
         return (

@@ -59,7 +59,7 @@ class ModelFetch(QWidget):
 
     @property
     def is_running(self) -> bool:
-        """Whether a download is under way."""
+        """True while a download is under way."""
         return self._timer.isActive()
 
     def offer(self, status: ModelStatus | None) -> None:

@@ -20,7 +20,7 @@ class BusyIndicator(QWidget):
 
     @property
     def is_busy(self) -> bool:
-        """Whether the strip is bright."""
+        """True while the strip is bright."""
         return self._busy
 
     def show_busy(self, busy: bool) -> None:

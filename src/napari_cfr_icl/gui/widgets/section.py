@@ -42,7 +42,7 @@ class Section(QWidget):
 
     @property
     def is_open(self) -> bool:
-        """Whether the content is shown."""
+        """True while the content is shown."""
         return not self._content.isHidden()
 
     def set_open(self, opened: bool) -> None:
