@@ -96,10 +96,14 @@ class ClickTool:
         skip_extent(self._viewer, points)
         self._last_points = points
         self.clicks = ClickLayer(points)
-        self.clicks.changed.connect(self.changed.emit)
+        self.clicks.changed.connect(self._on_clicks_changed)
         points.events.mode.connect(self._on_points_mode)
         self._mouse = ClickMouse(self.clicks, self._mode)
         self._keys.bind([points])
+
+    # No `emit` is connected: psygnal calls it then, to learn how many arguments it takes.
+    def _on_clicks_changed(self) -> None:
+        self.changed.emit()
 
     def _on_points_mode(self) -> None:
         self.mode_changed.emit()

@@ -68,13 +68,14 @@ class Workspace:
         self._keys = keys
         self._targets: dict[str, LabelTarget] = {}
         self._tool = ClickTool(viewer, keys, mode)
-        self._tool.changed.connect(self.clicks_changed.emit)
-        self._tool.mode_changed.connect(self.tool_changed.emit)
+        # Never their `emit` itself: psygnal calls it while it is connected.
+        self._tool.changed.connect(self._on_clicks_changed)
+        self._tool.mode_changed.connect(self._on_tool_changed)
         self._channels = ChannelWatch(viewer.layers)
-        self._channels.changed.connect(self.image_changed.emit)
-        self._channels.arranged.connect(self.tool_changed.emit)
+        self._channels.changed.connect(self._on_channels_changed)
+        self._channels.arranged.connect(self._on_tool_changed)
         self._removals = RemovalGuard(viewer)
-        viewer.layers.selection.events.active.connect(self._on_active_layer)
+        viewer.layers.selection.events.active.connect(self._on_tool_changed)
 
     @property
     def clicks(self) -> ClickLayer | None:
@@ -235,7 +236,7 @@ class Workspace:
 
     def close(self) -> None:
         """Release all layers; the preview is removed, the user's layers stay."""
-        self.viewer.layers.selection.events.active.disconnect(self._on_active_layer)
+        self.viewer.layers.selection.events.active.disconnect(self._on_tool_changed)
         self.preview.remove()
         self.image = None
         self._channels.close()
@@ -265,8 +266,14 @@ class Workspace:
         if self.preview.layer is not None:
             self._keys.bind([self.preview.layer])
 
-    def _on_active_layer(self) -> None:
+    def _on_clicks_changed(self) -> None:
+        self.clicks_changed.emit()
+
+    def _on_tool_changed(self) -> None:
         self.tool_changed.emit()
+
+    def _on_channels_changed(self) -> None:
+        self.image_changed.emit()
 
 
 def plane_of(state: ObjectState) -> LayerPlane:
