@@ -60,6 +60,15 @@ def test_a_copy_that_was_broken_off_is_not_in_the_way(tmp_path):
     assert [path.name for path in folder.iterdir()] == [COPY_MARK]
 
 
+def test_folders_of_similar_names_are_left_alone(tmp_path):
+    for name in ("cells.part", "cells.old"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "precious").touch()
+    with whole_copy(tmp_path / "cells"):
+        pass
+    assert len(list(tmp_path.glob("cells.*/precious"))) == 2
+
+
 def test_a_folder_of_somebody_else_is_never_replaced(tmp_path):
     with pytest.raises(OutputError, match="is there already"), whole_copy(tmp_path):
         pass

@@ -210,14 +210,10 @@ class Settings(Options):
         SettingsError
             When there is no such preset.
         """
-        makers = {
-            "interactive": cls.interactive,
-            "paper": cls.paper,
-            "public-code": cls.public_code,
-        }
-        if name not in makers:
+        if name not in PRESETS:
             raise SettingsError(f"There is no preset {name!r}; choose one of {', '.join(PRESETS)}.")
-        return makers[name](model)
+        chosen: Settings = getattr(cls, name.replace("-", "_"))(model)
+        return chosen
 
     def with_inference(self, scheme: str) -> Settings:
         """The same settings under another scheme: "std", "cfr-N" or "a-cfr-N".

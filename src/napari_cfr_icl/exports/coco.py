@@ -38,10 +38,7 @@ def write_coco(part: Path, image: LabelImage) -> None:
 
 
 def _annotation(mask: Patch) -> dict[str, Any]:
-    box = mask.bounds()
-    if box is None:
-        raise ValueError("an object has pixels")
-    parts = outlines(mask)
+    box, parts = mask.window, outlines(mask)
     has_holes = any(part.holes for part in parts)
     polygons = [[x for row, col in part.exterior for x in (col, row)] for part in parts]
     return {

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +17,6 @@ from napari_cfr_icl.exports.tiff import write_tiff
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -35,22 +35,20 @@ def whole_copy(folder: Path) -> Iterator[Path]:
     OutputError
         When `folder` exists and is no copy of ours, or cannot be written.
     """
-    part, old = (folder.with_name(f"{folder.name}.{ending}") for ending in ("part", "old"))
     if folder.exists() and not (folder / COPY_MARK).exists():
         raise OutputError(f"{folder} is there already; choose another run folder.")
-    try:
-        with explained_write_failures(folder):
-            for leftover in (part, old):
-                shutil.rmtree(leftover, ignore_errors=True)
-            part.mkdir(parents=True)
+    with explained_write_failures(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(
+            prefix=f".{folder.name}-", dir=folder.parent, ignore_cleanup_errors=True
+        ) as place:
+            part = Path(place, "new")
+            part.mkdir()
             yield part
             (part / COPY_MARK).touch()
             if folder.exists():
-                folder.rename(old)
+                folder.rename(Path(place, "old"))
             part.rename(folder)
-    finally:
-        for leftover in (part, old):
-            shutil.rmtree(leftover, ignore_errors=True)
 
 
 def save_collection(

@@ -66,8 +66,6 @@ def _composite(mask: Patch, rings: list[Ring]) -> ImagejRoi:
 
 
 def _boxed(roi: ImagejRoi, mask: Patch) -> ImagejRoi:
-    box = mask.bounds()
-    if box is None:
-        raise ValueError("an object has pixels")
+    box = mask.window
     roi.top, roi.left, roi.bottom, roi.right = box.top, box.left, box.bottom, box.right
     return roi

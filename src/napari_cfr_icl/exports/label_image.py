@@ -84,7 +84,7 @@ class LabelImage:
         return dict(zip(self.axes, index, strict=False))
 
     def objects(self, index: tuple[int, ...]) -> Iterator[tuple[int, Patch]]:
-        """Every object of a plane: its id, and where it is as a patch of bool, by rising id."""
+        """Every object of a plane by rising id: the id, and a patch of bool that just holds it."""
         plane = self.labels[index]
         ids = np.arange(1, MOST_SLICES)
         numbered = plane

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_cfr_icl._errors import OutputError
-from napari_cfr_icl._files import atomic_path, explain_write_failure
+from napari_cfr_icl._files import atomic_path, explained_write_failures
 from napari_cfr_icl.exports.coco import write_coco
 from napari_cfr_icl.exports.geojson import write_geojson
 from napari_cfr_icl.exports.imagej import write_rois
@@ -68,11 +68,8 @@ def export(path: Path, image: LabelImage) -> int:
 
 def write_labels(path: Path, image: LabelImage) -> None:
     """As `export`, for labels that may well be empty."""
-    try:
-        with atomic_path(path) as part:
-            if path.suffix.lower() in _TIFFS:
-                write_tiff(part, image, path.name)
-            else:
-                _WRITERS[path.suffix.lower()](part, image)
-    except OSError as error:
-        raise OutputError(explain_write_failure(error, path.parent)) from error
+    with explained_write_failures(path.parent), atomic_path(path) as part:
+        if path.suffix.lower() in _TIFFS:
+            write_tiff(part, image, path.name)
+        else:
+            _WRITERS[path.suffix.lower()](part, image)

@@ -37,14 +37,9 @@ def label_shape(path: Path) -> tuple[int, ...]:
     ImageError
         When the file is missing or unreadable.
     """
-    labels = _labels(path)
+    labels = _opened(path, open_labels)
     colours = _colour_axis(labels)
     return squeezed_shape(labels.shape if colours is None else labels.shape[:-1])
-
-
-def plane_indices(shape: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
-    """Index of every plane of labels of this `label_shape`; an empty one for a single picture."""
-    yield from np.ndindex(shape[:-2])
 
 
 def label_plane(path: Path, index: tuple[int, ...] = ()) -> NDArray[Any]:
@@ -60,7 +55,7 @@ def label_plane(path: Path, index: tuple[int, ...] = ()) -> NDArray[Any]:
     ImageError
         When the file is missing or unreadable.
     """
-    labels = _labels(path)
+    labels = _opened(path, open_labels)
     plane = _plane_like(labels, label_shape(path), index, [_colour_axis(labels)])
     if plane is None:
         raise MaskError(f"{path} must be an image of rows and columns, not {by(labels.shape)}.")
@@ -113,7 +108,7 @@ def image_plane(path: Path, shape: tuple[int, ...], index: tuple[int, ...] = ())
     ImageError
         When the file is missing or unreadable.
     """
-    image = _image(path)
+    image = _opened(path, open_image)
     if doubt := orientation_doubt(path, shape):
         _log.warning(doubt)
     plane = _plane_like(image, shape, index, _channel_axes(image))
@@ -131,7 +126,7 @@ def orientation_doubt(path: Path, shape: tuple[int, ...]) -> str:
 
     Empty where nothing had to be assumed.
     """
-    image = _image(path)
+    image = _opened(path, open_image)
     if is_transposed(image.orientation) and shape[-1] != shape[-2]:
         return ""
     return image.assumption
@@ -157,7 +152,7 @@ def read_photo(path: Path, labels: Path | None = None) -> NDArray[np.uint8]:
     ImageError
         When the file is missing or unreadable.
     """
-    sized = _image(labels or path).named(None)
+    sized = _opened(labels or path, open_image).named(None)
     shape = tuple(sized.shape[sized.axes.index(letter)] for letter in "YX")
     pixels = _eight_bits(image_plane(path, shape))
     return np.repeat(pixels[..., np.newaxis], 3, axis=2) if pixels.ndim == 2 else pixels[..., :3]
@@ -225,23 +220,17 @@ def _frozen(pixels: NDArray[Any]) -> NDArray[Any]:
     return pixels
 
 
-def _image(path: Path) -> ImageFile:
-    return open_image(path) if is_zarr(path) else _opened(path, open_image, _stamp(path))
-
-
-def _labels(path: Path) -> ImageFile:
-    return open_labels(path) if is_zarr(path) else _opened(path, open_labels, _stamp(path))
-
-
-def _stamp(path: Path) -> tuple[int, ...]:
-    """Facts of the file system that change when a file is written anew."""
+def _opened(path: Path, read: Callable[[Path], ImageFile]) -> ImageFile:
+    if is_zarr(path):
+        return read(path)
     try:
         facts = path.stat()
     except OSError as error:
         raise ImageError(f"There is no file {path}.") from error
-    return facts.st_mtime_ns, facts.st_size, facts.st_ino
+    # These change when a file is written anew.
+    return _kept(path, read, (facts.st_mtime_ns, facts.st_size, facts.st_ino))
 
 
 @lru_cache(maxsize=2)  # an image and its labels
-def _opened(path: Path, read: Callable[[Path], ImageFile], _stamp: tuple[int, ...]) -> ImageFile:
+def _kept(path: Path, read: Callable[[Path], ImageFile], _stamp: tuple[int, ...]) -> ImageFile:
     return read(path)

@@ -33,24 +33,19 @@ __all__ = [
     "save",
 ]
 
-_HOMES = {
-    "CATALOGUE": "catalog",
-    "DEFAULT_MODEL": "catalog",
-    "ModelEntry": "catalog",
-    "ModelInfo": "format",
-    "ModelStatus": "listing",
-    "ModelStore": "store",
-    "available": "listing",
-    "download": "downloading",
-    "export": "import_export",
-    "import_checkpoint": "import_export",
-    "load": "loading",
-    "read_info": "format",
-    "save": "format",
+_NAMES = {
+    "catalog": ("CATALOGUE", "DEFAULT_MODEL", "ModelEntry"),
+    "downloading": ("download",),
+    "format": ("ModelInfo", "read_info", "save"),
+    "import_export": ("export", "import_checkpoint"),
+    "listing": ("ModelStatus", "available"),
+    "loading": ("load",),
+    "store": ("ModelStore",),
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    for module, names in _NAMES.items():
+        if name in names:
+            return getattr(import_module(f"{__name__}.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

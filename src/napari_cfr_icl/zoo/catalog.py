@@ -5,7 +5,7 @@ What is not known for certain is `None`, and shown as unknown.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -103,7 +103,7 @@ _CFR_ICL = "https://github.com/TitorX/CFR-ICL-Interactive-Segmentation"
 
 
 def _ritm(architecture: str, trained_on: str, file_name: str, size: int) -> ModelEntry:
-    width = {"hrnet18s": "18s", "hrnet18": "18", "hrnet32": "32"}[architecture]
+    width = architecture.removeprefix("hrnet")
     return ModelEntry(
         name=f"ritm-hrnet{width}-{'sbd' if trained_on == _SBD else 'cocolvis'}",
         title=f"RITM HRNet-{width} ({trained_on})",
@@ -177,17 +177,11 @@ _ENTRIES = (
     _ritm("hrnet18", _COCO_LVIS, "coco_lvis_h18_itermask.pth", 38_800_000),
     _ritm("hrnet32", _COCO_LVIS, "coco_lvis_h32_itermask.pth", 119_000_000),
     _ritm("hrnet18", _SBD, "sbd_h18_itermask.pth", 38_800_000),
-    ModelEntry(
+    replace(
+        _ritm("hrnet18", _COCO_LVIS, "coco_lvis_h18_baseline.pth", 38_800_000),
         name="ritm-hrnet18-cocolvis-baseline",
         title="RITM HRNet-18 without previous mask (COCO + LVIS)",
         architecture="hrnet18_noprevmask",
-        licence="MIT",
-        source="RITM, Sofiiuk et al. 2021, arXiv 2102.06583",
-        page=_RITM,
-        trained_on=_COCO_LVIS,
-        file_name="coco_lvis_h18_baseline.pth",
-        urls=(f"{_RITM}/releases/download/v1.0/coco_lvis_h18_baseline.pth",),
-        size=38_800_000,
         notes="Takes no previous mask: it cannot correct one, and CFR has nothing to feed back.",
     ),
     _simpleclick("B", _COCO_LVIS, "cocolvis_vit_base.pth"),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from safetensors import SafetensorError, safe_open
 
 from napari_cfr_icl._errors import ModelFileError, OutputError
-from napari_cfr_icl._files import atomic_path, explain_write_failure
+from napari_cfr_icl._files import atomic_path, explained_write_failures
 from napari_cfr_icl.zoo.key_maps import published_weights
 
 if TYPE_CHECKING:
@@ -67,12 +67,15 @@ class ModelInfo:
     dtype: str = "float32"
 
     def __post_init__(self) -> None:
-        for name in ("name", "attribution", "dtype"):
-            _check_type(name, getattr(self, name), str)
-        for name in ("licence", "trained_on"):
-            _check_type(name, getattr(self, name), (str, type(None)))
-        for name in ("architecture", "training"):
-            _check_type(name, getattr(self, name), dict)
+        types: dict[Any, tuple[str, ...]] = {
+            str: ("name", "attribution", "dtype"),
+            str | None: ("licence", "trained_on"),
+            dict: ("architecture", "training"),
+        }
+        for wanted, names in types.items():
+            for name in names:
+                if not isinstance(value := getattr(self, name), wanted):
+                    raise ValueError(f"{name} must not be {type(value).__name__}.")
         if self.dtype not in _DTYPES:
             raise ValueError(f"dtype must be float32 or float16, not {self.dtype!r}.")
 
@@ -101,14 +104,13 @@ def save(model: ClickModel, path: Path, info: ModelInfo) -> None:
         key: _stored(key, weight, info.dtype) for key, weight in published_weights(model).items()
     }
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_path(path) as part:
-            part.touch()
-            mode = part.stat().st_mode
-            save_file(weights, part, metadata={_KEY: _to_json(info)})
-            part.chmod(mode)  # safetensors would keep the file from everyone but its owner
-    except OSError as error:
-        raise OutputError(explain_write_failure(error, path.parent)) from error
+        with explained_write_failures(path.parent):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with atomic_path(path) as part:
+                part.touch()
+                mode = part.stat().st_mode
+                save_file(weights, part, metadata={_KEY: _to_json(info)})
+                part.chmod(mode)  # safetensors would keep the file from everyone but its owner
     except SafetensorError as error:
         raise OutputError(
             f"{path} could not be written ({error}): free some space, or choose another folder."
@@ -167,8 +169,3 @@ def _from_json(text: str, path: Path) -> ModelInfo:
         raise ModelFileError(
             f"{path} has a damaged description ({error}): fetch or copy the file again."
         ) from error
-
-
-def _check_type(name: str, value: object, wanted: type | tuple[type, ...]) -> None:
-    if not isinstance(value, wanted):
-        raise ValueError(f"{name} must not be {type(value).__name__}.")

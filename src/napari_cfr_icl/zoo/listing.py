@@ -113,13 +113,5 @@ def _of_own(name: str, store: ModelStore) -> ModelStatus:
         info = read_info(path)
     except ModelFileError as error:
         return ModelStatus(name, name, ModelState.IMPORTED, path, size, notes=str(error))
-    return ModelStatus(
-        name=name,
-        title=name,
-        state=ModelState.IMPORTED,
-        path=path,
-        size=size,
-        licence=info.licence,
-        trained_on=info.trained_on,
-        source=info.attribution,
-    )
+    terms = info.licence, info.trained_on, info.attribution
+    return ModelStatus(name, name, ModelState.IMPORTED, path, size, *terms)

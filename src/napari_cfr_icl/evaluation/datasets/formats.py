@@ -13,11 +13,10 @@ from napari_cfr_icl.evaluation.datasets.coco_json import coco_json
 from napari_cfr_icl.evaluation.datasets.label_images import label_images
 from napari_cfr_icl.evaluation.datasets.lvis import coco_lvis
 from napari_cfr_icl.evaluation.datasets.mask_files import (
-    berkeley,
-    coco_mval,
-    davis,
-    grabcut,
+    any_colour,
     mask_files,
+    one_mask_each,
+    trimap,
 )
 from napari_cfr_icl.evaluation.datasets.pascal_voc import pascal_voc
 from napari_cfr_icl.evaluation.datasets.sbd import sbd
@@ -50,10 +49,11 @@ class ReaderOptions(Options):
 
 
 FORMATS: dict[str, Callable[[Path, ReaderOptions], Dataset]] = {
-    "grabcut": lambda path, _: grabcut(path),
-    "berkeley": lambda path, _: berkeley(path),
-    "davis": lambda path, _: davis(path),
-    "coco-mval": lambda path, _: coco_mval(path),
+    "grabcut": lambda path, _: one_mask_each("GrabCut", path, ("data_GT", "boundary_GT"), trimap),
+    "berkeley": lambda path, _: one_mask_each("Berkeley", path, ("images", "masks"), trimap),
+    # Published with windows of 672 instead of 448 pixels, 600 instead of 400.
+    "davis": lambda path, _: one_mask_each("DAVIS", path, ("img", "gt"), any_colour, 1.5),
+    "coco-mval": lambda path, _: one_mask_each("COCO_MVal", path, ("img", "gt"), any_colour),
     "sbd": lambda path, options: sbd(path, options.split),
     "pascal-voc": lambda path, options: pascal_voc(path, options.split, options.merge_equal_greys),
     "coco-lvis": lambda path, options: coco_lvis(path, options.split, options.with_stuff),

@@ -16,12 +16,7 @@ from napari_cfr_icl.evaluation.datasets.dataset import (
 )
 from napari_cfr_icl.evaluation.datasets.folders import title_of
 from napari_cfr_icl.evaluation.datasets.pairs import pairs_in, pairs_of
-from napari_cfr_icl.images.planes import (
-    image_plane,
-    label_plane,
-    label_shape,
-    plane_indices,
-)
+from napari_cfr_icl.images.planes import image_plane, label_plane, label_shape
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -95,7 +90,7 @@ def _pictures(pair: Pair, ignored_id: int | None) -> list[Picture]:
             partial(image_plane, pair.image, shape, index),
             partial(_objects, pair.labels, index, ignored_id),
         )
-        for index in plane_indices(shape)
+        for index in np.ndindex(shape[:-2])
     ]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -23,29 +22,20 @@ if TYPE_CHECKING:
 
 _UNSURE = 128
 """Grey value of the pixels that the annotators left open."""
-_DAVIS_WINDOW_SCALE = 1.5
-"""672 instead of 448 pixels, 600 instead of 400."""
 
 
-def grabcut(root: Path) -> Dataset:
-    """GrabCut: data_GT/ and boundary_GT/, with pixels left open along the borders."""
-    return _one_mask_each("GrabCut", root, ("data_GT", "boundary_GT"), trimap)
-
-
-def berkeley(root: Path) -> Dataset:
-    """Berkeley: images/ and masks/."""
-    return _one_mask_each("Berkeley", root, ("images", "masks"), trimap)
-
-
-def davis(root: Path) -> Dataset:
-    """DAVIS, the 345 frames of the interactive benchmark: img/ and gt/."""
-    dataset = _one_mask_each("DAVIS", root, ("img", "gt"), any_colour)
-    return replace(dataset, window_scale=_DAVIS_WINDOW_SCALE)
-
-
-def coco_mval(root: Path) -> Dataset:
-    """COCO_MVal: img/ and gt/."""
-    return _one_mask_each("COCO_MVal", root, ("img", "gt"), any_colour)
+def one_mask_each(
+    name: str, root: Path, folders: tuple[str, str], decoder: Decoder, window_scale: float = 1.0
+) -> Dataset:
+    """A data set with one object in each image: a folder of images, and one of their masks."""
+    images, masks = folder(root, folders[0]), folder(root, folders[1])
+    mask_paths = files_in(masks)
+    pictures = []
+    for path in files_in(images):
+        mask = by_name(mask_paths, path.name.split(".")[0], masks)
+        objects = partial(_objects, [mask], decoder)
+        pictures.append(Picture(path.name, partial(read_photo, path, mask), objects))
+    return Dataset(name, root, pictures, window_scale)
 
 
 def mask_files(root: Path) -> Dataset:
@@ -72,17 +62,6 @@ def trimap(picture: NDArray[np.uint8]) -> NDArray[np.int8]:
 def any_colour(picture: NDArray[np.uint8]) -> NDArray[np.int8]:
     """Whatever is not black is object."""
     return np.asarray(picture.max(axis=2) > 0, np.int8)
-
-
-def _one_mask_each(name: str, root: Path, folders: tuple[str, str], decoder: Decoder) -> Dataset:
-    images, masks = folder(root, folders[0]), folder(root, folders[1])
-    mask_paths = files_in(masks)
-    pictures = []
-    for path in files_in(images):
-        mask = by_name(mask_paths, path.name.split(".")[0], masks)
-        objects = partial(_objects, [mask], decoder)
-        pictures.append(Picture(path.name, partial(read_photo, path, mask), objects))
-    return Dataset(name, root, pictures)
 
 
 def _objects(masks: Sequence[Path], decoder: Decoder) -> list[TrueObject]:

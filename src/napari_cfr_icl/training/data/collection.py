@@ -21,7 +21,6 @@ from napari_cfr_icl.images.planes import (
     label_plane,
     label_shape,
     orientation_doubt,
-    plane_indices,
 )
 
 if TYPE_CHECKING:
@@ -215,7 +214,7 @@ def _collected(
 
 def _examples(pair: Pair, group: str, split: Split | None) -> Iterator[Example]:
     shape = label_shape(pair.labels)
-    for index in plane_indices(shape):
+    for index in np.ndindex(shape[:-2]):
         yield Example(
             pair.name + "".join(f"[{i}]" for i in index),
             group,
