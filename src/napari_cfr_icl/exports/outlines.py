@@ -51,20 +51,15 @@ def outlines(mask: Patch) -> list[Outline]:
     parts, count = ndimage.label(mask.values)
     exteriors: dict[int, Ring] = {}
     holes: dict[int, list[Ring]] = {part: [] for part in range(1, count + 1)}
+    top, left = mask.window.top, mask.window.left
     for ring in _rings(mask.values):
         part = int(parts[_pixel_inside(ring)])
+        in_plane = [(row + top, col + left) for row, col in ring]
         if _doubled_area(ring) > 0:
-            exteriors[part] = ring
+            exteriors[part] = in_plane
         else:
-            holes[part].append(ring)
-    top, left = mask.window.top, mask.window.left
-    return [
-        Outline(
-            _moved(exteriors[part], top, left),
-            tuple(_moved(hole, top, left) for hole in holes[part]),
-        )
-        for part in sorted(exteriors)
-    ]
+            holes[part].append(in_plane)
+    return [Outline(exteriors[part], tuple(holes[part])) for part in sorted(exteriors)]
 
 
 def _rings(mask: NDArray[np.bool_]) -> Iterator[Ring]:
@@ -151,28 +146,14 @@ def _direction(here: Corner, there: Corner) -> Corner:
 
 def _pixel_inside(ring: Ring) -> tuple[int, int]:
     """The pixel of the mask at the right hand of the ring's first piece."""
-    (row, col), heading = ring[0], _direction(ring[0], ring[1])
-    match heading:
-        case (0, 1):
-            return row, col
-        case (1, 0):
-            return row, col - 1
-        case (0, -1):
-            return row - 1, col - 1
-        case _:
-            return row - 1, col
+    (row, col), (down, right) = ring[0], _direction(ring[0], ring[1])
+    return row - (down < 0 or right < 0), col - (down > 0 or right < 0)
 
 
 def _doubled_area(ring: Ring) -> int:
     """Twice the enclosed area in pixels; positive where the way goes clockwise on the screen."""
-    total = 0
-    for (row, col), (next_row, next_col) in zip(ring, [*ring[1:], ring[0]], strict=True):
-        total += col * next_row - next_col * row
-    return total
-
-
-def _moved(ring: Ring, rows: int, cols: int) -> Ring:
-    return [(row + rows, col + cols) for row, col in ring]
+    pieces = zip(ring, [*ring[1:], ring[0]], strict=True)
+    return sum(col * next_row - next_col * row for (row, col), (next_row, next_col) in pieces)
 
 
 def as_x_y(ring: Ring) -> list[list[Any]]:

@@ -72,10 +72,7 @@ def _ascii(unit: str) -> str:
 
 
 def _imagej(image: LabelImage) -> dict[str, Any]:
-    metadata: dict[str, Any] = {
-        "axes": image.axes,
-        "unit": _ascii(image.units[-1]),
-    }
+    metadata: dict[str, Any] = {"axes": image.axes, "unit": _ascii(image.units[-1])}
     if "Z" in image.axes:
         metadata["spacing"] = float(image.scale[image.axes.index("Z")])
     if "T" in image.axes:

@@ -103,7 +103,7 @@ def _exclusive(folder: Path, name: str) -> Iterator[None]:
     lock = FileLock(folder / f".{name}.lock", timeout=0)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
+        held = lock.acquire()
     except Timeout as error:
         raise DownloadError(
             f"The model {name!r} is being fetched by another window or program: wait for that."
@@ -112,10 +112,8 @@ def _exclusive(folder: Path, name: str) -> Iterator[None]:
         raise DownloadError(
             f"{explain_write_failure(error, folder)} `napari-cfr-icl models folder` chooses it."
         ) from error
-    try:
+    with held:
         yield
-    finally:
-        lock.release()
 
 
 def _acceptance(entry: ModelEntry, store: ModelStore, target: Path) -> Verify:

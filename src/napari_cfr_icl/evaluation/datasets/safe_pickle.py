@@ -10,6 +10,7 @@ import pickle
 from typing import TYPE_CHECKING, Any
 
 from napari_cfr_icl._errors import InputError
+from napari_cfr_icl.images.decode_errors import DAMAGE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,19 +29,7 @@ def read_pickle(path: Path) -> Any:
             return _plain(_PlainUnpickler(file).load())
     except FileNotFoundError:
         raise InputError(f"There is no file {path}.") from None
-    except (
-        pickle.UnpicklingError,
-        EOFError,
-        AttributeError,
-        ImportError,
-        IndexError,
-        KeyError,
-        TypeError,
-        ValueError,
-        UnicodeError,
-        OverflowError,
-        MemoryError,
-    ) as error:
+    except (*DAMAGE, pickle.UnpicklingError, ImportError) as error:
         raise InputError(f"{path} is no pickle of plain data: {error}") from error
 
 
