@@ -79,6 +79,13 @@ def test_what_cannot_be_known_is_said(tmp_path, caplog, orientation):
     )
 
 
+def test_what_cannot_be_known_is_said_once(tmp_path, caplog):
+    square = photo(tmp_path / "b.png", 3, COLOUR[:, :3])
+    for _ in range(3):
+        image_plane(square, (3, 3))
+    assert len(caplog.records) == 1
+
+
 @each_orientation
 def test_a_tiff_with_an_orientation_is_no_other(tmp_path, orientation):
     path = tmp_path / "a.tif"

@@ -8,7 +8,7 @@ one after the other.
 from __future__ import annotations
 
 import logging
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -110,7 +110,7 @@ def image_plane(path: Path, shape: tuple[int, ...], index: tuple[int, ...] = ())
     """
     image = _opened(path, open_image)
     if doubt := orientation_doubt(path, shape):
-        _log.warning(doubt)
+        _warn_once(doubt)
     plane = _plane_like(image, shape, index, _channel_axes(image))
     if plane is not None:
         return _frozen(plane.read(image.levels[0]))
@@ -119,6 +119,12 @@ def image_plane(path: Path, shape: tuple[int, ...], index: tuple[int, ...] = ())
     if plane is None or not is_transposed(image.orientation):
         raise MaskError(f"{path} has {by(image.shape)} pixels, its labels {by(shape)}.")
     return _frozen(upright(plane.read(image.levels[0]), image.orientation))
+
+
+@cache
+def _warn_once(doubt: str) -> None:
+    """Warn, however often training reads the picture."""
+    _log.warning(doubt)
 
 
 def orientation_doubt(path: Path, shape: tuple[int, ...]) -> str:
