@@ -29,6 +29,7 @@ def pair(root, image=IMAGE, labels=LABELS, names=("images/a.tif", "labels/a.tif"
         ("a.tif", "a_labels.tif"),
         ("a.tif", "a_masks.tiff"),
         ("a.ome.tif", "a_labels.ome.tif"),
+        ("a.ome.tif", "a.ome_labels.tif"),  # as the folder mode calls them
         ("images/a.ome.tif", "labels/a.tif"),
         ("a.tif", "a_cp_masks.tif"),
         ("Images/a.tif", "Masks/a.tif"),
@@ -42,6 +43,19 @@ def test_one_object_per_id(tmp_path, names):
     np.testing.assert_array_equal(picture.image(), IMAGE)
     assert [(item.key, item.area) for item in objects] == [("7", 24), ("300", 16)]
     np.testing.assert_array_equal(objects[1].truth() == 1, LABELS == 300)
+
+
+@pytest.mark.parametrize("images", [None, "images"], ids=["one folder", "two folders"])
+def test_an_ome_tiff_has_labels_of_its_own_beside_those_of_a_tiff(tmp_path, images):
+    pair(tmp_path)
+    pair(tmp_path, IMAGE, LABELS // 7, ("images/a.ome.tif", "labels/a.ome.tif"))
+    if images is None:
+        pictures = label_images(tmp_path).pictures
+    else:
+        pictures = label_images(tmp_path / "labels", images=tmp_path / images).pictures
+
+    ids = {picture.key: [item.key for item in picture.objects()] for picture in pictures}
+    assert ids == {"a.ome.tif": ["1", "42"], "a.tif": ["7", "300"]}
 
 
 @pytest.mark.parametrize(

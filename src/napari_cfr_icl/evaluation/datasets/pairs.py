@@ -70,16 +70,17 @@ def pairs_in(root: Path) -> Pairs:
     if images is None or labels is None:
         images = labels = root
     endings = LABEL_ENDINGS[1:] if side_by_side else LABEL_ENDINGS
-    by_name = {_name(path, labels): path for path in _readable(labels)}
-    partners = {
-        image: next(filter(None, (by_name.get(_name(image, images) + e) for e in endings)), None)
-        for image in _readable(images)
-    }
+    by_name = _by_name(_readable(labels), labels)
+    partners = {}
+    for image in _readable(images):
+        names = (name + ending for name in _names(image, images) for ending in endings)
+        partners[image] = next((by_name[name] for name in names if name in by_name), None)
     used = {partner for partner in partners.values() if partner is not None}
+    lonely = (path.name for path in dict.fromkeys(by_name.values()) if path not in used)
     return Pairs(
         tuple(Pair(i, partner, i.name) for i, partner in partners.items() if partner is not None),
         tuple(i.name for i, partner in partners.items() if partner is None and i not in used),
-        () if side_by_side else tuple(p.name for p in by_name.values() if p not in used),
+        () if side_by_side else tuple(lonely),
         side_by_side,
     )
 
@@ -102,12 +103,16 @@ def pairs_of(labels: Path, images: Path) -> Pairs:
     for place in (labels, images):
         if not place.is_dir():
             raise InputError(f"There is no folder {place}.")
-    by_name = {_name(path, images): path for path in _tree(images)}
+    by_name = _by_name(_tree(images), images)
     found, lonely = [], []
     for path in _tree(labels):
-        name = _name(path, labels)
-        stems = (name.removesuffix(ending) for ending in LABEL_ENDINGS if name.endswith(ending))
-        image = next((by_name[s] for s in stems if s in by_name and by_name[s] != path), None)
+        stems = (
+            name.removesuffix(ending)
+            for name in _names(path, labels)
+            for ending in LABEL_ENDINGS
+            if name.endswith(ending)
+        )
+        image = next((by_name[s] for s in stems if by_name.get(s, path) != path), None)
         if image is None:
             lonely.append(path.relative_to(labels).as_posix())
         else:
@@ -137,6 +142,14 @@ def _visible(place: Path) -> list[Path]:
     return sorted(path for path in place.iterdir() if not path.name.startswith("."))
 
 
-def _name(path: Path, place: Path) -> str:
-    """A file's place in a folder, without its ending, be it .tif or .ome.tif."""
-    return path.relative_to(place).with_suffix("").as_posix().removesuffix(".ome")
+def _by_name(paths: Iterable[Path], place: Path) -> dict[str, Path]:
+    """Files by each of their names; where two would have one, the first of the names decides."""
+    named = {_names(path, place): path for path in paths}
+    shortest = {short: path for (_, short), path in named.items()}
+    return shortest | {name: path for (name, _), path in named.items()}
+
+
+def _names(path: Path, place: Path) -> tuple[str, str]:
+    """A file's place in a folder without its ending, and without .ome before that."""
+    name = path.relative_to(place).with_suffix("").as_posix()
+    return name, name.removesuffix(".ome")
