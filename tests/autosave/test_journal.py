@@ -14,7 +14,7 @@ import pytest
 
 from napari_cfr_icl._errors import InputError, OutputError
 from napari_cfr_icl.autosave import journal as journals
-from napari_cfr_icl.autosave.event_log import EventLog, StartLabels
+from napari_cfr_icl.autosave.event_log import EventLog, StartLabels, log_from
 from napari_cfr_icl.autosave.file_thread import FileThread
 from napari_cfr_icl.autosave.fingerprint import ImageFingerprint, fingerprint_image
 from napari_cfr_icl.autosave.journal import Journal, read_journal, unfinished
@@ -24,6 +24,7 @@ from sample_event_log import (
     SHAPE,
     events,
     expected_labels,
+    final_labels,
     image,
     same_work,
     some_work,
@@ -66,7 +67,7 @@ def test_what_was_noted_is_read_back(writer, files, tmp_path):
     assert same_work(read, writer.log)
     assert read.object_count == 2
     assert [(c.row, c.col) for c in read.current.clicks] == [(5, 5)]
-    assert np.array_equal(read.final_labels(0), expected_labels())
+    assert np.array_equal(final_labels(read, 0), expected_labels())
 
 
 def test_a_commit_is_in_the_file_when_the_call_returns(writer, tmp_path):
@@ -392,3 +393,44 @@ def test_labels_that_changed_before_they_were_packed_begin_as_they_were(
     assert np.array_equal(start.labels, start_labels())
     start.exclude([change])
     assert np.array_equal(start.labels, start_labels())
+
+
+def test_an_object_deleted_after_a_restore_was_not_undone():
+    """What was there before it is not in the journal: it may have been another object."""
+    relabelled = LabelDiff.at(square(2, 3), 3, 9)
+    deleted = LabelDiff.at(square(2, 3), 9, 0)
+    assert not deleted.takes_back(LabelDiff.from_data(relabelled.to_data()))
+
+
+def test_nothing_follows_an_event_that_cannot_be_written(files, tmp_path, monkeypatch):
+    troubles = []
+    writer = JournalWriter(some_work(), files, troubles.append, tmp_path)
+    writer.begin_anew()
+    settle(files)
+    whole = kept(tmp_path).read_bytes()
+
+    def odd(journal, event, real=Journal.append):
+        monkeypatch.setattr(Journal, "append", real)
+        raise ValueError("odd")
+
+    monkeypatch.setattr(Journal, "append", odd)
+    for event in events()[4:6]:
+        writer.record(event)
+    settle(files)
+    assert kept(tmp_path).read_bytes() == whole
+    (trouble,) = troubles
+    assert isinstance(trouble, OutputError)
+    assert "odd" in str(trouble)
+    writer.close(keep=True)
+
+
+def test_labels_with_objects_that_were_replaced_are_work(writer, files, tmp_path):
+    steps = events()
+    for event in [*steps[:6], steps[2]]:
+        writer.record(event)
+    settle(files)
+    read = read_journal(kept(tmp_path))
+    for log in (writer.log, read, log_from(read.events())):
+        assert not log.operations
+        assert not log.is_empty
+        assert log.changed == {0}

@@ -8,7 +8,7 @@ import pytest
 
 from napari_cfr_icl._errors import InputError, OutputError
 from napari_cfr_icl.autosave.session_file import open_session, save_session
-from sample_event_log import expected_labels, same_work, some_work
+from sample_event_log import expected_labels, final_labels, same_work, some_work
 
 
 def test_there_and_back(tmp_path):
@@ -17,7 +17,7 @@ def test_there_and_back(tmp_path):
     save_session(path, work)
     read = open_session(path)
     assert same_work(read, work)
-    assert (read.final_labels(0) == expected_labels()).all()
+    assert (final_labels(read, 0) == expected_labels()).all()
     again = tmp_path / "b.cfrsession.json"
     save_session(again, read)
     assert same_work(open_session(again), work)

@@ -85,6 +85,11 @@ def expected_labels():
     return labels
 
 
+def final_labels(log, number):
+    """The content of a label image after all changes."""
+    return log.changed_labels(number, log.labels[number].start.labels)
+
+
 def same_work(one, other):
     """Whether two works say the same, to the last bit."""
     from napari_cfr_icl.autosave.event_log import encoded

@@ -165,11 +165,18 @@ class EventLog:
     labels: list[LabelsRecord] = field(default_factory=list)
     operations: list[Operation] = field(default_factory=list)
     current: ObjectRecord | None = None
+    replaced: set[int] = field(default_factory=set)
+    """Numbers of the labels whose changes became a part of their initial content."""
 
     @property
     def is_empty(self) -> bool:
         """True when nothing was done."""
-        return not self.operations and self.current is None
+        return not (self.operations or self.replaced) and self.current is None
+
+    @property
+    def changed(self) -> set[int]:
+        """Numbers of the labels that were changed."""
+        return {operation.labels for operation in self.operations} | self.replaced
 
     @property
     def object_count(self) -> int:
@@ -191,6 +198,8 @@ class EventLog:
                 self.pictures.append(event["picture"])
             case "labels":
                 self._begin_labels(int(event["number"]), event["labels"])
+                if event.get("replaced"):
+                    self.replaced.add(int(event["number"]))
             case "edit":
                 self._edit(Operation(int(event["number"]), event["change"], event["object"]))
             case "undone":
@@ -208,15 +217,11 @@ class EventLog:
         for picture in self.pictures:
             yield {"event": "picture", "picture": picture}
         for number, labels in enumerate(self.labels):
-            yield {"event": "labels", "number": number, "labels": labels}
+            event = {"event": "labels", "number": number, "labels": labels}
+            yield event | {"replaced": True} if number in self.replaced else event
         for op in self.operations:
             yield edit_event(op)
         yield {"event": "object", "object": self.current}
-
-    def final_labels(self, number: int) -> NDArray[Any] | None:
-        """The content of a label image now; None where its start was not kept."""
-        labels = self.labels[number].start.labels
-        return None if labels is None else self.changed_labels(number, labels)
 
     def changed_labels(self, number: int, labels: Any) -> Any:
         """Apply all changes of a label image to its initial content, in place; returns it."""
@@ -230,6 +235,7 @@ class EventLog:
             raise ValueError("a label image is missing")
         self.labels[number : number + 1] = [labels]
         # Its initial content has all that was done to it.
+        self.replaced |= self.changed & {number}
         self.operations = [op for op in self.operations if op.labels != number]
 
     def _set_current(self, current: ObjectRecord | None) -> None:

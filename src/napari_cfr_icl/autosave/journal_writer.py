@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import TimeoutError as TooLate
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ from napari_cfr_icl.autosave.event_log import identified
 from napari_cfr_icl.autosave.journal import Journal, claim
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from napari_cfr_icl.autosave.event_log import Event, EventLog
     from napari_cfr_icl.autosave.file_thread import FileThread
@@ -155,35 +155,29 @@ class JournalWriter:
     def _write(self, events: list[Event]) -> None:
         if self._gave_up:
             return
-        try:
+        with self._giving_up():
             if self._journal is None:
                 self._journal = Journal.new(self._folder)
             # They may be older than the image's fingerprint.
             for event in identified(events, self.log.image):
                 self._journal.append(event)
-        except OutputError as error:
-            self._give_up(error)
 
     def _sync(self, number: int) -> None:
         # A later sync in the queue does for both.
         if number < self._syncs or self._journal is None or self._gave_up:
             return
-        try:
+        with self._giving_up():
             self._journal.sync()
-        except OutputError as error:
-            self._give_up(error)
-            return
-        while self._replaced:
-            self._replaced.pop().discard()
+            while self._replaced:
+                self._replaced.pop().discard()
 
     def _rewrite(self, events: list[Event]) -> None:
         if self._journal is None or self._gave_up or not self._has_grown:
             return
-        try:
+        # After an error it is as before, and only longer than it need be.
+        with suppress(Exception):
             self._journal.rewrite(identified(events, self.log.image))
-            self._compact_size = self._journal.size
-        except OutputError as error:
-            self._give_up(error)
+        self._compact_size = self._journal.size
 
     def _end(self, keep: bool) -> None:
         journal = self._stop()
@@ -199,10 +193,17 @@ class JournalWriter:
         journal, self._journal = self._journal, None
         return journal
 
-    def _give_up(self, error: OutputError) -> None:
-        self._gave_up = True
-        self._release_replaced()
-        self._failed(error)
+    @contextmanager
+    def _giving_up(self) -> Iterator[None]:
+        """Write nothing any more after an error."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001  events after a missing one would not fit
+            self._gave_up = True
+            self._release_replaced()
+            if not isinstance(error, OutputError):
+                error = OutputError(f"Your work cannot be recorded any more ({error!r}).")
+            self._failed(error)
 
     def _release_replaced(self) -> None:
         while self._replaced:

@@ -102,7 +102,7 @@ class LabelDiff:
 
     @classmethod
     def from_data(cls, data: dict[str, Any]) -> LabelDiff:
-        """A change from plain data, with 0 as the ids before.
+        """A change from plain data. Its ids before are unknown: it takes back no other.
 
         Raises
         ------
@@ -111,7 +111,7 @@ class LabelDiff:
         """
         pixels = unpack_bits(data["pixels"], tuple(int(side) for side in data["shape"]))
         ids = data["ids"] if isinstance(data["ids"], int) else unpack_array(data["ids"])
-        return cls(tuple(int(low) for low in data["start"]), pixels, 0, ids)
+        return cls(tuple(int(low) for low in data["start"]), pixels, np.zeros(0, int), ids)
 
 
 def _single(values: Any) -> NDArray[Any] | int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from scipy.ndimage import binary_erosion
 
-from napari_cfr_icl._errors import SettingsError
+from napari_cfr_icl._options import Options, option
 from napari_cfr_icl.engine.clicks import Click, Clicks
 from napari_cfr_icl.engine.windows import Patch, Window, enclosing
 
@@ -52,7 +52,7 @@ class PlaneTarget:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Options):
     """Largest changes of an object from a plane to the next; a larger one stops a fill.
 
     Parameters
@@ -68,16 +68,8 @@ class Limits:
         When a value is out of its range.
     """
 
-    least_overlap: float = 0.3
-    most_growth: float = 3.0
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.least_overlap <= 1:
-            raise SettingsError(
-                f"The smallest overlap must be from 0 to 1, not {self.least_overlap}."
-            )
-        if not self.most_growth >= 1:
-            raise SettingsError(f"The largest growth must be at least 1, not {self.most_growth}.")
+    least_overlap: float = option(0.3, limits=(0, 1), label="smallest overlap")
+    most_growth: float = option(3.0, limits=(1, None), label="largest growth")
 
     def allow(self, older: Patch, newer: Patch) -> bool:
         """True when the change between these masks (neither of them empty) is small enough."""

@@ -13,6 +13,7 @@ from autosave_user import SHAPE, journals_of, labels, picture, settle, work_at, 
 from napari_cfr_icl.autosave import event_log
 from napari_cfr_icl.autosave.journal import read_journal
 from napari_cfr_icl.gui.app.viewer_driver import SHIFT
+from sample_event_log import final_labels
 
 
 def test_nothing_is_offered_and_nothing_kept_at_first(start, data):
@@ -32,7 +33,7 @@ def test_each_step_is_in_the_journal(start):
     driver.type(Qt.Key.Key_W)
     work = work_at(driver)
     assert work.current is None
-    assert np.array_equal(work.final_labels(0), labels(driver).data)
+    assert np.array_equal(final_labels(work, 0), labels(driver).data)
     driver.click(80, 60)
     driver.wait_for_answer()
     driver.type(Qt.Key.Key_Q)
@@ -66,7 +67,7 @@ def test_undo_redo_painting_and_naparis_own_undo_are_in_the_journal(start):
     for number, act in enumerate(walk):
         act()
         driver.wait_for_answer()
-        assert np.array_equal(work_at(driver).final_labels(0), labels(driver).data), number
+        assert np.array_equal(final_labels(work_at(driver), 0), labels(driver).data), number
 
 
 def test_an_object_that_comes_back_by_redo_keeps_its_clicks(start):
@@ -87,8 +88,28 @@ def test_replaced_labels_begin_anew(start):
     other[100:110, 100:110] = 77
     labels(driver).data = other
     write(driver, 20, 20)
-    assert np.array_equal(work_at(driver).final_labels(0), labels(driver).data)
-    assert work_at(driver).final_labels(0)[105, 105] == 77
+    assert np.array_equal(final_labels(work_at(driver), 0), labels(driver).data)
+    assert final_labels(work_at(driver), 0)[105, 105] == 77
+
+
+def test_changes_of_replaced_labels_are_forgotten(start):
+    driver = start()
+    write(driver, 40, 60)
+    labels(driver).paint((100, 100), 5)
+    labels(driver).data = np.zeros((60, 80), np.uint8)
+    write(driver, 20, 20)
+    assert np.array_equal(final_labels(work_at(driver), 0), labels(driver).data)
+
+
+def test_labels_that_are_inserted_again_begin_anew(start, viewer):
+    driver = start()
+    write(driver, 40, 60)
+    layer = labels(driver)
+    viewer.layers.remove(layer)
+    layer.data = np.full(SHAPE, 7, np.uint8)
+    viewer.layers.append(layer)
+    layer.paint((100, 100), 5)
+    assert np.array_equal(final_labels(work_at(driver), 0), layer.data)
 
 
 def test_a_walk_through_a_stack_is_in_the_journal(start):
@@ -101,12 +122,12 @@ def test_a_walk_through_a_stack_is_in_the_journal(start):
     driver.wait_for_answer()
     kept = work_at(driver)
     assert len(np.unique(np.nonzero(labels(driver).data)[0])) == 2
-    assert np.array_equal(kept.final_labels(0), labels(driver).data)
+    assert np.array_equal(final_labels(kept, 0), labels(driver).data)
     driver.type(Qt.Key.Key_U)
     driver.wait_for_answer()
     driver.type(Qt.Key.Key_U)
     driver.wait_for_answer()
-    assert np.array_equal(work_at(driver).final_labels(0), labels(driver).data)
+    assert np.array_equal(final_labels(work_at(driver), 0), labels(driver).data)
 
 
 @pytest.fixture
@@ -131,7 +152,7 @@ def test_an_undone_object_that_was_packed_does_not_come_back(slow_packing, start
     settle(driver)
     driver.type(Qt.Key.Key_U)
     assert not labels(driver).data.any()
-    assert not work_at(driver).final_labels(0).any()
+    assert not final_labels(work_at(driver), 0).any()
 
 
 def test_painting_does_not_wait_for_labels_to_be_packed(slow_packing, start_unsettled):
@@ -143,7 +164,7 @@ def test_painting_does_not_wait_for_labels_to_be_packed(slow_packing, start_unse
         seconds.append(time.perf_counter() - begun)
     assert min(seconds) < 0.15
     slow_packing.set()
-    assert np.array_equal(work_at(driver).final_labels(0), labels(driver).data)
+    assert np.array_equal(final_labels(work_at(driver), 0), labels(driver).data)
 
 
 @pytest.fixture

@@ -29,6 +29,7 @@ from napari_cfr_icl._errors import OutputError
 from napari_cfr_icl.autosave import event_log, journal_writer
 from napari_cfr_icl.autosave.journal import claim, read_journal
 from napari_cfr_icl.gui.autosave import recovery
+from sample_event_log import final_labels
 
 
 def test_after_a_crash_everything_is_offered_and_restored(start, open_dock, viewer, data):
@@ -59,7 +60,7 @@ def test_after_a_crash_everything_is_offered_and_restored(start, open_dock, view
     work = work_at(driver)
     assert work.object_count == 3
     assert labels(driver).data[86, 30] == 3
-    assert np.array_equal(work.final_labels(0), labels(driver).data)
+    assert np.array_equal(final_labels(work, 0), labels(driver).data)
     driver.wait(lambda: len(list(data.glob("*.jsonl"))) == 1)
 
 
@@ -114,7 +115,7 @@ def test_closing_and_opening_the_dock_needs_no_restoring(start, open_dock, viewe
     again = opened(open_dock, viewer)
     assert again.dock.offer.isHidden()
     write(again, 80, 100)
-    assert np.array_equal(work_at(again).final_labels(0), labels(again).data)
+    assert np.array_equal(final_labels(work_at(again), 0), labels(again).data)
     again.wait(lambda: len(list(data.glob("*.jsonl"))) == 1)
 
 
@@ -131,8 +132,8 @@ def test_an_object_of_other_labels_is_kept_with_them(start, open_dock, viewer, d
     ours = labels(driver).data.copy()
     assert (changed != others).any()
     work = work_at(driver)
-    assert np.array_equal(work.final_labels(0), ours)
-    assert np.array_equal(work.final_labels(1), changed)
+    assert np.array_equal(final_labels(work, 0), ours)
+    assert np.array_equal(final_labels(work, 1), changed)
     crash(driver, data, viewer)
     driver = start()
     driver.wait(lambda: not driver.dock.offer.isHidden())
@@ -324,6 +325,29 @@ def test_labels_without_objects_need_no_layer_of_their_own(start, viewer, data):
     assert [layer.name for layer in viewer.layers if layer.name.startswith("objects")] == [
         "objects"
     ]
+
+
+def test_an_object_that_is_deleted_after_a_restore_stays_deleted(start, viewer, data):
+    driver = start()
+    write(driver, 40, 60)
+    labels(driver).fill((40, 60), 9)
+    crash(driver, data, viewer)
+    driver = offered(start)
+    restored(driver)
+    labels(driver).fill((40, 60), 0)
+    assert not labels(driver).data.any()
+    assert not final_labels(work_at(driver), 0).any()
+
+
+def test_labels_that_were_replaced_are_offered(start, viewer, data):
+    driver = start()
+    write(driver, 40, 60)
+    labels(driver).data = wider = labels(driver).data.astype(np.uint32)
+    crash(driver, data, viewer)
+    driver = offered(start)
+    restored(driver)
+    assert labels(driver).dtype == np.uint32
+    assert np.array_equal(labels(driver).data, wider)
 
 
 def test_two_windows_do_not_restore_one_journal(start, viewer, data):

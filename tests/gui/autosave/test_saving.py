@@ -27,6 +27,7 @@ from autosave_user import (
 )
 from napari_cfr_icl.autosave.journal import read_journal
 from napari_cfr_icl.autosave.session_file import open_session
+from sample_event_log import final_labels
 
 
 def test_what_was_exported_is_not_offered_again(start, viewer, data, tmp_path, monkeypatch):
@@ -226,7 +227,7 @@ def test_a_session_is_saved_and_opened(start, open_dock, viewer, tmp_path, monke
     path = tmp_path / "mine.cfrsession.json"
     assert driver.dock.work.said.text() == "Saved to mine.cfrsession.json."
     work = open_session(path)
-    assert np.array_equal(work.final_labels(0), before)
+    assert np.array_equal(final_labels(work, 0), before)
     assert len(work.current.clicks) == 1
     viewer.window.remove_dock_widget(driver.dock)
     viewer.layers.clear()

@@ -46,7 +46,7 @@ class ImageLog:
     @property
     def changed_layers(self) -> set[str]:
         """Ids of the labels layers that were changed, removed ones among them."""
-        changed = {operation.labels for operation in self.event_log.operations}
+        changed = self.event_log.changed
         return {layer for layer, number in self._numbers.items() if number in changed}
 
     def number(self, watcher: LabelsWatcher) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -17,7 +17,6 @@ from napari_cfr_icl.autosave.records import (
     EngineRecord,
     PictureRecord,
 )
-from napari_cfr_icl.engine.clicks import Clicks
 from napari_cfr_icl.engine.rendering import Rendering
 from napari_cfr_icl.engine.windows import Patch, Window
 from napari_cfr_icl.gui.layers.channels import ChannelSource
@@ -25,31 +24,8 @@ from napari_cfr_icl.gui.layers.planes import LayerPlane
 from napari_cfr_icl.session.objects import ObjectState, Scene
 from napari_cfr_icl.session.protocols import Answer
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Provenance:
-    """Origin of one answer.
-
-    Parameters
-    ----------
-    clicks : Clicks
-        The clicks that it answers.
-    fed : int or str
-        The mask fed back: the number of an earlier answer in its chain, `BASE` or `NOTHING`.
-    view : Window or None
-        The part of the plane that was on the screen.
-    passes : int
-        Number of passes.
-    engine, picture : EngineRecord, PictureRecord
-        The network, and the plane with its rendering.
-    """
-
-    clicks: Clicks
-    fed: int | Literal["nothing", "base"]
-    view: Window | None
-    passes: int
-    engine: EngineRecord
-    picture: PictureRecord
+Provenance = tuple[AnswerRecord, EngineRecord, PictureRecord]
+"""An answer without its numbers of the network and of the plane in a log, and these two."""
 
 
 class ProvenanceTracker:
@@ -78,8 +54,8 @@ class ProvenanceTracker:
             return
         values = answer.probabilities.values
         weakref.finalize(values, self._chains.pop, id(values), None)
-        made = Provenance(state.clicks, fed, view, answer.passes, engine, picture)
-        self._chains[id(values)] = (*before, made)
+        record = AnswerRecord(state.clicks, fed, view, answer.passes, engine=-1, picture=-1)
+        self._chains[id(values)] = (*before, (record, engine, picture))
 
     def answers(
         self,
@@ -96,15 +72,10 @@ class ProvenanceTracker:
             Returns the number of an "engine" or a "picture" in the log's lists.
         """
         return tuple(
-            AnswerRecord(
-                made.clicks,
-                made.fed,
-                made.view,
-                made.passes,
-                number_of("engine", made.engine),
-                number_of("picture", made.picture),
+            replace(
+                record, engine=number_of("engine", engine), picture=number_of("picture", picture)
             )
-            for made in self._chain(state.shown)
+            for record, engine, picture in self._chain(state.shown)
         )
 
     def _chain(self, answer: Answer | Patch | None) -> tuple[Provenance, ...]:

@@ -96,10 +96,13 @@ class Recorder:
 
     def watch(self, layer: Labels) -> None:
         """Record the changes of a Labels layer from now on."""
-        if layer.unique_id not in self._watchers and not layer.multiscale:
-            self._watchers[layer.unique_id] = LabelsWatcher(
-                layer, self._files, self._on_labels_changed, self._on_labels_replaced, self._parent
-            )
+        if layer.unique_id in self._watchers or layer.multiscale:
+            return
+        watcher = self._watchers[layer.unique_id] = LabelsWatcher(
+            layer, self._files, self._on_labels_changed, self._on_labels_replaced, self._parent
+        )
+        # It may have been removed, changed and inserted again.
+        self._on_labels_replaced(watcher)
 
     def forget(self, layer: Labels) -> None:
         """Stop watching a layer that was removed."""
@@ -203,6 +206,7 @@ class Recorder:
         self._settled.start()
 
     def _on_labels_replaced(self, watcher: LabelsWatcher) -> None:
+        self._changes = [entry for entry in self._changes if entry[0].key != watcher.key]
         for log in self._logs.values():
             if log.has(watcher.key):
                 log.record_labels(watcher)

@@ -60,7 +60,7 @@ def unpack_labels(log: EventLog, layer: Labels | None) -> RestoredLabels:
 
 def _main_labels(log: EventLog, chosen: Labels | None) -> int | None:
     """Number of the labels that new objects went into, probably."""
-    changed = sorted({operation.labels for operation in log.operations})
+    changed = sorted(log.changed)
     every = [*changed, *range(len(log.labels))]
     named = (n for n in every if chosen is not None and log.labels[n].name == chosen.name)
     return next(named, changed[0] if changed else None)
