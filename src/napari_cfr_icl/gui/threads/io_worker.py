@@ -1,4 +1,4 @@
-"""Work with files: in a thread of its own, in order; the result comes back to the screen's."""
+"""Work with files in one thread, in order; the results come back to the GUI thread."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ Result = TypeVar("Result")
 
 
 class IoWorker(QObject):
-    """Does one thing after the other, and tells the screen's thread.
+    """Runs jobs one after the other, and calls back in the GUI thread.
 
     Parameters
     ----------
     failed : callable
-        Told the exception that ended a job, unless the job has an ear of its own.
+        Called with the exception that ended a job, unless the job has a callback of its own.
     parent : QObject, optional
-        What it dies with.
+        Its owner.
     """
 
     _arrived = Signal(object)
@@ -39,18 +39,18 @@ class IoWorker(QObject):
         done: Callable[[Result], None],
         failed: Callable[[Exception], None] | None = None,
     ) -> None:
-        """Have `job` done after all others; then `done` is called with what it returned."""
+        """Run `job` after all others; then `done` is called with its result."""
         if not self._closed:
             future = self.thread_pool.submit(job)
             future.add_done_callback(lambda ended: self._tell(ended, done, failed or self.failed))
 
     def tell(self, call: Callable[[], None]) -> None:
-        """Call something in the screen's thread; may be called in any."""
+        """Call a function in the GUI thread; may be called in any."""
         if not self._closed:
             self._arrived.emit(call)
 
     def close(self) -> None:
-        """Tell nothing any more; what was asked for is still done."""
+        """Call back no more; jobs that were submitted still run."""
         self._closed = True
         self.thread_pool.shutdown(wait=False)
 
