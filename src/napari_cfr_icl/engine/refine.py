@@ -86,7 +86,7 @@ def refine(
         `stopped` is "running" in all but the last. Stop iterating to interrupt the loop.
     """
     last, seconds = _timed(once, previous)
-    steps = _steps_for(refinement, len(clicks))
+    steps = steps_for(refinement, len(clicks))
     trace = StepTrace(0, last.window, None, None, seconds)
     yield Step(last, trace, "running" if steps else "limit")
     for index in range(1, steps + 1):
@@ -98,7 +98,7 @@ def refine(
             yield Step(last, trace, "refused")
             return
         last = newer
-        if threshold is not None and _converged(changed, threshold, refinement.inclusive):
+        if has_converged(refinement, changed, threshold):
             yield Step(last, trace, "converged")
             return
         yield Step(last, trace, "limit" if index == steps else "running")
@@ -112,6 +112,19 @@ def changed_pixels(older: Patch, newer: Patch, mask_threshold: float) -> int:
         both = enclosing([older.window, newer.window])
         a, b = older.read(both), newer.read(both)
     return int(np.count_nonzero((a > mask_threshold) != (b > mask_threshold)))
+
+
+def steps_for(refinement: Refinement, number_of_clicks: int) -> int:
+    """Steps after the first pass for the newest of so many clicks, where none stops the loop."""
+    limit = refinement.first_clicks
+    return refinement.steps if limit is None or number_of_clicks <= limit else 0
+
+
+def has_converged(refinement: Refinement, changed: int | None, threshold: int | None) -> bool:
+    """True if so few changed pixels end an adaptive loop; see `stop_threshold`."""
+    if changed is None or threshold is None:
+        return False
+    return changed < threshold or (refinement.inclusive and changed == threshold)
 
 
 def stop_threshold(refinement: Refinement, mask: Patch, mask_threshold: float) -> int | None:
@@ -140,12 +153,3 @@ def _timed(once: Callable[[Patch | None], Patch], mask: Patch | None) -> tuple[P
     start = time.perf_counter()
     result = once(mask)
     return result, time.perf_counter() - start
-
-
-def _steps_for(refinement: Refinement, number_of_clicks: int) -> int:
-    limit = refinement.first_clicks
-    return refinement.steps if limit is None or number_of_clicks <= limit else 0
-
-
-def _converged(changed: int, threshold: int, inclusive: bool) -> bool:
-    return changed < threshold or (inclusive and changed == threshold)

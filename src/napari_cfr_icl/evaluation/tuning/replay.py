@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_cfr_icl.engine.clicks import Clicks
-from napari_cfr_icl.engine.refine import contradicts, stop_threshold
+from napari_cfr_icl.engine.refine import contradicts, has_converged, steps_for, stop_threshold
 from napari_cfr_icl.engine.settings import Refinement
 from napari_cfr_icl.evaluation.protocol.metrics import iou
 from napari_cfr_icl.evaluation.protocol.predictors import with_settings
@@ -127,8 +127,7 @@ class RecordedLoop:
     def stop(self, policy: Refinement) -> Stop:
         """The end of this loop under `policy`; runs further steps where it needs them."""
         self._step(0)
-        first = policy.first_clicks
-        steps = policy.steps if first is None or len(self._clicks) <= first else 0
+        steps = steps_for(policy, len(self._clicks))
         for index in range(1, steps + 1):
             if policy.guard and self._is_refused(index):
                 return Stop(index + 1, index - 1)
@@ -162,10 +161,7 @@ class RecordedLoop:
         key = (index, policy.threshold_pixels, policy.threshold_fraction)
         if key not in self._limits:
             self._limits[key] = stop_threshold(policy, step.probabilities, self._threshold)
-        changed, limit = step.trace[-1].changed_pixels, self._limits[key]
-        if changed is None or limit is None:
-            return False
-        return changed < limit or (policy.inclusive and changed == limit)
+        return has_converged(policy, step.trace[-1].changed_pixels, self._limits[key])
 
 
 class _Explorer:

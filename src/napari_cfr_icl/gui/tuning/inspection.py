@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from napari_cfr_icl.engine.refine import contradicts, stop_threshold
+from napari_cfr_icl.engine.refine import contradicts, has_converged, stop_threshold
 from napari_cfr_icl.engine.settings import Refinement
 from napari_cfr_icl.engine.windows import Patch
 from napari_cfr_icl.session.objects import ObjectState
@@ -90,7 +90,7 @@ class Inspection:
         for step in range(1, min(policy.steps, self.steps) + 1):
             if policy.guard and self._is_refused(step):
                 return Stopping(step, step - 1, "refused")
-            if self._has_converged(step, policy):
+            if has_converged(policy, self.changes[step - 1], self.limit(policy, step)):
                 return Stopping(step, step, "converged")
         if policy.steps > self.steps:
             return Stopping(self.steps, self.steps, "unknown")
@@ -99,12 +99,6 @@ class Inspection:
     def _is_refused(self, step: int) -> bool:
         older, newer = (self.answers[index].probabilities for index in (step - 1, step))
         return contradicts(newer, older, self.state.clicks, self.mask_threshold)
-
-    def _has_converged(self, step: int, policy: Refinement) -> bool:
-        limit, changed = self.limit(policy, step), self.changes[step - 1]
-        if limit is None:
-            return False
-        return changed < limit or (policy.inclusive and changed == limit)
 
 
 def in_words(stopping: Stopping) -> str:
