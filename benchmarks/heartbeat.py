@@ -24,10 +24,10 @@ import tifffile
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 
+from event_loop_monitor import EventLoopMonitor
 from napari_cfr_icl import samples
 from napari_cfr_icl.gui.app.viewer_driver import PLUGIN, ViewerDriver, let_happen
 from napari_cfr_icl.gui.layers.napari_private import canvas_position, canvas_widget
-from napari_cfr_icl.gui.threads.event_loop_monitor import EventLoopMonitor, percentile
 from napari_cfr_icl.gui.training.process import mark_of
 from napari_cfr_icl.training import recipes
 
@@ -100,7 +100,7 @@ def measure(what: str, act: Callable[[], EventLoopMonitor]) -> Row:
     """The gaps of a case's monitor."""
     monitor = act()
     gaps, over = monitor.gaps, sum(gap > BAR for gap in monitor.gaps)
-    middle, late = percentile(gaps, 0.5), percentile(gaps, 0.99)
+    middle, late = np.quantile(gaps, (0.5, 0.99))
     return Row(what, len(gaps), middle, late, max(gaps), max(monitor.work), over)
 
 

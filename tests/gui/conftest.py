@@ -10,8 +10,8 @@ from napari.utils.notifications import notification_manager
 
 import autosave_user
 from disk_predictor import DiskPredictor
+from dock_user import DockUser
 from napari_cfr_icl.gui.app import controller
-from napari_cfr_icl.gui.app.viewer_driver import ViewerDriver
 from viewers import Viewers, all_are_gone, empty
 
 CLOSING_PATIENCE = 60.0
@@ -102,7 +102,7 @@ def open_dock(viewer):
     def make(viewer):
         _, dock = viewer.window.add_plugin_dock_widget("napari-cfr-icl", "Segment with clicks")
         docks.append(dock.controller)
-        return ViewerDriver(viewer, dock)
+        return DockUser(viewer, dock)
 
     yield make
     for opened in docks:

@@ -25,8 +25,8 @@ def choose(monkeypatch, path):
 
 
 def arrived(driver):
-    walk = driver.dock.controller.folder
-    driver.wait(lambda: not walk.is_going)
+    controller = driver.dock.controller.folder
+    driver.wait(lambda: not controller.is_going)
     driver.wait_for_answer()
     idle(driver)
 

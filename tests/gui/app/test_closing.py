@@ -11,12 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from psygnal import EmitLoopError
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QOpenGLContext
 
 from disk_predictor import DiskPredictor
 from napari_cfr_icl.autosave.journal import journals_folder
 from napari_cfr_icl.gui.app import controller
+from napari_cfr_icl.gui.interaction.open_docks import open_docks
 from napari_cfr_icl.gui.layers.napari_private import canvas_widget
 
 pytestmark = [pytest.mark.own_viewer, pytest.mark.bindings]
@@ -72,6 +74,18 @@ def test_one_part_that_cannot_be_closed_keeps_none_of_the_others_open(busy, slow
     monkeypatch.setattr(busy.dock.controller.folder, "close", fail)
     with pytest.raises(OSError, match="the disk is gone"):
         busy.dock.controller.close()
+    busy.wait(lambda: not network_threads())
+    assert busy.dock.controller.workspace.image is None
+
+
+def test_a_listener_that_fails_keeps_no_part_open(busy, slow):
+    def fail(_):
+        raise OSError("the disk is gone")
+
+    open_docks.closed.connect(fail)
+    with pytest.raises(EmitLoopError):
+        busy.dock.controller.close()
+    open_docks.closed.disconnect(fail)
     busy.wait(lambda: not network_threads())
     assert busy.dock.controller.workspace.image is None
 
@@ -158,10 +172,10 @@ def test_a_program_that_ends_with_an_open_dock_ends_cleanly_and_keeps_the_work()
         viewer = napari.Viewer()
         viewer.add_image(np.zeros((90, 120), np.uint8))
         _, dock = viewer.window.add_plugin_dock_widget("napari-cfr-icl", "Segment with clicks")
-        hand = ViewerDriver(viewer, dock)
-        hand.click(40, 60)
-        hand.wait_for_answer()
-        hand.type(Qt.Key.Key_W)
+        driver = ViewerDriver(viewer, dock)
+        driver.click(40, 60)
+        driver.wait_for_answer()
+        driver.type(Qt.Key.Key_W)
     """
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(code)],

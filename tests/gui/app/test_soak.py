@@ -96,7 +96,7 @@ class Person:
 
     def focus(self):
         """Give the keyboard back to the clicks, as a click on that layer does."""
-        driver = getattr(self, "hand", None)
+        driver = getattr(self, "driver", None)
         if driver is not None:
             driver.dock.controller.workspace.select_clicks()
 

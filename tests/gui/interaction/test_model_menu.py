@@ -15,10 +15,13 @@ from activity_bars import bars, cancel
 from checkpoints import HRNET
 from disk_predictor import DiskPredictor
 from napari_cfr_icl._errors import DeviceError, ModelFileError
+from napari_cfr_icl.engine.settings import Refinement
 from napari_cfr_icl.gui.app import controller
 from napari_cfr_icl.gui.app.viewer_driver import LEFT
 from napari_cfr_icl.gui.interaction.engine_switch import ANY_DEVICE, SHIPPED, STAYS
+from napari_cfr_icl.gui.views.engine_panel import EnginePanel
 from napari_cfr_icl.session.preferences import Preferences, load_preferences, save_preferences
+from napari_cfr_icl.session.presets import NamedPreset, save_preset
 from napari_cfr_icl.session.speeds import FEWEST, Speeds
 from napari_cfr_icl.zoo import ModelStore
 from published_model import NAME, site_with_model
@@ -166,6 +169,13 @@ def test_every_model_in_the_menu_tells_what_it_is_before_it_is_chosen(driver):
     assert fact_of(engine, engine.preferences.model) == engine.about.text()
 
 
+def test_the_models_tell_what_they_are_after_an_offer_too(driver):
+    engine = driver.dock.engine
+    choose(driver, "simpleclick-vit-b-sbd")
+    assert fact_of(engine, NAME) == "Licence: MIT."
+    assert fact_of(engine, engine.preferences.model) == engine.about.text()
+
+
 def test_the_dock_learns_how_quick_the_model_is_and_remembers(driver, viewer, open_dock):
     engine = driver.dock.engine
     assert "ms a pass" not in engine.about.text()
@@ -289,6 +299,16 @@ def test_a_file_that_is_no_model_changes_nothing(steady, bad_file, monkeypatch, 
     assert len(said()) == 1
 
 
+def test_an_offer_leaves_the_menu_on_the_model_that_was_chosen_last(steady, monkeypatch):
+    engine, first = steady.dock.engine, steady.dock.engine.preferences.model
+    choose_file(steady, monkeypatch, "/somewhere/good.pth")
+    settle(steady)
+    choose(steady, first)
+    settle(steady)
+    choose(steady, "simpleclick-vit-b-sbd")
+    assert engine.model.currentData() == engine.preferences.model == first
+
+
 def test_clicks_made_while_a_bad_model_loads_are_answered_by_the_one_before(
     steady, maker, bad_file, monkeypatch, said
 ):
@@ -390,3 +410,11 @@ def test_a_name_that_is_cut_off_can_be_read(driver):
     menu.showPopup()
     assert menu.view().viewport().width() >= menu.view().sizeHintForColumn(0)
     menu.hidePopup()
+
+
+def test_a_preset_with_a_long_name_does_not_widen_the_dock():
+    save_preset(NamedPreset(60 * "w", "interactive", Refinement(steps=2)))
+    panel = EnginePanel(Preferences())
+    assert panel.preset.native.findText(60 * "w") > 0
+    assert panel.minimumSizeHint().width() < 300
+    panel.deleteLater()

@@ -29,10 +29,10 @@ def layers(qapp):
 
 
 @pytest.fixture
-def aside(layers):
-    aside = GcFreeze(layers)
-    yield aside
-    aside.close()
+def freeze(layers):
+    freeze = GcFreeze(layers)
+    yield freeze
+    freeze.close()
 
 
 def test_what_is_there_once_the_model_is_loaded_is_set_aside_until_the_dock_goes(
@@ -48,8 +48,8 @@ def test_what_is_there_once_the_model_is_loaded_is_set_aside_until_the_dock_goes
     driver.wait(lambda: gc.get_freeze_count() == 0)
 
 
-def test_a_removed_layer_that_was_set_aside_is_freed_all_the_same(layers, aside):
-    aside.begin()
+def test_a_removed_layer_that_was_set_aside_is_freed_all_the_same(layers, freeze):
+    freeze.begin()
     assert gc.get_freeze_count() > MANY
     gone = weakref.ref(layers.pop())
     assert gc.get_freeze_count() == 0
@@ -60,7 +60,7 @@ def test_a_removed_layer_that_was_set_aside_is_freed_all_the_same(layers, aside)
     assert gc.get_freeze_count() > MANY
 
 
-def test_nothing_is_collected_while_a_model_loads_nor_when_it_is_loaded(aside):
+def test_nothing_is_collected_while_a_model_loads_nor_when_it_is_loaded(freeze):
     full = []
 
     def on_collection(phase, facts):
@@ -70,10 +70,10 @@ def test_nothing_is_collected_while_a_model_loads_nor_when_it_is_loaded(aside):
     gc.collect()
     gc.callbacks.append(on_collection)
     try:
-        aside.pause()
+        freeze.pause()
         loaded = [Thing() for _ in range(MANY)]
         assert not gc.isenabled()
-        aside.begin()
+        freeze.begin()
         assert gc.isenabled()
         del loaded[:]
         assert full == []
@@ -82,9 +82,9 @@ def test_nothing_is_collected_while_a_model_loads_nor_when_it_is_loaded(aside):
 
 
 def test_collections_go_on_when_the_dock_is_closed_while_a_model_loads(layers):
-    aside = GcFreeze(layers)
-    aside.pause()
-    aside.close()
+    freeze = GcFreeze(layers)
+    freeze.pause()
+    freeze.close()
     assert gc.isenabled()
 
 
@@ -92,16 +92,16 @@ def test_waste_from_before_the_dock_is_not_kept(layers):
     waste = Thing()
     gone = weakref.ref(waste)
     del waste
-    aside = GcFreeze(layers)
-    aside.begin()
-    aside.close()
+    freeze = GcFreeze(layers)
+    freeze.begin()
+    freeze.close()
     assert gone() is None
 
 
-def test_another_model_does_not_set_aside_a_layer_that_is_going(layers, aside):
-    aside.begin()
+def test_another_model_does_not_set_aside_a_layer_that_is_going(layers, freeze):
+    freeze.begin()
     kept = layers.pop()
-    aside.begin()
+    freeze.begin()
     assert gc.get_freeze_count() == 0
     gone = weakref.ref(kept)
     del kept
@@ -112,13 +112,13 @@ def test_another_model_does_not_set_aside_a_layer_that_is_going(layers, aside):
     assert gc.get_freeze_count() > MANY
 
 
-def test_a_layer_of_another_viewer_that_is_going_is_waited_for(layers, aside):
+def test_a_layer_of_another_viewer_that_is_going_is_waited_for(layers, freeze):
     other = EventedList([Thing()])
     beside = GcFreeze(other)
     try:
         beside.begin()
         kept = other.pop()
-        aside.begin()
+        freeze.begin()
         assert gc.get_freeze_count() == 0
         del kept
     finally:
@@ -126,15 +126,15 @@ def test_a_layer_of_another_viewer_that_is_going_is_waited_for(layers, aside):
     gc.collect()
 
 
-def test_a_layer_that_went_before_is_not_set_aside(layers, aside):
+def test_a_layer_that_went_before_is_not_set_aside(layers, freeze):
     gone = weakref.ref(layers.pop())
-    aside.begin()
+    freeze.begin()
     assert gone() is None
     assert gc.get_freeze_count() > MANY
 
 
-def test_a_layer_that_came_later_goes_without_ado(layers, aside):
-    aside.begin()
+def test_a_layer_that_came_later_goes_without_ado(layers, freeze):
+    freeze.begin()
     layers.append(Thing())
     gone = weakref.ref(layers.pop())
     assert gc.get_freeze_count() > MANY

@@ -12,8 +12,8 @@ import torch
 from qtpy.QtCore import Qt
 from torch.overrides import TorchFunctionMode
 
+from event_loop_monitor import EventLoopMonitor
 from napari_cfr_icl import samples
-from napari_cfr_icl.gui.threads.event_loop_monitor import EventLoopMonitor
 
 pytestmark = pytest.mark.bindings
 
@@ -86,16 +86,16 @@ def test_the_watch_sees_what_runs_in_its_thread():
 
 @pytest.mark.slow
 def test_the_screen_goes_on_answering_while_the_model_works(driver):
-    pulse, passes = EventLoopMonitor(), []
+    monitor, passes = EventLoopMonitor(), []
     driver.session.stepped.connect(passes.append)
     driver.session.propagation.filled.connect(passes.append)
-    pulse.start()
+    monitor.start()
     work(driver)
-    pulse.stop()
+    monitor.stop()
     # Nothing about milliseconds, which depend on the machine. But a screen that waited for the
     # network would not beat at all during a pass, and a pass lasts for several beats.
     assert len(passes) >= 5
-    assert len(pulse.gaps) > 2 * len(passes)
+    assert len(monitor.gaps) > 2 * len(passes)
 
 
 @pytest.mark.slow

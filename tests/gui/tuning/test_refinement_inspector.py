@@ -11,8 +11,9 @@ from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 
 from blob_dataset import blobs
+from dock_user import move_pressed
 from napari_cfr_icl.engine.settings import Refinement
-from napari_cfr_icl.gui.app.viewer_driver import LEFT, PLAIN, move_pressed
+from napari_cfr_icl.gui.app.viewer_driver import LEFT, PLAIN
 from napari_cfr_icl.gui.interaction.predictors import EngineChoice
 from napari_cfr_icl.gui.tuning.inspection import in_words
 from napari_cfr_icl.gui.tuning.inspector_panel import PIXELS, SHARE, STEPS_SHOWN

@@ -1,1 +1,1 @@
-"""The controller of a dock, the open docks of a viewer, the demo."""
+"""The dock "Segment with clicks" with its controller, and the demo."""

@@ -124,8 +124,8 @@ class Controller:
         if self._closed:
             return
         self._closed = True
-        open_docks.remove(self._open_dock)
         in_turn = (
+            lambda: open_docks.remove(self._open_dock),
             self._messages.close,
             self._made.close,
             self.dock.engine.fetch.close_work,
@@ -167,7 +167,7 @@ class Controller:
     def pick_at(self, world: Sequence[float]) -> None:
         """Make the object at a point in world coordinates the current one."""
         self._mode.picks = False
-        self.presenter.attempt(lambda: self._picker.grab(world))
+        self.presenter.attempt(lambda: self._picker.pick(world))
 
     def step_back(self) -> None:
         """Propagate the current object to the plane before."""

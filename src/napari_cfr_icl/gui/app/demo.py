@@ -124,7 +124,7 @@ def drive(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"The folder {folder} cannot be made: {error}.") from error
-    print("sample         object  clicks    IoU  first mask   refined")
+    print("sample         object  clicks    IoU  first mask   refined", flush=True)
     for task in TASKS:
         drive_sample(task, folder)
     print(f"Pictures and labels are in {folder.resolve()}.")
@@ -143,7 +143,8 @@ def drive_sample(task: Task, folder: Path) -> None:
             done = segment(driver, truth == number)
             print(
                 f"{task.sample:<14}{number:>7}{done.clicks:>8}{done.overlap:>7.3f}"
-                f"{done.first:>9.0f} ms{done.last:>7.0f} ms"
+                f"{done.first:>9.0f} ms{done.last:>7.0f} ms",
+                flush=True,
             )
         viewer.reset_view()
         viewer.screenshot(str(folder / f"{task.key}.png"), canvas_only=False, flash=False)

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import napari
 from qtpy.QtCore import QEvent, QEventLoop, QPoint, QPointF, Qt, QTimer
 from qtpy.QtGui import QMouseEvent
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QApplication, QWidget
+from qtpy.QtWidgets import QApplication
 
 from napari_cfr_icl.gui.app.segment_widget import SegmentWidget
 from napari_cfr_icl.gui.layers.napari_private import canvas_position, canvas_widget
@@ -41,7 +40,7 @@ CHECK_PAUSE = 2
 
 
 class ViewerDriver:
-    """Clicks, drags and types on the canvas of a viewer with an open dock.
+    """Clicks and types on the canvas of a viewer with an open dock.
 
     Parameters
     ----------
@@ -71,26 +70,9 @@ class ViewerDriver:
         """Move the mouse to a place, no button down."""
         self.wait(lambda: self._hovers(row, col))
 
-    def drag(self, start: tuple[float, float], end: tuple[float, float], steps: int = 4) -> None:
-        """Press the left button at one place, move in steps and release it at another."""
-        canvas = canvas_widget(self.viewer)
-        here, there = self.place(*start), self.place(*end)
-        _EVENTS.mousePress(canvas, LEFT, PLAIN, here)
-        for step in range(1, steps + 1):
-            move_pressed(canvas, here + (there - here) * (step / steps))
-        _EVENTS.mouseRelease(canvas, LEFT, PLAIN, there)
-
     def type(self, key: Qt.Key, modifier: Qt.KeyboardModifier = PLAIN) -> None:
         """Press and release a key over the canvas."""
         _EVENTS.keyClick(canvas_widget(self.viewer), key, modifier)
-
-    def press(self, key: Qt.Key) -> None:
-        """Press a key and keep it down."""
-        _EVENTS.keyPress(canvas_widget(self.viewer), key)
-
-    def release(self, key: Qt.Key) -> None:
-        """Release a key."""
-        _EVENTS.keyRelease(canvas_widget(self.viewer), key)
 
     def place(self, row: float, col: float) -> QPoint:
         """The position of a pixel of the image on the canvas.
@@ -140,32 +122,6 @@ class ViewerDriver:
     def wait_for_answer(self) -> None:
         """Run the event loop until the network is idle."""
         self.wait(lambda: not self.session.is_busy)
-
-    def settle(self, pauses: bool = False) -> None:
-        """Let everything happen that is due: posted events and what they ask the network for.
-
-        Parameters
-        ----------
-        pauses : bool
-            Take the dock's pauses, after which something would happen by itself, as over.
-        """
-        if pauses:
-            for timer in self.dock.findChildren(QTimer):
-                if timer.isSingleShot() and timer.isActive():
-                    timer.start(0)
-        for _ in range(2):
-            turned: list[bool] = []
-            # Qt minds its timers when all events have been dealt with.
-            QTimer.singleShot(0, partial(turned.append, True))
-            self.wait(partial(bool, turned))
-            self.wait_for_answer()
-
-
-def move_pressed(widget: QWidget, position: QPoint) -> None:
-    """Move the mouse with the left button down, which QTest.mouseMove does not say."""
-    where = QPointF(position)
-    event = QMouseEvent(QEvent.Type.MouseMove, where, where, LEFT, LEFT, PLAIN)
-    QApplication.sendEvent(widget, event)
 
 
 def let_happen(milliseconds: int) -> None:

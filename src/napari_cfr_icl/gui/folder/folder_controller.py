@@ -75,7 +75,7 @@ class FolderController:
         panel = dock.folder
         panel.open_requested.connect(self._on_open)
         panel.labels_requested.connect(self._on_labels)
-        panel.go_requested.connect(self._on_go)
+        panel.go_requested.connect(self._leave)
         panel.unfinished_requested.connect(self._on_unfinished)
         panel.finished_changed.connect(self._on_finished_changed)
 
@@ -127,9 +127,6 @@ class FolderController:
     def _on_failed(self, error: Exception) -> None:
         self._end_going()
         self._report(error)
-
-    def _on_go(self, step: int) -> None:
-        self._leave(step)
 
     def _on_unfinished(self) -> None:
         self._leave(1, unfinished=True)

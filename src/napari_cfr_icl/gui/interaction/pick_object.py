@@ -49,7 +49,7 @@ class ObjectPicker:
         self._refuse = refuse
         self._write = write
 
-    def grab(self, world: Sequence[float]) -> None:
+    def pick(self, world: Sequence[float]) -> None:
         """Pick the object at a point in world coordinates.
 
         The chosen labels layer comes first, then all visible ones from the topmost down.

@@ -63,14 +63,14 @@ class PropagationController:
         self._activity = Activity(self._session.propagation.cancel, self._panel)
         self._session.object_changed.connect(self._on_object_changed)
         self._session.busy_changed.connect(self._on_busy_changed)
-        self._session.propagation.filled.connect(self._on_filled)
+        self._session.propagation.filled.connect(self._show_filling)
         self._session.propagation.ended.connect(self._on_ended)
 
     def close(self) -> None:
         """Stop listening to the session."""
         self._session.object_changed.disconnect(self._on_object_changed)
         self._session.busy_changed.disconnect(self._on_busy_changed)
-        self._session.propagation.filled.disconnect(self._on_filled)
+        self._session.propagation.filled.disconnect(self._show_filling)
         self._session.propagation.ended.disconnect(self._on_ended)
         self._activity.close()
 
@@ -200,9 +200,6 @@ class PropagationController:
     def _take_waiting_step(self) -> None:
         if self._waiting:
             self._presenter.attempt(partial(self.step, 1 if self._waiting > 0 else -1))
-
-    def _on_filled(self, planes: int) -> None:
-        self._show_filling(planes)
 
     def _show_filling(self, planes: int) -> None:
         left = self._eta.seconds_left(planes / self._planes) if self._planes else None

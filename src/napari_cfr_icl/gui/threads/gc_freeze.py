@@ -40,7 +40,7 @@ class GcFreeze(QObject):
         self._gone: WeakSet[Layer] = WeakSet()
         self._is_due = False
         layers.events.removed.connect(self._on_layer_removed)
-        # A collection happens in any thread; the layers belong to the screen's.
+        # A collection happens in any thread; the layers belong to the main thread.
         self._collected.connect(self._freeze, Qt.ConnectionType.QueuedConnection)
         gc.callbacks.append(self._on_collection)
         # While the dock is being opened nobody waits for a click.

@@ -13,11 +13,7 @@ from contextlib import suppress
 
 from qtpy.QtCore import QObject, QProcess, QProcessEnvironment, Signal
 
-from napari_cfr_icl.gui.threads.child_command import (
-    child_command,
-    child_environment,
-    last_line,
-)
+from napari_cfr_icl.gui.threads.child_command import child_command, child_environment, last_line
 
 NICENESS = 5
 """Priority of a long command below napari's, where the system knows such numbers."""

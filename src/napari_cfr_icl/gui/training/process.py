@@ -14,11 +14,7 @@ import psutil
 
 from napari_cfr_icl._errors import OutputError
 from napari_cfr_icl._files import atomic_write_json
-from napari_cfr_icl.gui.threads.child_command import (
-    child_command,
-    child_environment,
-    last_line,
-)
+from napari_cfr_icl.gui.threads.child_command import child_command, child_environment, last_line
 
 MARK, OUTPUT, ERRORS = "process.json", "output.txt", "complaints.txt"
 _TOLERANCE = 2.0

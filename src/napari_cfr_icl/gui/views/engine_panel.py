@@ -14,6 +14,7 @@ from napari_cfr_icl.engine.settings import PRESETS
 from napari_cfr_icl.gui.views.model_fetch import ModelFetch
 from napari_cfr_icl.gui.views.model_menu import ModelMenu
 from napari_cfr_icl.gui.widgets.arrange import column, form
+from napari_cfr_icl.gui.widgets.narrow_menu import keep_narrow, widen_list
 from napari_cfr_icl.session.preferences import Preferences
 from napari_cfr_icl.session.presets import load_presets
 from napari_cfr_icl.session.speeds import Speeds
@@ -44,8 +45,8 @@ class EnginePanel(QWidget):
         self._preferences = preferences
         self._speeds = Speeds()
         self._build()
-        self._show()
         self._connect()
+        self._show()
 
     def note_pass(self, seconds: float) -> None:
         """Take note of the speed of the model in use on this machine."""
@@ -71,6 +72,8 @@ class EnginePanel(QWidget):
         self.every_click = CheckBox(text="Refine every click", tooltip=EVERY_CLICK)
         self.preset = ComboBox(choices=PRESETS)
         self.device = ComboBox(choices=DEVICES)
+        for menu in (self.inference, self.preset, self.device):
+            keep_narrow(menu.native)
         self._fields: dict[str, ValueWidget[Any]] = {
             "inference": self.inference,
             "every_click": self.every_click,
@@ -88,6 +91,7 @@ class EnginePanel(QWidget):
         column(self.model, self.about, self.fetch, method, into=self)
 
     def _connect(self) -> None:
+        self.model.filled.connect(self._describe)
         self.model.chosen.connect(self._on_model_chosen)
         self.model.offered.connect(self.fetch.offer)
         self.model.troubled.connect(self.troubled)
@@ -100,13 +104,13 @@ class EnginePanel(QWidget):
         self.model.show_model(self._preferences.model)
         with self.preset.changed.blocked():
             self.preset.choices = (*PRESETS, *load_presets())
+        widen_list(self.preset.native)
         for name, field in self._fields.items():
             value = getattr(self._preferences, name)
             if isinstance(field, CategoricalWidget) and value not in field.choices:
                 value = field.choices[0]
             with field.changed.blocked():
                 field.value = value
-        self._describe()
 
     def _describe(self) -> None:
         chosen, status = self._preferences.model, self.model.status(self._preferences.model)
@@ -114,7 +118,7 @@ class EnginePanel(QWidget):
         self.about.setText(self._facts(chosen))
         more = chosen if status is None else f"{status.notes}\n{status.source}"
         self.about.setToolTip(more.strip())
-        self.model.show_facts({name: self._facts(name) for name in self.model.names()})
+        self.model.show_facts(self._facts)
 
     def _facts(self, name: str) -> str:
         """The facts that help to choose a model: training images, licence, size and speed."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from napari.utils.notifications import show_info
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QComboBox, QFileDialog, QSizePolicy, QWidget
+from qtpy.QtWidgets import QComboBox, QFileDialog, QWidget
 
 from napari_cfr_icl._errors import OutputError
 from napari_cfr_icl._paths import (
@@ -16,6 +16,7 @@ from napari_cfr_icl._paths import (
     models_folder,
     variable_names_models_folder,
 )
+from napari_cfr_icl.gui.widgets.narrow_menu import keep_narrow, widen_list
 from napari_cfr_icl.zoo.listing import ModelStatus, available
 
 OTHER_FILE = "From a file…"
@@ -28,10 +29,12 @@ KINDS = "Checkpoints (*.safetensors *.pth *.pt);;All files (*)"
 class ModelMenu(QComboBox):
     """A menu as narrow as the dock, whose list is as wide as its longest text.
 
-    `chosen` is emitted with the name or the path of a model that can be used, `offered` with the
-    `ModelStatus` of one that is not on this machine, `troubled` with an Exception.
+    `filled` is emitted when the menu has new items, which have no facts yet, `chosen` with the name
+    or the path of a model that can be used, `offered` with the `ModelStatus` of one that is not on
+    this machine, `troubled` with an Exception.
     """
 
+    filled = Signal()
     chosen = Signal(str)
     offered = Signal(object)
     troubled = Signal(object)
@@ -40,16 +43,12 @@ class ModelMenu(QComboBox):
         super().__init__(parent)
         self._models: dict[str, ModelStatus] = {}
         self._shown = ""
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.setMinimumContentsLength(10)
-        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        keep_narrow(self)
         self.activated.connect(self._on_activated)
 
     def showPopup(self) -> None:
         """Open the list."""
-        view: Any = self.view()
-        bar = view.verticalScrollBar().sizeHint().width()
-        view.setMinimumWidth(view.sizeHintForColumn(0) + bar)
+        widen_list(self)
         super().showPopup()
 
     def status(self, name: str) -> ModelStatus | None:
@@ -73,19 +72,16 @@ class ModelMenu(QComboBox):
             if status.path is None:
                 self.addItem(f"{status.title}, {status.state.value}", status.name)
         self.setCurrentIndex(max(0, self.findData(name)))
+        self.filled.emit()
 
-    def show_facts(self, facts: dict[str, str]) -> None:
-        """Show the facts about each model as its tooltip."""
+    def show_facts(self, facts: Callable[[str], str]) -> None:
+        """Show the facts about each model, by its name or path, as its tooltip."""
         # A name may be longer than the menu is wide, and a path longer than the dock.
         known = self._shown in self._models
         self.setToolTip(self.currentText() if known else self._shown)
-        for name, text in facts.items():
-            self.setItemData(self.findData(name), text, Qt.ItemDataRole.ToolTipRole)
-
-    def names(self) -> list[str]:
-        """The names and paths of all models in the menu."""
-        values = (self.itemData(index) for index in range(self.count()))
-        return [value for value in values if value not in (None, ELSEWHERE)]
+        for index in range(self.count()):
+            if (name := self.itemData(index)) not in (None, ELSEWHERE):
+                self.setItemData(index, facts(name), Qt.ItemDataRole.ToolTipRole)
 
     def _on_activated(self) -> None:
         name = self.currentData()
@@ -98,6 +94,7 @@ class ModelMenu(QComboBox):
             self.show_model(self._shown)
             self.offered.emit(status)
         else:
+            self._shown = name
             self.chosen.emit(name)
 
     def _choose_file(self) -> None:

@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import (
-    QCheckBox,
-    QLabel,
-    QSlider,
-    QWidget,
-)
+from qtpy.QtWidgets import QCheckBox, QLabel, QSlider, QWidget
 from superqt.utils import signals_blocked
 
 from napari_cfr_icl.gui.views.dock_keys import DockKeys

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from contextlib import ExitStack
 
 from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QWidget
@@ -13,35 +13,23 @@ class ClosableDock(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self._ending = _Ending(self.close_work)
+        self._closing = ExitStack()
+        self._closing.callback(self.close_work)
         # With the whole window the dock goes without a ParentChange. A slot of the dock itself
         # would not be called any more, nor may what is called touch anything of Qt.
-        self.destroyed.connect(self._ending.come)
+        self.destroyed.connect(self._closing.close)
 
     def close_work(self) -> None:
         """Stop all work and disconnect from the viewer; for subclasses. May touch no widget."""
 
     def end(self) -> None:
         """Call `close_work`, unless that was done."""
-        self._ending.come()
+        self._closing.close()
 
     def changeEvent(self, event: QEvent | None) -> None:
         """Stop the work when napari removes the dock, of which there is no other sign."""
         super().changeEvent(event)
         taken_away = event is not None and event.type() == QEvent.Type.ParentChange
-        if taken_away and self.parentWidget() is None and hasattr(self, "_ending"):
+        if taken_away and self.parentWidget() is None and hasattr(self, "_closing"):
             self.end()
             self.deleteLater()
-
-
-class _Ending:
-    """Calls a function once."""
-
-    def __init__(self, call: Callable[[], None]) -> None:
-        self._call: Callable[[], None] | None = call
-
-    def come(self) -> None:
-        """Call it, unless that was done."""
-        call, self._call = self._call, None
-        if call is not None:
-            call()

@@ -8,9 +8,10 @@ from typing import Any
 from napari.components import LayerList
 from napari.layers import Layer
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox, QSizePolicy, QWidget
+from qtpy.QtWidgets import QComboBox, QWidget
 from superqt.utils import signals_blocked
 
+from napari_cfr_icl.gui.widgets.narrow_menu import keep_narrow
 from napari_cfr_icl.gui.widgets.single_shot import single_shot
 
 
@@ -45,9 +46,7 @@ class LayerCombo(QComboBox):
         self._listed: list[Layer] = []
         self._told: Layer | None = None
         self._settled = single_shot(self, 0, self._on_settled)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.setMinimumContentsLength(8)
-        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        keep_narrow(self)
         for event in self._events():
             event.connect(self._on_layers_changed)
         self.activated.connect(self._on_activated)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 
 from qtpy.QtCore import QObject, Qt, QTimer
 
@@ -51,9 +50,3 @@ class EventLoopMonitor(QObject):
         self.gaps.append(1000 * (now - self._last))
         self.work.append(1000 * (worked - self._worked))
         self._last, self._worked = now, worked
-
-
-def percentile(values: Sequence[float], share: float) -> float:
-    """The value that `share` (0 to 1) of all values do not exceed."""
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
