@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 import napari
@@ -125,7 +126,7 @@ class Controller:
             return
         self._closed = True
         in_turn = (
-            lambda: open_docks.remove(self._open_dock),
+            partial(open_docks.remove, self._open_dock),
             self._messages.close,
             self._made.close,
             self.dock.engine.fetch.close_work,
@@ -167,15 +168,7 @@ class Controller:
     def pick_at(self, world: Sequence[float]) -> None:
         """Make the object at a point in world coordinates the current one."""
         self._mode.picks = False
-        self.presenter.attempt(lambda: self._picker.pick(world))
-
-    def step_back(self) -> None:
-        """Propagate the current object to the plane before."""
-        self._step(-1)
-
-    def step_on(self) -> None:
-        """Propagate the current object to the plane after."""
-        self._step(1)
+        self.presenter.attempt(partial(self._picker.pick, world))
 
     def flip_sign(self) -> None:
         """Flip the sign of the next left click."""
@@ -197,8 +190,8 @@ class Controller:
             "grab": self.pick,
             "next_sign": self.flip_sign,
             "hide": self.hide,
-            "previous_plane": self.step_back,
-            "next_plane": self.step_on,
+            "previous_plane": partial(self._step, -1),
+            "next_plane": partial(self._step, 1),
         }
 
     def _connect(self) -> None:
@@ -336,7 +329,7 @@ class Controller:
             self._mode.positive = True
 
     def _step(self, direction: int) -> None:
-        self.presenter.attempt(lambda: self._propagation.step(direction))
+        self.presenter.attempt(partial(self._propagation.step, direction))
 
     def _fill(self, last: int) -> None:
-        self.presenter.attempt(lambda: self._propagation.fill(last))
+        self.presenter.attempt(partial(self._propagation.fill, last))

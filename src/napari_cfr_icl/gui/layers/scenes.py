@@ -55,11 +55,10 @@ def _levels(layer: Image, plane: LayerPlane) -> list[Any]:
     if not layer.multiscale:
         return [layer.data]
     full = data_shape(layer)
-    kept = [
+    return [
         level
         for level in layer.data
         if all(
             level.shape[axis] == full[axis] for axis in range(layer.ndim) if axis not in plane.axes
         )
     ]
-    return kept
