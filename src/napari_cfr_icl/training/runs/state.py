@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from napari_cfr_icl._errors import OutputError
 from napari_cfr_icl.training.steps.optimizer import averaged, scheduled
 
 if TYPE_CHECKING:
@@ -72,7 +73,19 @@ class State:
         }
 
     def restore(self, saved: dict[str, Any]) -> None:
-        """Go on from a checkpoint."""
+        """Go on from a checkpoint.
+
+        Raises
+        ------
+        OutputError
+            When the network had other weights, or the same in another order: the state of the
+            optimizer goes by their order alone.
+        """
+        if list(saved["model"]) != list(self.model.state_dict()):
+            raise OutputError(
+                "The run was begun with another version of this network and cannot go on: begin "
+                "a new run."
+            )
         self.model.load_state_dict(saved["model"])
         self.optimizer.load_state_dict(saved["optimizer"])
         for name in _PLAIN:
@@ -86,14 +99,7 @@ class State:
         return {name: value.cpu() for name, value in self.average.module.state_dict().items()}
 
 
-_PLAIN = (
-    "micro_batch",
-    "step",
-    "best_score",
-    "best_step",
-    "rounds_since_best",
-    "skipped",
-)
+_PLAIN = ("micro_batch", "step", "best_score", "best_step", "rounds_since_best", "skipped")
 
 
 def out_of_memory(error: Exception) -> bool:
