@@ -8,6 +8,7 @@ from torch import nn
 
 from napari_cfr_icl import zoo
 from napari_cfr_icl._errors import SettingsError
+from napari_cfr_icl.engine.models.mobile_sam import MobileSam, MobileSamArchitecture
 from napari_cfr_icl.training.options import OptimizerOptions, ScheduleOptions, TrainOptions
 from napari_cfr_icl.training.steps.optimizer import (
     averaged,
@@ -16,6 +17,7 @@ from napari_cfr_icl.training.steps.optimizer import (
     scheduled,
     seeded,
 )
+from napari_cfr_icl.zoo.key_maps import published_name
 from training_goldens import GOLDEN
 
 
@@ -153,3 +155,17 @@ def test_seeded_draws_leave_the_global_generator_alone():
     assert torch.equal(torch.rand(3), expected)
     with seeded(5, torch.device("cpu")):
         assert torch.equal(torch.rand(3), first)
+
+
+def test_parameters_are_frozen_by_their_published_names():
+    with torch.device("meta"):
+        model = MobileSam(MobileSamArchitecture())
+    frozen = ("image_encoder.patch_embed", "image_encoder.layers.0")  # as a recipe in training/ has
+
+    optimizer = make_optimizer(model, OptimizerOptions(frozen=frozen))
+
+    still = {published_name(name) for name, p in model.named_parameters() if not p.requires_grad}
+    assert "image_encoder.layers.0.downsample.conv1.c.weight" in still
+    assert all(name.startswith(frozen) for name in still)
+    learning = sum(len(group["params"]) for group in optimizer.param_groups)
+    assert learning == len(list(model.parameters())) - len(still)

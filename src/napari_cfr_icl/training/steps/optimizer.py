@@ -14,6 +14,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel
 
 from napari_cfr_icl._errors import SettingsError
+from napari_cfr_icl.zoo.key_maps import published_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,9 +55,10 @@ def make_optimizer(model: nn.Module, options: OptimizerOptions) -> torch.optim.O
 
 
 def freeze(model: nn.Module, prefixes: tuple[str, ...]) -> None:
-    """Let the parameters whose names begin with one of `prefixes` stay as they are."""
+    """Let the parameters whose published names begin with one of `prefixes` stay as they are."""
+    named = [(published_name(name), parameter) for name, parameter in model.named_parameters()]
     for prefix in prefixes:
-        found = [p for name, p in model.named_parameters() if name.startswith(prefix)]
+        found = [parameter for name, parameter in named if name.startswith(prefix)]
         if not found:
             raise SettingsError(f"No parameter begins with {prefix!r} (optimizer.frozen).")
         for parameter in found:
