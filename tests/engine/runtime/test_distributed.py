@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 import torch
+from torch import distributed
 from torch.distributed import distributed_c10d
 
 from napari_cfr_icl._errors import SettingsError
@@ -59,6 +60,25 @@ def test_machine_without_gpu_keeps_its_device(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
 
     assert process_device("auto", 1) == pick_device("auto")
+
+
+@pytest.mark.parametrize(("has_nccl", "backend"), [(True, "cpu:gloo,cuda:nccl"), (False, "gloo")])
+def test_processes_need_neither_torchrun_nor_nccl(monkeypatch, has_nccl, backend):
+    """Others start processes too, and there is no NCCL on Windows."""
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.delenv("LOCAL_RANK", raising=False)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda device: None)
+    monkeypatch.setattr(distributed, "is_nccl_available", lambda: has_nccl)
+    monkeypatch.setattr(distributed, "destroy_process_group", lambda: None)
+    backends = []
+    monkeypatch.setattr(distributed, "init_process_group", lambda name, **_: backends.append(name))
+
+    with joined() as processes:
+        assert processes == Distributed(1, 2, torch.device("cuda:0"))
+    assert backends == [backend]
 
 
 def test_a_slow_process_is_waited_for_longer_than_by_default():

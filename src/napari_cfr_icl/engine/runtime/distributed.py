@@ -117,13 +117,14 @@ def joined(device: str = "auto") -> Iterator[Distributed]:
     """
     names = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
     rank, size, local_rank = (int(os.environ.get(name, "0")) for name in names)
-    if size < 2 or any(name not in os.environ for name in names):
+    if size < 2 or "RANK" not in os.environ:
         yield Distributed(0, 1, pick_device(device))
         return
     own = process_device(device, local_rank)
     if own.type == "cuda":
         torch.cuda.set_device(own)
-    backend = "cpu:gloo,cuda:nccl" if own.type == "cuda" else "gloo"
+    by_nccl = own.type == "cuda" and distributed.is_nccl_available()
+    backend = "cpu:gloo,cuda:nccl" if by_nccl else "gloo"
     distributed.init_process_group(backend, timeout=_TIMEOUT)
     try:
         yield Distributed(rank, size, own)

@@ -141,7 +141,7 @@ def click_held_out(
     """
     predictor = predictor_of(architecture, weights, options, processes)
     protocol = Protocol(options.max_clicks, THRESHOLDS, max(options.target, *THRESHOLDS))
-    mine = [(i, item) for i, item in enumerate(objects) if i % processes.size == processes.rank]
+    mine = [(i, item) for i, item in enumerate(objects) if processes.owns(i)]
     results: dict[int, list[Simulation]] = {}
     for _, group in groupby(mine, key=lambda entry: entry[1].picture):
         entries = list(group)
