@@ -66,7 +66,7 @@ def test_others_are_evaluated_as_if_nothing_was_wrong(data, options, tmp_path):
     assert "* 1.png of blobs: " in report
     assert "cannot be read" in report
     content = json.loads((tmp_path / "some" / "summary.json").read_text())
-    assert [item["picture"] for item in content["skipped"]] == ["1.png", "2.png"]
+    assert [item["picture"] for item in content["left_out"]] == ["1.png", "2.png"]
     assert "## Left out" not in (options.out / "report.md").read_text()
 
 
@@ -137,7 +137,7 @@ def test_a_search_leaves_pictures_out_too(data, options):
     assert [item.picture for item in heard] == ["1.png"]
     assert "* 1.png of blobs: " in (options.out / "tune.md").read_text()
     content = json.loads((options.out / "tune.json").read_text())
-    assert content["skipped"][0]["picture"] == "1.png"
+    assert content["left_out"][0]["picture"] == "1.png"
 
 
 def words(command, data, options, *more):
@@ -165,7 +165,7 @@ def test_whoever_looks_on_hears_of_it_in_json(data, options):
     result = run(*arguments)
 
     heard = [json.loads(line) for line in result.stdout.splitlines()]
-    (skipped,) = [line["skipped"] for line in heard if "skipped" in line]
+    (skipped,) = [line["left_out"] for line in heard if "left_out" in line]
     assert skipped["picture"] == "1.png"
     assert heard[-1] == {"finished": str(options.out)}
 

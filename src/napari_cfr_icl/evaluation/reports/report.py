@@ -5,11 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from napari_cfr_icl._files import (
-    atomic_write_json,
-    atomic_write_text,
-    explained_write_failures,
-)
+from napari_cfr_icl._files import atomic_write_json, atomic_write_text, explained_write_failures
 from napari_cfr_icl.evaluation.protocol.skipped import as_data, skipped_section
 from napari_cfr_icl.evaluation.reports.plots import write_plots
 from napari_cfr_icl.evaluation.reports.results import (
@@ -88,7 +84,7 @@ def write_report(
         "timings.md": markdown(timing_table(timings)),
         "objects.csv": comma_separated([list(rows[0]), *(row.values() for row in rows)]),
     }
-    summary = {"results": [_summary(entry) for entry in entries], "skipped": as_data(skipped)}
+    summary = {"results": [_summary(entry) for entry in entries], "left_out": as_data(skipped)}
     with explained_write_failures(out):
         for name, text in texts.items():
             atomic_write_text(out / name, text)

@@ -71,7 +71,7 @@ class SearchEvents:
 
     def leave_out(self, picture: SkippedPicture) -> None:
         """Write that a picture cannot be read."""
-        self._event(skipped=asdict(picture))
+        self._event(left_out=asdict(picture))
 
     def finish(self) -> None:
         """Write where the result lies."""

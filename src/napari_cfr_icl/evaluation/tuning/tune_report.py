@@ -7,11 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from matplotlib.figure import Figure
 
-from napari_cfr_icl._files import (
-    atomic_write_json,
-    atomic_write_text,
-    explained_write_failures,
-)
+from napari_cfr_icl._files import atomic_write_json, atomic_write_text, explained_write_failures
 from napari_cfr_icl.evaluation.protocol.skipped import as_data, skipped_section
 from napari_cfr_icl.evaluation.reports.plots import save_figure
 from napari_cfr_icl.evaluation.reports.results import percent
@@ -61,7 +57,7 @@ def write_choice(
     draw_front(figure.add_subplot(), choice)
     with explained_write_failures(folder):
         atomic_write_json(folder / RECOMMENDED_FILE, chosen)
-        atomic_write_json(folder / "tune.json", {**_plain(choice), "skipped": as_data(skipped)})
+        atomic_write_json(folder / "tune.json", {**_plain(choice), "left_out": as_data(skipped)})
         atomic_write_text(folder / "policies.csv", comma_separated(policy_table(choice)))
         atomic_write_text(folder / "tune.md", text_of(choice) + skipped_section(skipped))
         save_figure(figure, folder / "front")
