@@ -8,16 +8,10 @@ from typing import Any
 import napari
 from qtpy.QtCore import Signal
 from qtpy.QtGui import QColor
-from qtpy.QtWidgets import (
-    QHeaderView,
-    QPushButton,
-    QTreeWidget,
-    QTreeWidgetItem,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QHeaderView, QPushButton, QTreeWidget, QTreeWidgetItem, QWidget
 
 from napari_cfr_icl.gui.views.source_choice import SourceChoice
+from napari_cfr_icl.gui.widgets.arrange import column
 from napari_cfr_icl.gui.widgets.progress_bar import ProgressBar
 from napari_cfr_icl.gui.widgets.themed_canvas import GREEN, ORANGE, RED
 from napari_cfr_icl.gui.widgets.wrapped_label import WrappedLabel
@@ -54,10 +48,7 @@ class DataPanel(QWidget):
         self.findings.setWordWrap(True)
         if (header := self.findings.header()) is not None:
             header.setSectionResizeMode(0, QHeaderView.ResizeMode.ResizeToContents)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        for widget in (self.source, self.check, self.bar, self.summary, self.findings):
-            layout.addWidget(widget)
+        column(self.source, self.check, self.bar, self.summary, self.findings, into=self)
         self.check.clicked.connect(self.check_requested)
         self.source.changed.connect(self._on_source_changed)
         self.show_idle("")

@@ -6,9 +6,10 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from magicgui.widgets.bases import ValueWidget
-from qtpy.QtWidgets import QComboBox, QFormLayout, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QWidget
 
 from napari_cfr_icl._options import with_values
+from napari_cfr_icl.gui.widgets.arrange import column, form
 from napari_cfr_icl.gui.widgets.option_field import as_option, as_shown, option_field
 from napari_cfr_icl.gui.widgets.section import Section
 from napari_cfr_icl.training.options import TrainOptions
@@ -64,24 +65,16 @@ class OptionsForm(QWidget):
         super().__init__()
         self._options = options
         self.fields: dict[str, ValueWidget[Any] | ModelMenu] = {}
-        basic, more = QFormLayout(), QWidget()
-        rest = {section: QFormLayout() for section in SECTIONS}
+        basic: dict[str, QWidget] = {}
+        rest: dict[str, dict[str, QWidget]] = {section: {} for section in SECTIONS}
         for name, metadata, value in _declared(options):
             section, _, short = name.rpartition(".")
-            form, label = (basic, BASIC[name]) if name in BASIC else (rest[section], short)
-            form.addRow(label.replace("_", " "), self._add_field(name, metadata, value))
-        more_layout = QVBoxLayout(more)
-        more_layout.setContentsMargins(12, 0, 0, 0)
-        for section, form in rest.items():
-            content = QWidget()
-            form.setContentsMargins(0, 0, 0, 0)
-            content.setLayout(form)
-            more_layout.addWidget(Section(SECTIONS[section], content, opened=False))
+            rows, label = (basic, BASIC[name]) if name in BASIC else (rest[section], short)
+            rows[label.replace("_", " ")] = self._add_field(name, metadata, value)
+        more = column(*(Section(SECTIONS[name], form(rest[name]), opened=False) for name in rest))
+        more.setContentsMargins(12, 0, 0, 0)
         self.more = Section("More", more, opened=False)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(basic)
-        layout.addWidget(self.more)
+        column(form(basic), self.more, into=self)
         self.show_options(options)
 
     def options(self) -> TrainOptions:

@@ -7,18 +7,11 @@ from pathlib import Path
 import napari
 from qtpy.QtCore import Qt, QUrl, Signal
 from qtpy.QtGui import QDesktopServices, QImage, QPixmap, QResizeEvent
-from qtpy.QtWidgets import (
-    QFileDialog,
-    QHBoxLayout,
-    QLabel,
-    QLineEdit,
-    QPushButton,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QFileDialog, QLabel, QLineEdit, QPushButton, QWidget
 
 from napari_cfr_icl.gui.training.plot import TrainingPlot
 from napari_cfr_icl.gui.training.run_monitor import RunStatus
+from napari_cfr_icl.gui.widgets.arrange import column, row
 from napari_cfr_icl.gui.widgets.named_action import NamedAction
 from napari_cfr_icl.gui.widgets.progress_bar import ProgressBar
 from napari_cfr_icl.gui.widgets.wrapped_label import WrappedLabel
@@ -116,12 +109,10 @@ class RunPanel(QWidget):
         self.report = QPushButton("Open the comparison")
 
     def _lay_out(self) -> None:
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(_row(QLabel("Run folder"), self.folder, self.browse))
-        layout.addLayout(_row(self.start, self.stop, self.resume))
-        for widget in (self.bar, self.sentence, self.use, self.report, self.plot, self.samples):
-            layout.addWidget(widget)
+        folder = row(QLabel("Run folder"), self.folder, self.browse)
+        buttons = row(self.start, self.stop, self.resume)
+        result = self.use, self.report, self.plot, self.samples
+        column(folder, buttons, self.bar, self.sentence, *result, into=self)
 
     def _connect(self) -> None:
         self.start.clicked.connect(self.start_requested)
@@ -165,10 +156,3 @@ class RunPanel(QWidget):
     def _on_folder_typed(self) -> None:
         if self.run is not None:
             self.folder_chosen.emit(self.run)
-
-
-def _row(*widgets: QWidget) -> QHBoxLayout:
-    row = QHBoxLayout()
-    for widget in widgets:
-        row.addWidget(widget)
-    return row

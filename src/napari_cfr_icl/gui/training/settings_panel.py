@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox, QFormLayout, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QPushButton, QWidget
 
 from napari_cfr_icl._options import with_values
 from napari_cfr_icl.gui.training.options_form import OptionsForm
 from napari_cfr_icl.gui.views.engine_panel import DEVICES
+from napari_cfr_icl.gui.widgets.arrange import column, form
 from napari_cfr_icl.gui.widgets.durations import duration
 from napari_cfr_icl.gui.widgets.wrapped_label import WrappedLabel
 from napari_cfr_icl.training import recipes
@@ -33,15 +34,8 @@ class SettingsPanel(QWidget):
         self.suggest = QPushButton("Suggest")
         self.suggest.setToolTip("Try the network on this machine for some seconds.")
         self.suggestion = WrappedLabel()
-        rows = QFormLayout()
-        rows.addRow("Recipe", self.recipe)
-        rows.addRow("Device", self.device)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(rows)
-        layout.addWidget(self.form)
-        layout.addWidget(self.suggest)
-        layout.addWidget(self.suggestion)
+        choices = form({"Recipe": self.recipe, "Device": self.device})
+        column(choices, self.form, self.suggest, self.suggestion, into=self)
         self.recipe.currentTextChanged.connect(self._on_recipe)
         self.suggest.clicked.connect(self.suggest_requested)
 

@@ -8,13 +8,7 @@ from pathlib import Path
 import napari
 from qtpy.QtCore import QUrl, Signal
 from qtpy.QtGui import QDesktopServices
-from qtpy.QtWidgets import (
-    QFormLayout,
-    QHBoxLayout,
-    QPushButton,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
 from napari_cfr_icl.evaluation.tuning.policies import describe
 from napari_cfr_icl.gui.tuning.inspector_panel import USE_THIS
@@ -22,6 +16,7 @@ from napari_cfr_icl.gui.tuning.plots import FrontPlot
 from napari_cfr_icl.gui.tuning.policy_scores import NO_SCORES, PolicyScores
 from napari_cfr_icl.gui.tuning.search_options import SearchOptions
 from napari_cfr_icl.gui.views.source_choice import SourceChoice
+from napari_cfr_icl.gui.widgets.arrange import form, row
 from napari_cfr_icl.gui.widgets.durations import time_left
 from napari_cfr_icl.gui.widgets.named_action import NamedAction
 from napari_cfr_icl.gui.widgets.option_field import as_option, option_field
@@ -134,22 +129,17 @@ class SearchPanel(QWidget):
         self.report = QPushButton("Open the report")
 
     def _lay_out(self) -> None:
-        form, extra, more = QFormLayout(), QFormLayout(), QWidget()
-        extra.setContentsMargins(0, 0, 0, 0)
-        more.setLayout(extra)
+        basic: dict[str, QWidget] = {}
+        extra: dict[str, QWidget] = {}
         for spec in fields(SearchOptions):
-            place = form if spec.name in BASIC else extra
-            place.addRow(spec.metadata["title"], self.fields[spec.name].native)
-        buttons = QHBoxLayout()
-        buttons.addWidget(self.start)
-        buttons.addWidget(self.cancel)
+            rows = basic if spec.name in BASIC else extra
+            rows[spec.metadata["title"]] = self.fields[spec.name].native
+        more = Section("More", form(extra), opened=False)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 6, 6, 6)
-        layout.addWidget(WrappedLabel(EXPLANATION))
-        layout.addWidget(self.source)
-        layout.addLayout(form)
-        layout.addWidget(Section("More", more, opened=False))
-        layout.addLayout(buttons)
+        for widget in (WrappedLabel(EXPLANATION), self.source, form(basic), more):
+            layout.addWidget(widget)
+        layout.addWidget(row(self.start, self.cancel))
         for widget in (self.bar, self.status, self.plot, self.chosen, self.use, self.report):
             layout.addWidget(widget)
         layout.addStretch(1)
