@@ -22,11 +22,11 @@ def demo(
     Without a display, it clicks by itself and leaves pictures and labels in a folder.
     """
     try:
-        screen = import_module("napari_cfr_icl.gui.app.demo")
+        module = import_module("napari_cfr_icl.gui.app.demo")
     except ImportError as error:
         if (error.name or "").startswith("napari_cfr_icl"):
             raise  # a mistake of ours
         raise CfrIclError(
             f'The demo needs napari and a Qt binding ({error}): pip install "napari-cfr-icl[all]".'
         ) from error
-    screen.run(out)
+    module.run(out)

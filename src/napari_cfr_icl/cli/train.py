@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
+from dataclasses import asdict
+from itertools import count
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
@@ -20,8 +23,8 @@ if TYPE_CHECKING:
     from napari_cfr_icl.training.options import TrainOptions
     from napari_cfr_icl.training.runs.run_folder import Listener
 
-_SHOWN_FINDINGS = 40
-
+_SHOWN_FINDINGS, _MOST_FINDINGS = 40, 5000
+"""Printed to read, and written as JSON."""
 
 train = App(
     name="train", help="Tune a model on your own pictures; `train COLLECTION` begins a run."
@@ -96,15 +99,18 @@ def check_command(
     from napari_cfr_icl.training.data.check import inspect_dataset
     from napari_cfr_icl.training.data.check_page import write_check_page
     from napari_cfr_icl.training.data.collection import open_collection
-    from napari_cfr_icl.training.runs.json_output import CheckOutput
 
-    usable = True
+    usable, read = True, count(1)
     opened = [open_collection(path, images) for path in collections]
-    output = CheckOutput(opened, partial(print, flush=True)) if as_json else None
+    pictures = sum(len(collection.examples) for collection in opened)
+
+    def on_read(*_: Any) -> None:
+        _print_json(read=next(read), of=pictures)
+
     for collection in opened:
-        found = inspect_dataset(collection, on_read=output.hear if output else None)
-        if output is not None:
-            output.finish(found)
+        found = inspect_dataset(collection, on_read=on_read if as_json else None)
+        if as_json:
+            _print_json(report=_report_data(found))
         else:
             _print_report(found)
         usable = usable and bool(found.pages)
@@ -126,13 +132,12 @@ def suggest_command(
 ) -> None:
     """Try the network for some seconds; say what suits this machine and how long it takes."""
     from napari_cfr_icl.training.data.collection import open_collection
-    from napari_cfr_icl.training.runs.json_output import suggestion_line
     from napari_cfr_icl.training.runs.suggest import suggest
 
     pictures = sum(len(open_collection(path, images).examples) for path in collections)
     found = suggest(_options(config, base, ()), pictures, device)
     if as_json:
-        print(suggestion_line(found))
+        _print_json(suggestion=asdict(found))
         return
     print(f"{found.machine}: about {max(1, round(found.seconds / 60))} min with")
     for section, values in found.values.items():
@@ -214,3 +219,19 @@ def _print_report(found: DatasetReport) -> None:
         print(f"  {finding.severity}: {finding.key}: {finding.text}")
     if (more := len(found.findings) - _SHOWN_FINDINGS) > 0:
         print(f"  and {more} more; --page FOLDER writes them all")
+
+
+def _report_data(found: DatasetReport) -> dict[str, Any]:
+    """The part of a report that a form shows."""
+    areas = [int(area) for page in found.pages for area in page.objects.areas]
+    return {
+        "name": found.collection.name,
+        "pictures": len(found.pages),
+        "objects": len(areas),
+        "median_area": float(median(areas)) if areas else 0.0,
+        "findings": [asdict(finding) for finding in found.findings[:_MOST_FINDINGS]],
+    }
+
+
+def _print_json(**facts: Any) -> None:
+    print(json.dumps(facts, separators=(",", ":")), flush=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -32,15 +31,17 @@ from napari_cfr_icl.zoo.store import ModelStore
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    import numpy as np
-    from numpy.typing import NDArray
-
     from napari_cfr_icl.engine.predictor import Predictor
     from napari_cfr_icl.engine.runtime.distributed import Distributed
     from napari_cfr_icl.engine.source import ImageSource
     from napari_cfr_icl.evaluation.datasets.dataset import Dataset, TrueObject
     from napari_cfr_icl.evaluation.protocol.options import EvaluateOptions
+    from napari_cfr_icl.evaluation.protocol.records import Subject
+    from napari_cfr_icl.evaluation.protocol.simulate import Simulation
     from napari_cfr_icl.evaluation.protocol.skipped import SkippedPicture
+
+_Todo = tuple[int, "TrueObject", Method]
+"""An object, by its number, to click under a method."""
 
 
 def evaluate(
@@ -97,15 +98,6 @@ def evaluate(
     return records
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Todo:
-    """One object, by its number, to click under one method."""
-
-    index: int
-    item: TrueObject
-    method: Method
-
-
 class _Worker:
     """One process's share of the work."""
 
@@ -133,7 +125,10 @@ class _Worker:
         with ResultLog(options.out, processes.rank) as log:
             for fraction, record in self._results(predictors):
                 log.append(record)
-                self._report((number + fraction) / len(options.models), record)
+                overall = (number + fraction) / len(options.models)
+                left = self._eta.seconds_left(overall)
+                if self._on_progress is not None:
+                    self._on_progress(Progress(overall, left, record))
         if options.worst:
             pictures = self._skipped.gathered(processes)
             found = without(pictures, gather_logs(options.out, Record.from_line, processes))
@@ -148,7 +143,7 @@ class _Worker:
         warm = False
         for work in work_items(self._datasets, self._options.sample, self._skipped):
             missing = [
-                _Todo(index, item, method)
+                (index, item, method)
                 for index, item in work.objects
                 if self._processes.owns(index)
                 for method in predictors
@@ -175,11 +170,11 @@ class _Worker:
             for job in self._jobs(work, missing, image, predictors):
                 yield job()
             return
-        desk: SideBySide[Record] = SideBySide(self._options.batch)
+        batcher: SideBySide[Record] = SideBySide(self._options.batch)
         gathered = {
-            method: through(predictor, desk.gathered) for method, predictor in predictors.items()
+            method: through(predictor, batcher.gathered) for method, predictor in predictors.items()
         }
-        yield from desk.results(self._jobs(work, missing, image, gathered))
+        yield from batcher.results(self._jobs(work, missing, image, gathered))
 
     def _jobs(
         self,
@@ -189,31 +184,26 @@ class _Worker:
         predictors: Mapping[Method, Predictor],
     ) -> Iterator[Callable[[], Record]]:
         """One job for each record, the object's truth read when its turn comes."""
-        for todo in missing:
-            truth = work.truth(todo.item, image.shape, self._skipped)
+        protocol = self._options.protocol
+        for index, item, method in missing:
+            truth = work.truth(item, image.shape, self._skipped)
             if truth is None:
                 return
-            predictor = for_set(predictors[todo.method], todo.method, work.window_scale)
-            yield partial(self._one, work, todo, predictor, image, truth)
+            subject = work.subject(index, item, image.shape)
+            user = user_for(protocol.user, protocol.seed, subject.name)
+            predictor = for_set(predictors[method], method, work.window_scale)
+            clicks = partial(simulate, predictor, image, truth, user, protocol)
+            yield partial(_record, method, subject, predictor, clicks)
 
-    def _one(
-        self,
-        work: WorkItem,
-        todo: _Todo,
-        predictor: Predictor,
-        image: ImageSource,
-        truth: NDArray[np.int8],
-    ) -> Record:
-        subject = work.subject(todo.index, todo.item, image.shape)
-        protocol = self._options.protocol
-        user = user_for(protocol.user, protocol.seed, subject.name)
-        done = simulate(predictor, image, truth, user, protocol)
-        return Record.of(todo.method, subject, done, predictor.network.arithmetic)
 
-    def _report(self, fraction: float, record: Record) -> None:
-        left = self._eta.seconds_left(fraction)
-        if self._on_progress is not None:
-            self._on_progress(Progress(fraction, left, record))
+def _record(
+    method: Method,
+    subject: Subject,
+    predictor: Predictor,
+    clicks: Callable[[], Sequence[Simulation]],
+) -> Record:
+    # The arithmetic is known once something was predicted.
+    return Record.of(method, subject, clicks(), predictor.network.arithmetic)
 
 
 def _warm_up(predictors: Iterable[Predictor], image: ImageSource) -> None:

@@ -103,11 +103,7 @@ class RecordedLoop:
     """
 
     def __init__(
-        self,
-        predictor: Predictor,
-        image: ImageSource,
-        clicks: Clicks,
-        previous: Prediction | None,
+        self, predictor: Predictor, image: ImageSource, clicks: Clicks, previous: Prediction | None
     ) -> None:
         settings = predictor.settings
         endless = Refinement(steps=_MOST_STEPS, rezoom=settings.refinement.rezoom)

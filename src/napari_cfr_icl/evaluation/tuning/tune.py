@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Any
 from napari_cfr_icl import zoo
 from napari_cfr_icl.engine.predictor import Predictor
 from napari_cfr_icl.engine.runtime.distributed import joined
-from napari_cfr_icl.evaluation.protocol.options import (
-    OWN_SCHEME,
-)
+from napari_cfr_icl.evaluation.protocol.options import OWN_SCHEME
 from napari_cfr_icl.evaluation.protocol.result_log import ResultLog, gather_logs, read_logs
 from napari_cfr_icl.evaluation.protocol.run_identity import claim, datasets_identity, fingerprint
 from napari_cfr_icl.evaluation.protocol.settings_file import settings_for

@@ -65,7 +65,7 @@ class Batches:
     ----------
     collections : sequence of SplitPages
         Their training pictures are used.
-    store : ImageCache
+    cache : ImageCache
         Has the pictures.
     options : TrainOptions
         All of them.
@@ -81,11 +81,11 @@ class Batches:
     def __init__(
         self,
         collections: Sequence[SplitPages],
-        store: ImageCache,
+        cache: ImageCache,
         options: TrainOptions,
         device: torch.device,
     ) -> None:
-        self._store, self._options, self._device = store, options, device
+        self._cache, self._options, self._device = cache, options, device
         self._pools = [_pool(part.train, options.data.min_area) for part in collections]
         sizes = [len(pool) for pool in self._pools]
         weights = options.data.weights or tuple(float(size) for size in sizes)
@@ -97,7 +97,7 @@ class Batches:
                 f"There is no object of {options.data.min_area} pixels or more to train on."
             )
         self._chances = chances / chances.sum()
-        workers = _workers(options.data.workers, store, device)
+        workers = _workers(options.data.workers, cache, device)
         self._readers = ThreadPoolExecutor(workers) if workers else None
         self._prefetcher = ThreadPoolExecutor(1) if workers else None
         self._expected: dict[tuple[int, range], Future[_Raw]] = {}
@@ -143,7 +143,7 @@ class Batches:
         """A random picture, object in it and window around that, as a batch of 1."""
         pool = self._pools[rng.choice(len(self._pools), p=self._chances)]
         page = pool[rng.integers(len(pool))]
-        image, labels = self._store.read(page.example)
+        image, labels = self._cache.read(page.example)
         number = int(rng.integers(len(page.objects)))
         window = self._window(page, number, labels, rng)
         wanted, second = int(page.objects.ids[number]), _NOBODY
@@ -189,11 +189,11 @@ class Batches:
         )
 
 
-def _workers(wanted: int, store: ImageCache, device: torch.device) -> int:
+def _workers(wanted: int, cache: ImageCache, device: torch.device) -> int:
     """Threads that read: none where all is in memory, nor where they would slow the network."""
     if wanted >= 0:
         return wanted
-    return 0 if store.holds_all or device.type == "cpu" else min(8, (os.cpu_count() or 2) - 1)
+    return 0 if cache.holds_all or device.type == "cpu" else min(8, (os.cpu_count() or 2) - 1)
 
 
 def _holds(window: Window, box: NDArray[np.int64]) -> bool:

@@ -51,16 +51,12 @@ def starting_clicks(batch: SampleBatch, options: ClickOptions, rng: SampleRng) -
     -------
     Tensor of float32, shape (B, 2N, 3)
     """
-    most = options.max_clicks
     random = torch.cat([_positives(batch, options, rng), _negatives(batch, options, rng)], 1)
     free = torch.full_like(random, -1)
     centre = next_clicks(torch.zeros_like(batch.target), batch.target, free, rng.uniform(1))
     has_object = batch.parts.flatten(1).any(dim=1)
     centred = rng.chance(options.centre_start, 1)[:, 0] & has_object
-    points = torch.where(centred[:, None, None], centre, random)
-    if points.shape[1] != 2 * most:
-        raise ValueError(f"{points.shape[1]} places for {most} clicks of each kind")
-    return points
+    return torch.where(centred[:, None, None], centre, random)
 
 
 def next_clicks(probabilities: Tensor, target: Tensor, points: Tensor, chance: Tensor) -> Tensor:

@@ -50,9 +50,6 @@ class SampleRng:
             generators.append(torch.Generator().manual_seed(int(state[0] >> 1)))
         return cls(generators, device)
 
-    def __len__(self) -> int:
-        return len(self._generators)
-
     def uniform(self, *shape: int) -> Tensor:
         """Numbers from 0 (included) to 1 (not). Returns shape (B, *shape), float32."""
         rows = [torch.rand(shape, generator=generator) for generator in self._generators]

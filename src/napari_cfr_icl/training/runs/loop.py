@@ -90,9 +90,8 @@ def main(
     with joined(device) as processes:
         folder = RunFolder(out, listener if processes.leads else None)
         if options is not None:
-            data = read_data(
-                collections, options, processes.device, _note(folder, processes), images
-            )
+            tell = _note(folder, processes)
+            data = read_data(collections, options, processes.device, tell, images)
             return _fit_or_explain(_begun(options, data, folder, processes))
         options = folder.options()
         with threads(folder.machine()["threads"]):
@@ -301,7 +300,7 @@ def _due(step: int, every: int, steps: int) -> bool:
 
 
 def _note(folder: RunFolder, processes: Distributed) -> Callable[[str], None]:
-    return folder.note if processes.leads else lambda _: None
+    return lambda text: folder.event("note", text=text) if processes.leads else None
 
 
 def _draw(run: Run) -> None:

@@ -115,10 +115,6 @@ class RunFolder:
         if self._listener is not None:
             self._listener(event)
 
-    def note(self, text: str) -> None:
-        """Write down something that is no trouble."""
-        self.event("note", text=text)
-
     def status(self, state: str, **facts: Any) -> None:
         """Replace the status of the run: one small file for whoever watches it."""
         facts = {"state": state, "pid": os.getpid(), "time": round(time.time(), 3), **facts}

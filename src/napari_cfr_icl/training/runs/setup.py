@@ -44,13 +44,13 @@ class Data:
     Attributes
     ----------
     collections : tuple of SplitPages
-    store : ImageCache
+    cache : ImageCache
     description : dict
         Plain: names, paths, fingerprints, split and findings of the collections.
     """
 
     collections: tuple[SplitPages, ...]
-    store: ImageCache
+    cache: ImageCache
     description: dict[str, Any]
 
 
@@ -109,20 +109,20 @@ def read_data(
     InputError
         When two collections have one name, or there is nothing to train on.
     """
-    store = ImageCache(options.data.cache_gib, device)
-    surveys = []
+    cache = ImageCache(options.data.cache_gib, device)
+    reports = []
     for path in paths:
         opened = open_collection(path, images)
         tell(f"Reading {opened.name}: {len(opened.examples)} pictures")
-        found = inspect_dataset(opened, options.data.min_area, store.keep)
-        surveys.append(without_ignored(found, options.data.ignored_id))
-    names = [found.collection.name for found in surveys]
+        found = inspect_dataset(opened, options.data.min_area, cache.keep)
+        reports.append(without_ignored(found, options.data.ignored_id))
+    names = [found.collection.name for found in reports]
     if len(set(names)) != len(names):
         raise InputError(f"Two collections have one name ({', '.join(names)}): rename a folder.")
-    parts = tuple(divide(found, options.data.held_out, options.seed) for found in surveys)
-    described = [_described(f, p, path) for f, p, path in zip(surveys, parts, paths, strict=True)]
+    parts = tuple(divide(found, options.data.held_out, options.seed) for found in reports)
+    described = [_described(f, p, path) for f, p, path in zip(reports, parts, paths, strict=True)]
     place = None if images is None else str(images.absolute())
-    return Data(parts, store, {"collections": described, "images": place})
+    return Data(parts, cache, {"collections": described, "images": place})
 
 
 def _described(found: DatasetReport, part: SplitPages, path: Path) -> dict[str, Any]:
@@ -141,7 +141,7 @@ def set_up(options: TrainOptions, data: Data, folder: RunFolder, processes: Dist
     model = prepared_model(options, processes.device)
     optimizer = make_optimizer(model, options.optimizer)
     state = State(model, optimizer, options, _micro(options, processes))
-    batches = Batches(data.collections, data.store, options, processes.device)
+    batches = Batches(data.collections, data.cache, options, processes.device)
     precision = precision_on(processes.device, options.schedule.precision)
     stepper = Stepper(_wrapped(model, processes), batches, options, processes, precision)
     ranked = rank_held_out(data.collections, options.validation.min_area, options.data.ignored_id)
