@@ -12,7 +12,9 @@ import tifffile
 
 from checkpoints import HRNET
 from napari_cfr_icl import __version__, samples, zoo
-from napari_cfr_icl.engine import Click, Predictor, Settings
+from napari_cfr_icl._errors import OutputError
+from napari_cfr_icl.cli.segmentation import write_results
+from napari_cfr_icl.engine import Click, Patch, Predictor, Settings
 
 NUCLEI = Path(samples.__file__).parent / "data" / "nuclei.tif"
 CLICKS = ["--click", "30,40,+", "--click", "5,5,-", "--click", "34,44,+"]
@@ -192,3 +194,11 @@ def test_in_a_process_of_its_own(image, small_model, tmp_path):
 def test_one_is_not_many(run, image, small_model, tmp_path):
     words = ["--click", "30,40,+", "--inference", "std", "--out", tmp_path / "mask.tif"]
     assert "from 1 click and 1 pass in" in run("segment", image, *small_model, *words).stdout
+
+
+def test_the_place_that_cannot_be_written_is_named(tmp_path):
+    out, trace = tmp_path / "masks" / "m.tif", tmp_path / "traces" / "t.json"
+    out.mkdir(parents=True)  # a folder is in the way when the mask gets its name
+    trace.parent.mkdir()
+    with pytest.raises(OutputError, match=r"into .*masks"):
+        write_results(out, Patch.from_full(np.ones((3, 4), bool)), trace, {})

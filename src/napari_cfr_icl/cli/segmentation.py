@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_cfr_icl import __version__
-from napari_cfr_icl._errors import OutputError
-from napari_cfr_icl._files import atomic_path, explain_write_failure
+from napari_cfr_icl._files import atomic_path, explained_write_failures
 from napari_cfr_icl.cli.image_source import open_mask, open_source
 from napari_cfr_icl.engine.prediction import as_feedback
 from napari_cfr_icl.engine.predictor import Predictor
@@ -84,17 +83,14 @@ def write_results(out: Path, mask: Patch, trace_path: Path | None, trace: dict[s
     OutputError
         When one of them cannot be written; files that were there before stay as they were.
     """
-    folder = out.parent
-    try:
-        with ExitStack() as stack:
-            mask_part = stack.enter_context(atomic_path(out))
-            write_tiff(mask_part, LabelImage(mask.full().astype(np.uint8)), out.name)
-            if trace_path is not None:
-                folder = trace_path.parent
-                trace_part = stack.enter_context(atomic_path(trace_path))
-                trace_part.write_text(json.dumps(trace, indent=2) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise OutputError(explain_write_failure(error, folder)) from error
+    with ExitStack() as stack:
+        stack.enter_context(explained_write_failures(out.parent))
+        mask_part = stack.enter_context(atomic_path(out))
+        write_tiff(mask_part, LabelImage(mask.full().astype(np.uint8)), out.name)
+        if trace_path is not None:
+            stack.enter_context(explained_write_failures(trace_path.parent))
+            trace_part = stack.enter_context(atomic_path(trace_path))
+            trace_part.write_text(json.dumps(trace, indent=2) + "\n", encoding="utf-8")
 
 
 def counted(number: int, thing: str) -> str:
