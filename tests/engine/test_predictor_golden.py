@@ -1,16 +1,15 @@
 """The predictor against what the public code gave for the same clicks, pass by pass."""
 
 import json
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from golden_runs import settings_of
 from napari_cfr_icl import zoo
-from napari_cfr_icl.engine import Click, Clicks, Predictor, Refinement, Settings
-from napari_cfr_icl.engine.settings import Zoom
+from napari_cfr_icl.engine import Click, Clicks, Predictor
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden"
 MODELS = ("g_hrnet_w4s", "g_vit_d12_p16")
@@ -38,30 +37,6 @@ def _cases():
             yield pytest.param(model, index, id=f"{model}-{run['name']}", marks=marks)
 
 
-def _settings(run):
-    """The recorded options of the public code, in our words."""
-    options, zoomed = run["predictor_params"], run["zoom_params"]
-    zoom = None
-    if zoomed is not None:
-        target = zoomed["target_size"]
-        target = tuple(target) if isinstance(target, list) else target
-        zoom = Zoom(target=target, skip_clicks=zoomed.get("skip_clicks", 1))
-    refinement = Refinement(
-        steps=max(0, options["cascade_step"] - 1),
-        adaptive=options.get("cascade_adaptive", False),
-        inclusive=True,
-        first_clicks=options.get("cascade_clicks", 1),
-        rezoom=True,
-    )
-    return replace(
-        Settings.public_code(),
-        refinement=refinement,
-        zoom=zoom,
-        limit_side=options.get("max_size"),
-        flip=run["with_flip"],
-    )
-
-
 def _previous(run, click, last, mask):
     """What the next click goes on from; the public window feeds a loaded mask at every click."""
     if "extmask" not in run["name"]:
@@ -82,7 +57,7 @@ def _inclusive(window):
 def test_a_recorded_sequence_of_clicks(model, index):
     runs, arrays = _recorded(model)
     run = runs[index]
-    predictor = Predictor(_model(model), _settings(run), device="cpu")
+    predictor = Predictor(_model(model), settings_of(run), device="cpu")
     image, key = arrays[run["image"]], run["key"]
     clicks, last = Clicks(), None
     for number, recorded in enumerate(run["clicks"]):

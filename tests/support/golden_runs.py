@@ -41,7 +41,7 @@ def golden_runs(model: str) -> list[GoldenRun]:
             run["name"],
             pictures[run["image"]],
             pictures[run["image"].replace("img", "gt")].astype(np.int8),
-            _settings(run),
+            settings_of(run),
             run["clicks"],
         )
         for run in runs
@@ -49,7 +49,8 @@ def golden_runs(model: str) -> list[GoldenRun]:
     ]
 
 
-def _settings(run: dict) -> Settings:
+def settings_of(run: dict) -> Settings:
+    """The recorded options of the public code, in our words."""
     options, zoomed = run["predictor_params"], run["zoom_params"]
     zoom = None
     if zoomed is not None:
