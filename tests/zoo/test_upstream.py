@@ -1,9 +1,15 @@
+import datetime
 import pickle
 import random
 import sys
-from collections import OrderedDict
-from types import ModuleType
+import uuid
+from argparse import Namespace
+from collections import OrderedDict, defaultdict, deque
+from decimal import Decimal
+from pathlib import PosixPath, PureWindowsPath
+from types import ModuleType, SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
@@ -20,7 +26,7 @@ from checkpoints import (
 )
 from golden_models import arrays, made_up_weights, public_shapes
 from napari_cfr_icl._errors import ModelFileError
-from napari_cfr_icl.zoo import load, upstream
+from napari_cfr_icl.zoo import load, stand_ins
 
 MODEL = tiny()
 WEIGHTS = MODEL.state_dict()
@@ -32,6 +38,7 @@ PUBLISHED = {
     "clicks_groups": None,
     "norm_mean_std": ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
 }
+MAE = {"pos_embed": torch.zeros(1, 5, 8), "patch_embed.proj.weight": torch.zeros(8, 3, 16, 16)}
 
 
 @pytest.fixture
@@ -114,6 +121,104 @@ def test_a_network_saved_from_several_gpus_loads(path):
     assert same_weights(load(write(path, content)), MODEL)
 
 
+def prefixed(prefix, weights=WEIGHTS):
+    return {prefix + key: weight for key, weight in weights.items()}
+
+
+ADAM = {"state": {0: {"step": torch.tensor(3.0), "exp_avg": torch.zeros(2)}}, "param_groups": []}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param({"model": WEIGHTS, "optimizer": ADAM, "epoch": 3}, id="training-state"),
+        pytest.param({"model": prefixed("module."), "optimizer": ADAM}, id="module-in-model"),
+        pytest.param({"model_state_dict": WEIGHTS, "loss": 0.5}, id="model_state_dict"),
+        pytest.param({"net": WEIGHTS, "acc": 1.0}, id="net"),
+        pytest.param({"state_dict": prefixed("_orig_mod.")}, id="compiled"),
+        pytest.param(prefixed("module._orig_mod."), id="compiled-and-parallel"),
+        pytest.param(
+            {k.replace("extractor.", "extractor._orig_mod."): w for k, w in WEIGHTS.items()},
+            id="compiled-part",
+        ),
+        pytest.param(
+            {
+                "state_dict": prefixed("model.") | {"loss.weight": torch.ones(2)},
+                "optimizer_states": [ADAM],
+                "hyper_parameters": {"lr": 0.1},
+                "pytorch-lightning_version": "2.5",
+                "config": {"lr": 0.1},
+            },
+            id="lightning",
+        ),
+        pytest.param(
+            {"module": prefixed("net."), "n_averaged": torch.tensor(4)}, id="averaged-and-net"
+        ),
+        pytest.param({"checkpoint": {"model": WEIGHTS, "step": 7}}, id="unknown-container"),
+        pytest.param(
+            {"model_ema": {k: w * 2 for k, w in WEIGHTS.items()}, "model": WEIGHTS},
+            id="average-first",
+        ),
+        pytest.param({"model": {k: w.numpy() for k, w in WEIGHTS.items()}}, id="numpy-weights"),
+    ],
+)
+def test_the_network_is_found_in_whatever_a_training_program_wraps_it(path, content):
+    assert same_weights(load(write(path, content)), MODEL)
+
+
+HARMLESS = [
+    np.float64(0.93),
+    np.float32(0.5),
+    np.int64(3),
+    np.bool_(True),
+    np.str_("best"),
+    np.datetime64("2024-05-01"),
+    np.arange(3),
+    np.array(["a", None], object),
+    PosixPath("/data/run"),
+    PureWindowsPath("C:/run"),
+    defaultdict(list, {"iou": [np.float64(0.9)]}),
+    defaultdict(float),
+    deque([1, 2], maxlen=3),
+    Namespace(lr=0.1, out=PosixPath("out")),
+    SimpleNamespace(lr=0.1),
+    datetime.datetime(2024, 5, 1, tzinfo=datetime.UTC),
+    datetime.timedelta(1),
+    uuid.UUID(int=3),
+    {"a": {1, 2}, "b": frozenset({3}), "c": range(3), "d": Decimal(1)},
+    np.random.default_rng(0).bit_generator.state,
+    np.random.RandomState(0).get_state(),
+    torch.__version__,
+]
+
+
+def test_harmless_values_beside_the_weights_do_not_matter(path):
+    refused = []
+    for extra in HARMLESS:
+        _, complaint = attempt(write(path, {"model": WEIGHTS, "best": extra, "all": [[extra]]}))
+        refused += [(extra, complaint)] * bool(complaint)
+    assert not refused
+
+
+@pytest.mark.parametrize("legacy", [False, True], ids=["zip", "before-1.6"])
+def test_harmless_values_side_by_side_leave_the_weights_as_they_are(path, legacy):
+    assert same_weights(load(write(path, {"net": WEIGHTS, "a": HARMLESS}, legacy=legacy)), MODEL)
+
+
+@pytest.mark.parametrize("radius", [np.int64(260), np.float32(260), np.array(260.0, ">f8")[()]])
+def test_settings_of_numpy_are_read_by_their_values(path, radius):
+    model = load(write(path, hrnet(use_disks=np.bool_(False), norm_radius=radius)))
+    assert model.architecture["click_style"] == "distances"
+    assert model.architecture["click_radius"] == 260
+
+
+def test_a_function_in_the_guise_of_a_default_runs_nothing(path, tmp_path):
+    content = {"model": WEIGHTS, "log": defaultdict(list, {"a": Malicious(tmp_path / "it ran")})}
+    with pytest.raises(ModelFileError, match=r"wants to run code .*\.mkdir"):
+        load(write(path, content))
+    assert not (tmp_path / "it ran").exists()
+
+
 def test_a_list_of_one_network_is_that_network(path):
     assert same_weights(load(write(path, [hrnet()])), MODEL)
 
@@ -159,7 +264,11 @@ def test_a_published_mobile_sam_loads_without_what_clicks_do_not_need(path, wrap
     ("content", "message"),
     [
         pytest.param([{}, {}], "holds 2 networks, one for each stage", id="several-stages"),
-        pytest.param({"model": WEIGHTS}, "a pretrained backbone .such as an MAE", id="mae"),
+        pytest.param({"model": MAE}, "a pretrained backbone .such as an MAE", id="mae"),
+        pytest.param(MAE, "a pretrained backbone .such as an MAE", id="mae-bare"),
+        pytest.param(
+            {"ema": WEIGHTS, "teacher": WEIGHTS}, r"2 networks \('ema\.', 'teacher\.'\)", id="two"
+        ),
         pytest.param(7, "holds a int, not a network", id="number"),
         pytest.param({}, "no weights of a network", id="nothing"),
         pytest.param({"state_dict": {"a": 1}}, "no weights of a network", id="no-tensors"),
@@ -206,7 +315,7 @@ def test_a_malicious_bare_pickle_runs_nothing(path, tmp_path):
 
 
 def test_a_loss_in_the_old_format_is_told_from_damage(path, monkeypatch):
-    home = upstream._LOSS
+    home = stand_ins._LOSS
     loss = type("CrossEntropyLoss", (torch.nn.Module,), {"__module__": home})
     for name in ("isegm", home):
         monkeypatch.setitem(sys.modules, name, ModuleType(name))

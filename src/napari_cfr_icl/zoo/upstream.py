@@ -1,8 +1,9 @@
 """Safe reading of the checkpoints that RITM, SimpleClick and CFR-ICL publish.
 
 Such a file is a pickle. It is read with `weights_only`, which builds tensors and plain containers
-and refuses everything else. The transformer checkpoints also hold an instance of a loss of the code
-that trained them; an empty class takes its place, known by the dotted name alone.
+and refuses everything else, except types that are known to be harmless (see `stand_ins`). Training
+programs wrap the weights in containers and prefixes of their own; the network is found by the names
+of its weights, wherever it lies.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from __future__ import annotations
 import pickle
 import re
 import struct
-from collections.abc import Callable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,26 +24,13 @@ from napari_cfr_icl._errors import ModelFileError
 from napari_cfr_icl.engine.models import family_of, infer_architecture
 from napari_cfr_icl.engine.models.click_model import IMAGE_MEAN, IMAGE_STD
 from napari_cfr_icl.zoo.file_kinds import FileKind, find_damage, kind_of
+from napari_cfr_icl.zoo.stand_ins import STAND_INS, Array, Inert
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = ["Checkpoint", "describe", "read_checkpoint"]
 
-
-class _Inert:
-    """Stand-in for a class of the training code: attributes without behaviour."""
-
-
-def _inert() -> None:
-    """Stand-in for a function of the training code."""
-
-
-_LOSS: Final = "isegm.model.modeling.transformer_helper.cross_entropy_loss"
-_STAND_INS: Final[list[Callable[..., Any] | tuple[Callable[..., Any], str]]] = [
-    (_Inert, f"{_LOSS}.CrossEntropyLoss"),
-    (_inert, f"{_LOSS}.cross_entropy"),
-]
 
 _FAMILIES: Final = ("PlainVitModel", "HRNetModel")
 _SUPPORTED: Final[dict[str, Callable[[Any], bool]]] = {
@@ -55,8 +44,21 @@ _SUPPORTED: Final[dict[str, Callable[[Any], bool]]] = {
 }
 """Settings that change what a network computes but not the shape of its weights."""
 
-_WRAPPED: Final = "module."
-"""Prefix of every name in a network wrapped in PyTorch's `DataParallel`."""
+_COMPILED: Final = re.compile(r"\b(_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
+"""Parts of names that PyTorch puts in wherever it wraps a part of a network."""
+
+_WRAPPERS: Final = (
+    *("state_dict", "model_state_dict", "model_state", "model", "net", "network", "module"),
+    *("weights", "params"),
+)
+"""Names of containers and prefixes under which training programs keep the network itself. Other
+names, such as "model_ema" or "teacher", are taken where no network lies under these."""
+
+_BACKBONE: Final = re.compile(rf"(?:(?:{'|'.join(_WRAPPERS)})\.)*(?:patch_embed|stage4|layer4)\.")
+"""Start of names of weights in networks trained on ImageNet, alone or wrapped."""
+
+_DEEPEST: Final = 8
+"""Most containers and prefixes around a network."""
 
 _GLOBAL_IN_MESSAGE: Final = re.compile(r"GLOBAL (\S+)")
 _MODULE_IN_OLD_FORMAT: Final = "Only persistent_load of storage"
@@ -102,7 +104,7 @@ def _read_pickle(path: Path) -> object:
     if kind is FileKind.TORCH_ZIP and (damage := find_damage(path)) is not None:
         raise ModelFileError(f"{path} cannot be read: {damage}. Fetch or copy it again.")
     try:
-        with safe_globals(_STAND_INS):
+        with safe_globals(STAND_INS):
             if kind is FileKind.TORCH_ZIP and (refused := get_unsafe_globals_in_checkpoint(path)):
                 raise ModelFileError(_explain_refusal(path, refused))
             # Mapped, a large file does not take its size in memory twice; old ones cannot be.
@@ -126,7 +128,7 @@ def _explain_refusal(path: Path, refused: list[str]) -> str:
     return (
         f"{path} was not loaded, because it wants to run code while it is read "
         f"({', '.join(sorted(refused))}), which a file of weights has no need to. "
-        "Get the file from its publisher."
+        "Get the file from its publisher, or save only the network's state_dict() in it."
     )
 
 
@@ -143,37 +145,72 @@ def _checkpoint_in(content: object, path: Path) -> Checkpoint:
         raise ModelFileError(
             f"{path} holds a {type(content).__name__}, not a network: choose another file."
         )
-    wrapped = content.get("model")
-    # Some wrap it as pretrained backbones are.
-    if isinstance(wrapped, Mapping) and family_of(wrapped) == "mobile_sam":
-        content = wrapped
-    if "state_dict" not in content and isinstance(content.get("model"), Mapping):
+    named = dict(_named_tensors(content))
+    if not named:
+        raise ModelFileError(f"{path} holds no weights of a network: choose another file.")
+    weights = _network_in(named, path)
+    if weights is None and any(_BACKBONE.match(name) for name in named):
         raise ModelFileError(
             f"{path} is a pretrained backbone (such as an MAE file), which clicks cannot be given "
             "to yet. Choose a checkpoint of a click model, such as cocolvis_vit_base.pth."
         )
-    weights, config = content.get("state_dict", content), content.get("config")
-    if not _are_weights(weights):
-        raise ModelFileError(f"{path} holds no weights of a network: choose another file.")
-    if config is not None and not isinstance(config, Mapping):
-        raise ModelFileError(f"{path} has damaged settings: fetch or copy it again.")
-    return Checkpoint(_unwrapped(weights), None if config is None else dict(config))
+    return Checkpoint(named if weights is None else weights, _config_in(content, path))
 
 
-def _unwrapped(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The weights by the names that they have outside a `DataParallel`."""
-    if all(name.startswith(_WRAPPED) for name in weights):
-        return {name.removeprefix(_WRAPPED): weight for name, weight in weights.items()}
-    return dict(weights)
+def _config_in(content: Mapping[Any, object], path: Path) -> dict[str, Any] | None:
+    """The settings as the public code stores them; those of other programs say nothing here."""
+    config = content.get("config")
+    if isinstance(config, Mapping):
+        return dict(config) if "class" in config else None
+    if config is None or isinstance(config, str | Inert):
+        return None
+    raise ModelFileError(f"{path} has damaged settings: fetch or copy it again.")
 
 
-def _are_weights(weights: object) -> bool:
-    return (
-        isinstance(weights, Mapping)
-        and len(weights) > 0
-        and all(isinstance(key, str) for key in weights)
-        and all(isinstance(weight, Tensor) for weight in weights.values())
-    )
+def _named_tensors(
+    content: Mapping[Any, object], prefix: str = "", depth: int = _DEEPEST
+) -> Iterator[tuple[str, Tensor]]:
+    """The tensors in nested mappings, by their keys joined with dots."""
+    for key, value in content.items():
+        if not isinstance(key, str):
+            continue
+        name = _COMPILED.sub("", prefix + key)
+        if isinstance(value, Mapping) and depth:
+            yield from _named_tensors(value, f"{prefix}{key}.", depth - 1)
+        elif isinstance(value, Tensor):
+            yield name, value
+        elif isinstance(value, Array) and value.numbers is not None:
+            yield name, torch.from_numpy(value.numbers)
+
+
+def _network_in(named: Mapping[str, Tensor], path: Path) -> dict[str, Tensor] | None:
+    """The weights of the one network among tensors, by the names that it gives them."""
+    networks = _networks_in(named)
+    usual = [place for place in networks if set(place.split(".")) <= {*_WRAPPERS, ""}]
+    if len(networks) > 1 and not usual:
+        raise ModelFileError(
+            f"{path} holds {len(networks)} networks ({', '.join(map(repr, networks))}): "
+            "save the one to use in a file of its own."
+        )
+    return networks[usual[0]] if usual else next(iter(networks.values()), None)
+
+
+def _networks_in(
+    named: Mapping[str, Tensor], depth: int = _DEEPEST
+) -> dict[str, dict[str, Tensor]]:
+    """Networks of known families, by the prefix of their weights' names."""
+    if family_of(named):
+        return {"": dict(named)}
+    below: dict[str, dict[str, Tensor]] = defaultdict(dict)
+    for name, tensor in named.items():
+        first, dot, rest = name.partition(".")
+        if dot and depth:
+            below[first][rest] = tensor
+    return {
+        f"{first}.{place}": weights
+        for first, part in below.items()
+        for place, weights in _networks_in(part, depth - 1).items()
+    }
 
 
 def describe(checkpoint: Checkpoint, path: Path) -> dict[str, Any]:
