@@ -113,7 +113,7 @@ class Trace:
             module_of(frame),
             frame.f_code.co_qualname,
             is_read(frame),
-            "emit(" in line,
+            "emit(" in line or is_event(frame.f_back),
         )
         self.frames[frame] = call
         self.calls.append(call)
@@ -131,6 +131,11 @@ def is_ours(frame: FrameType) -> bool:
     """Whether a function belongs to the package, other than the one that moves the mouse."""
     name = str(frame.f_globals.get("__name__", ""))
     return name.startswith(PACKAGE) and not name[len(PACKAGE) :].startswith(DRIVER)
+
+
+def is_event(caller: FrameType | None) -> bool:
+    """Whether a caller is napari telling of an event."""
+    return caller is not None and caller.f_globals.get("__name__") == "napari.utils.events.event"
 
 
 def module_of(frame: FrameType) -> str:

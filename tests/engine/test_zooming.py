@@ -14,13 +14,15 @@ from napari_cfr_icl.engine.zooming import (
     overlap,
 )
 
+SHAPE = 300, 400
+
 
 def _window(inclusive):
     top, bottom, left, right = inclusive
     return Window(top, left, bottom - top + 1, right - left + 1)
 
 
-def _square(top, left, side, shape=(300, 400)):
+def _square(top, left, side, shape=SHAPE):
     values = np.zeros(shape, np.float32)
     values[top : top + side, left : left + side] = 0.9
     return Patch.from_full(values)
@@ -42,43 +44,43 @@ def test_boxes_of_the_public_code(golden):
 
 
 def test_up_to_skip_clicks_the_whole_image_is_seen_unzoomed():
-    zoom, view = Zoom(skip_clicks=1), Window.whole((300, 400))
+    zoom = Zoom(skip_clicks=1)
     one = Clicks([Click(110, 110)])
     mask = _square(100, 100, 20)
-    assert choose_window(one, mask, None, zoom, view) is None
+    assert choose_window(one, mask, None, zoom, SHAPE) is None
     two = one.added(Click(5, 5, positive=False))
-    assert choose_window(two, mask, None, zoom, view) == Window(10, 10, 201, 201)
+    assert choose_window(two, mask, None, zoom, SHAPE) == Window(10, 10, 201, 201)
 
 
 def test_without_an_object_the_view_is_seen():
-    clicks, view = Clicks([Click(50, 50)]), Window(0, 0, 100, 100)
+    clicks, whole = Clicks([Click(50, 50)]), Window(0, 0, 300, 400)
     empty = _square(0, 0, 0)
-    assert choose_window(clicks, None, None, Zoom(), view) == view
-    assert choose_window(clicks, empty, None, Zoom(), view) == view
-    assert choose_window(clicks, empty, None, Zoom(skip_clicks=0), view) is None
+    assert choose_window(clicks, None, None, Zoom(), SHAPE) == whole
+    assert choose_window(clicks, empty, None, Zoom(), SHAPE) == whole
+    assert choose_window(clicks, empty, None, Zoom(skip_clicks=0), SHAPE) is None
 
 
 def test_a_window_stays_while_it_serves():
-    zoom, view = Zoom(min_side=20), Window.whole((300, 400))
+    zoom = Zoom(min_side=20)
     clicks = Clicks([Click(110, 110)])
     stored = Window(90, 90, 40, 40)
-    assert choose_window(clicks, _square(102, 102, 20), stored, zoom, view) == stored
-    small = choose_window(clicks, _square(108, 108, 4), stored, zoom, view)
+    assert choose_window(clicks, _square(102, 102, 20), stored, zoom, SHAPE) == stored
+    small = choose_window(clicks, _square(108, 108, 4), stored, zoom, SHAPE)
     assert small == Window(100, 100, 21, 21)
     outside = clicks.added(Click(129, 110))
-    assert choose_window(outside, _square(102, 102, 20), stored, zoom, view) != stored
+    assert choose_window(outside, _square(102, 102, 20), stored, zoom, SHAPE) != stored
 
 
 def test_an_object_that_is_cut_off_gets_a_wider_window():
-    zoom, view = Zoom(min_side=20, growth=2.0), Window.whole((300, 400))
+    zoom = Zoom(min_side=20, growth=2.0)
     clicks, stored = Clicks([Click(110, 110)]), Window(100, 100, 40, 40)
-    inside = choose_window(clicks, _square(105, 105, 30), stored, zoom, view)
+    inside = choose_window(clicks, _square(105, 105, 30), stored, zoom, SHAPE)
     assert inside == stored
-    cut_off = choose_window(clicks, _square(100, 105, 30), stored, zoom, view)
+    cut_off = choose_window(clicks, _square(100, 105, 30), stored, zoom, SHAPE)
     assert cut_off == Window(72, 78, 85, 85)
     at_the_border = Window(0, 100, 40, 40)
     clicks = Clicks([Click(10, 110)])
-    assert choose_window(clicks, _square(0, 105, 30), at_the_border, zoom, view) == at_the_border
+    assert choose_window(clicks, _square(0, 105, 30), at_the_border, zoom, SHAPE) == at_the_border
 
 
 @pytest.mark.parametrize(
@@ -99,9 +101,9 @@ def test_a_window_is_never_larger_than_allowed():
 def test_the_first_window_on_a_large_image_lies_around_the_click():
     zoom = Zoom(first_side=100, max_side=150)
     large = (20_000, 10_000)
-    assert first_window(Click(500, 600), large, zoom, None) == Window(450, 550, 100, 100)
-    assert first_window(Click(3, 9_999), large, zoom, None) == Window(0, 9_900, 100, 100)
-    assert first_window(Click(5, 5), (80, 90), zoom, None) == Window(0, 0, 80, 90)
+    assert first_window(Clicks([Click(500, 600)]), large, zoom, None) == Window(450, 550, 100, 100)
+    assert first_window(Clicks([Click(3, 9_999)]), large, zoom, None) == Window(0, 9_900, 100, 100)
+    assert first_window(Clicks([Click(5, 5)]), (80, 90), zoom, None) == Window(0, 0, 80, 90)
     view = Window(400, 500, 120, 5_000)
-    assert first_window(Click(500, 600), large, zoom, view) == Window(400, 525, 120, 150)
-    assert first_window(Click(500, 600), large, Zoom(), view) == Window.whole(large)
+    assert first_window(Clicks([Click(500, 600)]), large, zoom, view) == Window(400, 525, 120, 150)
+    assert first_window(Clicks([Click(500, 600)]), large, Zoom(), view) == Window.whole(large)

@@ -89,19 +89,18 @@ def test_steps_out_of_reach_retire_on_both_sides():
     def small():
         return [number for number, one in enumerate(kept) if one.is_small]
 
-    def settle(present):
-        for one in history.retire(present):
+    def settle(retired):
+        for one in retired:
             one.shrink()
 
     for before, now in itertools.pairwise(states):
-        history.record(before)
-        settle(now)
+        settle(history.record(before, now))
     last = len(states) - 1
     assert small() == list(range(last - REACH))
     state = states[-1]
     for _ in range(last):
         state = history.undo(state)
         assert state.answer.probabilities.values.shape == WINDOW.shape
-        settle(state)
+        settle(history.retire(state))
     assert state is states[0]
     assert small() == list(range(REACH + 1, last + 1))

@@ -41,8 +41,8 @@ class Passes:
         Window of the last pass, if zoomed; set it to continue from an earlier click.
     seen : Patch or None
         The last probabilities, float32, which choose the next window; likewise.
-    view : Window
-        The window while there is no object yet.
+    view : Window or None
+        The part of the image on the screen; set it where there is one.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Passes:
         self.clicks = clicks
         self.window: Window | None = None
         self.seen: Patch | None = None
-        self.view = Window.whole(image.shape)
+        self.view: Window | None = None
         self._begun = False
         self._picture: tuple[Window, torch.Tensor] | None = None
 
@@ -88,7 +88,8 @@ class Passes:
         if zoom is None or (self._begun and not self.settings.refinement.rezoom):
             return
         self._begun = True
-        self.window = choose_window(self.clicks, self.seen, self.window, zoom, self.view)
+        shape = self.image.shape
+        self.window = choose_window(self.clicks, self.seen, self.window, zoom, shape, self.view)
 
     def _input_size(self, part: Window) -> Size:
         zoom, limit = self.settings.zoom, self.settings.limit_side

@@ -19,7 +19,6 @@ from napari_cfr_icl.engine.runtime.network import Network
 from napari_cfr_icl.engine.settings import Settings
 from napari_cfr_icl.engine.source import ImageSource
 from napari_cfr_icl.engine.windows import Patch, Window
-from napari_cfr_icl.engine.zooming import first_window
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -103,7 +102,8 @@ class Predictor:
         image = ImageSource.of(source)
         clicks = _checked(Clicks(clicks), image.shape, previous)
         passes = Passes(self.network, self.settings, image, clicks)
-        feedback = self._continue(passes, previous, view)
+        passes.view = view
+        feedback = self._continue(passes, previous)
         threshold = self.settings.mask_threshold
         trace = []
         loop = refine(passes.run, feedback, clicks, self.settings.refinement, threshold)
@@ -113,11 +113,9 @@ class Predictor:
                 step.probabilities, passes.window, tuple(trace), step.stopped, threshold
             )
 
-    def _continue(self, passes: Passes, previous: Previous, view: Window | None) -> Patch | None:
+    def _continue(self, passes: Passes, previous: Previous) -> Patch | None:
         """Take up the object where it was left; returns the mask to feed back."""
         zoom, image_shape = self.settings.zoom, passes.image.shape
-        if zoom is not None and passes.clicks:
-            passes.view = first_window(passes.clicks[-1], image_shape, zoom, view)
         if previous is None:
             return None
         if isinstance(previous, Prediction):

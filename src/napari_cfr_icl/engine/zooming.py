@@ -24,7 +24,12 @@ OBJECT_THRESHOLD = 0.5
 
 
 def choose_window(
-    clicks: Clicks, seen: Patch | None, stored: Window | None, zoom: Zoom, view: Window
+    clicks: Clicks,
+    seen: Patch | None,
+    stored: Window | None,
+    zoom: Zoom,
+    image_shape: tuple[int, int],
+    view: Window | None = None,
 ) -> Window | None:
     """The window for the next pass.
 
@@ -38,8 +43,10 @@ def choose_window(
         The window of the last pass, if it was zoomed.
     zoom : Zoom
         The policy.
-    view : Window
-        The window while there is no object yet.
+    image_shape : tuple of int
+        (rows, columns).
+    view : Window, optional
+        The part of the image on the screen; a first click looks no farther.
 
     Returns
     -------
@@ -52,10 +59,10 @@ def choose_window(
     if box is None and zoom.skip_clicks >= 0:
         return None
     if box is None or seen is None:
-        wanted = view
+        wanted = first_window(clicks, image_shape, zoom, view)
     else:
-        cut_off = stored is not None and reaches_edge(box, stored, seen.image_shape)
-        wanted = expanded(box, zoom, seen.image_shape, zoom.growth if cut_off else 1.0)
+        cut_off = stored is not None and reaches_edge(box, stored, image_shape)
+        wanted = expanded(box, zoom, image_shape, zoom.growth if cut_off else 1.0)
     if stored is not None and keeps(stored, wanted, clicks, zoom.keep_iou):
         return stored
     return wanted
@@ -85,16 +92,16 @@ def expanded(box: Window, zoom: Zoom, image_shape: tuple[int, int], growth: floa
 
 
 def first_window(
-    click: Click, image_shape: tuple[int, int], zoom: Zoom, view: Window | None
+    clicks: Clicks, image_shape: tuple[int, int], zoom: Zoom, view: Window | None
 ) -> Window:
-    """Window of a first click: the user's view, or a part of a large image around the click."""
+    """Window without an object: the user's view, or a part of a large image around the click."""
     whole = Window.whole(image_shape)
-    if zoom.first_side is None:
+    if zoom.first_side is None or not clicks:
         return whole
     region = whole if view is None else (view.intersection(whole) or whole)
     side = zoom.first_side if view is None else zoom.max_side
-    rows = _around(click.row, side, (region.top, region.bottom - 1))
-    cols = _around(click.col, side, (region.left, region.right - 1))
+    rows = _around(clicks[-1].row, side, (region.top, region.bottom - 1))
+    cols = _around(clicks[-1].col, side, (region.left, region.right - 1))
     return _window(rows, cols)
 
 

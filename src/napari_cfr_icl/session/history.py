@@ -64,10 +64,16 @@ class History:
         self._past.clear()
         self._future.clear()
 
-    def record(self, before: ObjectState, edit: LabelEdit | None = None) -> None:
-        """Remember the state before a new step; undone steps can no longer be redone."""
+    def record(
+        self, before: ObjectState, present: ObjectState, edit: LabelEdit | None = None
+    ) -> list[CachedAnswer]:
+        """Remember the state before a new step; undone steps can no longer be redone.
+
+        Returns the answers that have come out of reach, as `retire` does.
+        """
         self._past.append(HistoryStep(before, () if edit is None else (edit,)))
         self._future.clear()
+        return self.retire(present)
 
     def extend(self, edit: LabelEdit) -> None:
         """Add a change to the last step: it is undone and redone with it.
@@ -83,8 +89,7 @@ class History:
     def retire(self, present: ObjectState) -> list[CachedAnswer]:
         """Retire the answers of the steps that have come out of reach; returns those.
 
-        To be called after every step, undo and redo: each brings one step on either side out of
-        reach.
+        To be called after undo and redo: each brings one step on either side out of reach.
         """
         far = [side[-REACH - 1].state for side in (self._past, self._future) if len(side) > REACH]
         needed = present.answers[-1:]

@@ -354,26 +354,21 @@ class Session:
 
     def _enter(self, state: ObjectState, *, record: bool, edit: LabelEdit | None = None) -> None:
         """Make `state` the current one, and request its mask unless it is known."""
-        self.propagation.cancel()
-        if record:
-            self._history.record(self._state, edit)
+        if self.propagation.is_under_way:
+            self.propagation.cancel()
         if record or state.clicks != self._state.clicks:
             self._waiting_store = None
-        self._state = state
-        for cached in self._history.retire(state):
+        before, self._state = self._state, state
+        history = self._history
+        for cached in history.record(before, state, edit) if record else history.retire(state):
             self._runner.do_when_idle(cached.shrink)
-        # Before the request: in a synchronous run the answer comes inside `_submit`.
+        # Before the request: in a synchronous run the answer comes inside `_request`.
         self.object_changed.emit(state)
         if state.clicks and state.answer is None:
-            self._submit()
+            source = state.scene.source if state.scene is not None else None
+            self._request(Request(self._engine, source, state.clicks, state.previous, self._view))
         else:
             self.cancel_request()
-
-    def _submit(self) -> None:
-        state = self._state
-        source = state.scene.source if state.scene is not None else None
-        self.propagation.cancel()
-        self._request(Request(self._engine, source, state.clicks, state.previous, self._view))
 
     def _request(self, request: Request) -> None:
         self._set_busy(True)

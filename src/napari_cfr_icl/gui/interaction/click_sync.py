@@ -12,7 +12,7 @@ from napari_cfr_icl.engine.clicks import Click, Clicks
 from napari_cfr_icl.engine.windows import Window
 from napari_cfr_icl.gui.interaction.bindings import MouseMode
 from napari_cfr_icl.gui.interaction.workspace import Workspace, plane_of
-from napari_cfr_icl.gui.layers.click_layer import Places, clicks_on
+from napari_cfr_icl.gui.layers.click_layer import Places
 from napari_cfr_icl.gui.layers.planes import LayerPlane
 from napari_cfr_icl.gui.views import messages
 from napari_cfr_icl.session.session import Session
@@ -61,13 +61,13 @@ class ClickSync:
         if plane is None:
             self.refused.emit(messages.NO_PLANE)
             return
-        found, elsewhere = clicks_on(places, plane)
+        found, elsewhere = _clicks_on(places, plane)
         if elsewhere and not state.is_empty:
             plane = self._leave_for(places[elsewhere[-1]][0])
             if plane is None:
                 self.refused.emit(messages.ELSEWHERE)
                 return
-            found, _ = clicks_on(places, plane)
+            found, _ = _clicks_on(places, plane)
         self._take(found, plane)
 
     def _take(self, clicks: Clicks, plane: LayerPlane) -> None:
@@ -93,7 +93,10 @@ class ClickSync:
         """The plane of the current object; for a new object, that of the newest point."""
         if not self._session.state.is_empty:
             return plane_of(self._session.state)
-        return self._workspace.plane_through(places[-1][0]) if places else self._workspace.plane
+        shown = self._workspace.plane
+        if shown is None or not places or shown.at(places[-1][0]) is not None:
+            return shown
+        return self._workspace.plane_through(places[-1][0])
 
     def _leave_for(self, place: NDArray[np.float64]) -> LayerPlane | None:
         """Write the current object and return the plane of the new point; None if it must wait."""
@@ -102,6 +105,18 @@ class ClickSync:
             return None
         self._write()
         return plane if self._session.state.is_empty else None
+
+
+def _clicks_on(places: Places, plane: LayerPlane) -> tuple[Clicks, list[int]]:
+    """The points on `plane` as clicks, and the indices of the others."""
+    clicks, elsewhere = [], []
+    for number, (place, positive) in enumerate(places):
+        where = plane.at(place)
+        if where is None:
+            elsewhere.append(number)
+        else:
+            clicks.append(Click(*where, positive))
+    return Clicks(clicks), elsewhere
 
 
 def _holds(window: Window, click: Click) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 
 import napari
 from napari.layers import Image, Points
-from psygnal import Signal
+from psygnal import Signal, SignalInstance
 
 from napari_cfr_icl.gui.interaction.bindings import ClickMouse, Keys, MouseMode
 from napari_cfr_icl.gui.layers.click_layer import TAG, ClickLayer, make_click_layer, transform_of
@@ -16,8 +16,7 @@ from napari_cfr_icl.gui.layers.napari_private import restore_extent, skip_extent
 class ClickTool:
     """The one clicks layer, with the transform of the image and on top of all layers.
 
-    `changed` is emitted when the user changed the points, `mode_changed` when another tool of the
-    layer was chosen.
+    `mode_changed` is emitted when another tool of the layer was chosen.
 
     Parameters
     ----------
@@ -27,6 +26,8 @@ class ClickTool:
         Bound on the layer.
     mode : MouseMode
         The meaning of the next press.
+    changed : psygnal.SignalInstance
+        Emitted when the user changed the points.
 
     Attributes
     ----------
@@ -34,13 +35,15 @@ class ClickTool:
         The clicks, while there is an image.
     """
 
-    changed = Signal()
     mode_changed = Signal()
 
-    def __init__(self, viewer: napari.Viewer, keys: Keys, mode: MouseMode) -> None:
+    def __init__(
+        self, viewer: napari.Viewer, keys: Keys, mode: MouseMode, changed: SignalInstance
+    ) -> None:
         self._viewer = viewer
         self._keys = keys
         self._mode = mode
+        self._changed = changed
         self._last_points: Points | None = None
         self._mouse: ClickMouse | None = None
         self.clicks: ClickLayer | None = None
@@ -87,7 +90,6 @@ class ClickTool:
             self._keys.release([points])
             points.events.mode.disconnect(self._on_points_mode)
             self._mouse.close()
-            self.clicks.changed.disconnect()
             self.clicks.close()
             restore_extent(self._viewer, points)
         self.clicks = self._mouse = None
@@ -95,15 +97,10 @@ class ClickTool:
     def _take(self, points: Points) -> None:
         skip_extent(self._viewer, points)
         self._last_points = points
-        self.clicks = ClickLayer(points)
-        self.clicks.changed.connect(self._on_clicks_changed)
+        self.clicks = ClickLayer(points, self._changed)
         points.events.mode.connect(self._on_points_mode)
         self._mouse = ClickMouse(self.clicks, self._mode)
         self._keys.bind([points])
-
-    # No `emit` is connected: psygnal calls it then, to learn how many arguments it takes.
-    def _on_clicks_changed(self) -> None:
-        self.changed.emit()
 
     def _on_points_mode(self) -> None:
         self.mode_changed.emit()

@@ -67,9 +67,8 @@ class Workspace:
         self._shape: tuple[int, ...] = ()
         self._keys = keys
         self._targets: dict[str, LabelTarget] = {}
-        self._tool = ClickTool(viewer, keys, mode)
+        self._tool = ClickTool(viewer, keys, mode, self.clicks_changed)
         # Never their `emit` itself: psygnal calls it while it is connected.
-        self._tool.changed.connect(self._on_clicks_changed)
         self._tool.mode_changed.connect(self._on_tool_changed)
         self._channels = ChannelWatch(viewer.layers)
         self._channels.changed.connect(self._on_channels_changed)
@@ -265,9 +264,6 @@ class Workspace:
     def _bind_preview(self) -> None:
         if self.preview.layer is not None:
             self._keys.bind([self.preview.layer])
-
-    def _on_clicks_changed(self) -> None:
-        self.clicks_changed.emit()
 
     def _on_tool_changed(self) -> None:
         self.tool_changed.emit()

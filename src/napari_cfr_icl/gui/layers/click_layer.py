@@ -14,10 +14,10 @@ import numpy as np
 from napari.layers import Labels, Layer, Points
 from napari.utils.colormaps.standardize_color import transform_color
 from numpy.typing import NDArray
-from psygnal import Signal
+from psygnal import SignalInstance
 from qtpy.QtCore import QTimer
 
-from napari_cfr_icl.engine.clicks import Click, Clicks
+from napari_cfr_icl.engine.clicks import Clicks
 from napari_cfr_icl.gui.layers.planes import LayerPlane
 
 Places = list[tuple[NDArray[np.float64], bool]]
@@ -37,18 +37,17 @@ _FALSE = frozenset({"false", "0", "0.0", "negative", "background", "no"})
 class ClickLayer:
     """The clicks as points of one layer.
 
-    `changed` is emitted without arguments when anyone but this class changed the points.
-
     Parameters
     ----------
     points : napari.layers.Points
         The layer, as `make_click_layer` makes it or as the user chose it.
+    changed : psygnal.SignalInstance
+        Emitted without arguments when anyone but this class changed the points.
     """
 
-    changed = Signal()
-
-    def __init__(self, points: Points) -> None:
+    def __init__(self, points: Points, changed: SignalInstance) -> None:
         self.points = points
+        self.changed = changed
         self.accepts_points = True
         self._writing = False
         self._added = False
@@ -236,18 +235,6 @@ def make_click_layer(image: Layer) -> Points:
 def transform_of(layer: Layer) -> dict[str, Any]:
     """The arguments that give another layer the same transform."""
     return {name: getattr(layer, name) for name in _TRANSFORM if hasattr(layer, name)}
-
-
-def clicks_on(places: Places, plane: LayerPlane) -> tuple[Clicks, list[int]]:
-    """The points on `plane` as clicks, and the indices of the others."""
-    clicks, elsewhere = [], []
-    for number, (place, positive) in enumerate(places):
-        where = plane.at(place)
-        if where is None:
-            elsewhere.append(number)
-        else:
-            clicks.append(Click(*where, positive))
-    return Clicks(clicks), elsewhere
 
 
 def _is_positive(value: Any) -> bool:
