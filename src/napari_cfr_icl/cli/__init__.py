@@ -19,6 +19,7 @@ from napari_cfr_icl._errors import CfrIclError
 from napari_cfr_icl.cli.demo import demo
 from napari_cfr_icl.cli.doctor import doctor
 from napari_cfr_icl.cli.evaluate import evaluate
+from napari_cfr_icl.cli.find import find
 from napari_cfr_icl.cli.models import models
 from napari_cfr_icl.cli.replay import replay
 from napari_cfr_icl.cli.segment import segment
@@ -49,7 +50,7 @@ app = App(
     print_error=False,
     result_action="return_value",
 )
-for command in (segment, replay, models, evaluate, tune, train, demo, doctor):
+for command in (segment, find, replay, models, evaluate, tune, train, demo, doctor):
     app.command(command)
 
 

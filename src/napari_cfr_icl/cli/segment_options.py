@@ -45,15 +45,7 @@ class SegmentOptions(Options):
         if not self.clicks and self.previous is None:
             raise ClickError("Give at least one --click, or a mask to refine with --previous.")
         self.settings(None)
-        if self.out.suffix.lower() not in _MASK_SUFFIXES:
-            raise OutputError(f"The mask is written as TIFF: let {self.out} end in .tif.")
-        outputs = [self.out] if self.trace is None else [self.out, self.trace]
-        for path in outputs:
-            _check_output(path)
-            if path.resolve() == self.image.resolve():
-                raise OutputError(f"{path} is the image itself: choose another name.")
-        if len({path.resolve() for path in outputs}) < len(outputs):
-            raise OutputError("Mask and trace need different names.")
+        check_outputs(self.image, *([self.out] if self.trace is None else [self.out, self.trace]))
 
     def settings(self, model: WindowHints | None) -> Settings:
         """The settings for a network (None: for none in particular).
@@ -73,6 +65,25 @@ class SegmentOptions(Options):
             settings.refinement, threshold_pixels=self.threshold, threshold_fraction=0.0
         )
         return replace(settings, refinement=refinement)
+
+
+def check_outputs(image: Path, out: Path, *others: Path) -> None:
+    """Check where results are written: a TIFF file, and others.
+
+    Raises
+    ------
+    OutputError
+        When one of them cannot be written, or is the image or another of them.
+    """
+    if out.suffix.lower() not in _MASK_SUFFIXES:
+        raise OutputError(f"The mask is written as TIFF: let {out} end in .tif.")
+    paths = (out, *others)
+    for path in paths:
+        _check_output(path)
+        if path.resolve() == image.resolve():
+            raise OutputError(f"{path} is the image itself: choose another name.")
+    if len({path.resolve() for path in paths}) < len(paths):
+        raise OutputError("Mask and trace need different names.")
 
 
 def _check_output(path: Path) -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import torch
 
     from napari_cfr_icl.engine.models import ClickModel
+    from napari_cfr_icl.engine.models.click_model import Features
     from napari_cfr_icl.engine.settings import Precision
 
 
@@ -68,6 +69,23 @@ class Network:
     def nearest_size(self, size: tuple[int, int]) -> tuple[int, int]:
         """Find the input size closest to `size`, (rows, columns), that the network takes."""
         return self._model.nearest_size(*size)
+
+    @property
+    def caches_image_features(self) -> bool:
+        """True if the model looks at an image once; see `ClickModel`."""
+        return self._model.caches_image_features
+
+    def encode(self, image: torch.Tensor) -> Features:
+        """Features of an image (B, 3, rows, columns), in the model's own arithmetic."""
+        with readable_memory_errors(self.device):
+            return self._model.encode(image)
+
+    def decode(
+        self, features: Features, previous: torch.Tensor, points: torch.Tensor
+    ) -> torch.Tensor:
+        """Logits (B, 1, rows, columns) from such features; see the model's `decode`."""
+        with readable_memory_errors(self.device):
+            return self._model.decode(features, previous, points)
 
     def __call__(
         self, image: torch.Tensor, previous: torch.Tensor, points: torch.Tensor

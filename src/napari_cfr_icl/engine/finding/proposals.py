@@ -1,0 +1,118 @@
+"""Proposals: masks that the machine clicked, and the checks that they have to survive."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_cfr_icl.engine.clicks import Click
+    from napari_cfr_icl.engine.windows import Patch
+
+SURE, UNSURE = 0.7, 0.3
+"""Probabilities between which the outline of an uncertain mask moves."""
+
+MOST_OVERLAP = 0.3
+"""Share of a proposal that may belong to other objects; it loses those pixels."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Proposal:
+    """An object that the machine found.
+
+    Parameters
+    ----------
+    mask : Patch
+        Its pixels, bool.
+    certainty : float
+        0 to 1.
+    click : Click
+        The click it was made with.
+    """
+
+    mask: Patch
+    certainty: float
+    click: Click
+
+
+@dataclass(frozen=True, slots=True)
+class Shapes:
+    """Sizes and shapes of the examples: logarithms of their area and of their compactness.
+
+    Compactness is the area over the square of the longer side: 0.8 for a disk, little for a line.
+
+    Parameters
+    ----------
+    typical : tuple of float
+        Median of each.
+    spreads : tuple of float
+        Accepted deviation of each, at least 0.5.
+    """
+
+    typical: tuple[float, float]
+    spreads: tuple[float, float]
+
+    @classmethod
+    def of(cls, masks: Sequence[NDArray[np.bool_]]) -> Shapes:
+        """Learn from masks, (rows, columns), none of them empty."""
+        values = np.array([_logarithms(mask) for mask in masks])
+        area, compactness = np.median(values, axis=0)
+        spreads = np.maximum(0.5, 1.5 * values.std(axis=0) + 0.3)
+        return cls((float(area), float(compactness)), (float(spreads[0]), float(spreads[1])))
+
+    @property
+    def diameter(self) -> float:
+        """That of a disk of the typical area, in pixels."""
+        return math.sqrt(4 * math.exp(self.typical[0]) / math.pi)
+
+    def likeness(self, mask: NDArray[np.bool_]) -> float:
+        """1 for a usual size and shape, falling to 0 far from the examples'."""
+        found = zip(_logarithms(mask), self.typical, self.spreads, strict=True)
+        beyond = (max(0.0, abs(value - usual) / spread - 1) for value, usual, spread in found)
+        return math.exp(-0.5 * sum(each**2 for each in beyond))
+
+
+def certainty(
+    first: NDArray[np.float32],
+    refined: NDArray[np.float32],
+    scores: NDArray[np.float32],
+    shapes: Shapes,
+) -> float:
+    """The certainty of a mask, 0 to 1: a product of what speaks for it.
+
+    Two passes agree, the outline is sharp, and look, size and shape are those of the examples.
+
+    Parameters
+    ----------
+    first, refined : ndarray of float32, shape (rows, columns)
+        Probabilities after the first pass and after the step of CFR that follows.
+    scores : ndarray of float32, shape (rows, columns)
+        `Appearance.scores` there.
+    shapes : Shapes
+        Of the examples.
+    """
+    mask = refined > 0.5
+    if not mask.any():
+        return 0.0
+    agreement = iou(first > 0.5, mask)
+    sharpness = np.count_nonzero(refined > SURE) / np.count_nonzero(refined > UNSURE)
+    looks = 0.5 + 0.5 * math.tanh(float(scores[mask].mean()))
+    return float(agreement * sharpness * looks * shapes.likeness(mask))
+
+
+def iou(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
+    """Intersection over union of two masks, 0 to 1; 0 where both are empty."""
+    return int((one & other).sum()) / max(1, int((one | other).sum()))
+
+
+def _logarithms(mask: NDArray[np.bool_]) -> tuple[float, float]:
+    area = int(mask.sum())
+    longer = max(np.count_nonzero(mask.any(axis=axis)) for axis in (0, 1))
+    return math.log(area), math.log(area / longer**2)

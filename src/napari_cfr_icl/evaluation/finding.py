@@ -1,0 +1,272 @@
+"""Evaluation of the search for other objects of a kind: found, missed, wrong, and clicks saved."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_cfr_icl import zoo
+from napari_cfr_icl._errors import SettingsError
+from napari_cfr_icl._files import atomic_write_json, atomic_write_text
+from napari_cfr_icl.engine.clicks import Clicks
+from napari_cfr_icl.engine.finding.finder import ObjectFinder
+from napari_cfr_icl.engine.finding.proposals import Proposal, iou
+from napari_cfr_icl.engine.predictor import Predictor
+from napari_cfr_icl.engine.settings import Settings
+from napari_cfr_icl.engine.source import ImageSource
+from napari_cfr_icl.engine.windows import Patch
+from napari_cfr_icl.evaluation.protocol.simulated_users import RobotUser
+from napari_cfr_icl.evaluation.protocol.work_list import open_datasets, work_items
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_cfr_icl.evaluation.protocol.options import EvaluateOptions
+    from napari_cfr_icl.evaluation.protocol.work_list import WorkItem
+
+EXAMPLES = (1, 3, 5)
+"""Numbers of finished objects to search from."""
+
+GOOD, FAIR = 0.75, 0.5
+"""IoU at which an object is done, and at which a proposal is one that needs correcting."""
+
+COMPLETE = 0.95
+"""Share of a picture's objects that have to be done."""
+
+MOST_CLICKS = 10
+"""Clicks after which an object is given up."""
+
+
+@dataclass(frozen=True, slots=True)
+class FindingScore:
+    """One picture, searched from a number of examples.
+
+    Parameters
+    ----------
+    dataset, picture : str
+        Their names.
+    examples : int
+        Objects that the simulated user finished before.
+    others : int
+        The picture's other objects.
+    proposals : int
+        Proposals.
+    fair, good : int
+        Other objects that a proposal meets with an IoU of 0.5, and of 0.75.
+    seconds_first, seconds : float
+        From the start to the first proposal, and to the end.
+    clicks, clicks_alone : int
+        Clicks until 95 % of the objects have an IoU of 0.75, examples, accepting, rejecting and
+        corrections counted; and clicks object by object.
+    """
+
+    dataset: str
+    picture: str
+    examples: int
+    others: int
+    proposals: int
+    fair: int
+    good: int
+    seconds_first: float
+    seconds: float
+    clicks: int
+    clicks_alone: int
+
+    @property
+    def sentence(self) -> str:
+        """One line for the terminal."""
+        return (
+            f"{self.picture}: {self.fair} of {self.others} found from {self.examples}, "
+            f"{self.proposals - self.fair} wrong, {self.clicks} clicks ({self.clicks_alone} "
+            "object by object)"
+        )
+
+    def f1(self, found: int) -> float:
+        """F1 score where `found` of the other objects were met, 0 to 1."""
+        return 2 * found / max(1, self.proposals + self.others)
+
+
+def evaluate_finding(
+    options: EvaluateOptions, on_score: Callable[[FindingScore], None] | None = None
+) -> str:
+    """Search in the pictures of data sets, and write `find.md` and `find.json`.
+
+    Parameters
+    ----------
+    options : EvaluateOptions
+        Data sets, the model, sample of pictures, smallest area, device.
+    on_score : callable, optional
+        Called with each score.
+
+    Returns
+    -------
+    str
+        The table.
+
+    Raises
+    ------
+    CfrIclError
+        When an option, a data set or the model cannot be used, or no picture has enough objects.
+    """
+    datasets = open_datasets(options.datasets, options.reader)
+    if len(options.models) != 1:
+        raise SettingsError("The protocol `find` takes one model.")
+    model = zoo.load(options.models[0])
+    predictor = Predictor(model, Settings.interactive(model), options.device)
+    finder = ObjectFinder(predictor.network, model.input_size)
+    scores = []
+    for work in work_items(datasets, options.sample):
+        for score in _Picture(work, predictor, finder).scores(options.sample.seed):
+            scores.append(score)
+            if on_score is not None:
+                on_score(score)
+    if not scores:
+        raise SettingsError("No picture has two objects or more: there is nothing to find.")
+    text = table(scores)
+    options.out.mkdir(parents=True, exist_ok=True)
+    atomic_write_json(options.out / "find.json", [asdict(score) for score in scores])
+    atomic_write_text(options.out / "find.md", text)
+    return text
+
+
+def table(scores: Sequence[FindingScore]) -> str:
+    """A row for each data set and number of examples, means over pictures, as Markdown."""
+    rows = [
+        "| set | examples | pictures | F1 at IoU 0.5 | F1 at IoU 0.75 | proposals a second "
+        "| seconds to the first | seconds | clicks a picture | object by object |",
+        "|---" * 10 + "|",
+    ]
+    for name, count in dict.fromkeys((score.dataset, score.examples) for score in scores):
+        group = [each for each in scores if (each.dataset, each.examples) == (name, count)]
+        seconds = sum(each.seconds for each in group)
+        means = [
+            np.mean(values)
+            for values in zip(
+                *(
+                    (
+                        each.f1(each.fair),
+                        each.f1(each.good),
+                        sum(other.proposals for other in group) / max(1e-9, seconds),
+                        each.seconds_first,
+                        each.seconds,
+                        each.clicks,
+                        each.clicks_alone,
+                    )
+                    for each in group
+                ),
+                strict=True,
+            )
+        ]
+        figures = " | ".join(f"{mean:.2f}" for mean in means)
+        rows.append(f"| {name} | {count} | {len(group)} | {figures} |")
+    return "\n".join(rows) + "\n"
+
+
+class _Picture:
+    """One picture, its objects, and the clicks that each takes alone."""
+
+    def __init__(self, work: WorkItem, predictor: Predictor, finder: ObjectFinder) -> None:
+        self._work = work
+        self._predictor = predictor
+        self._finder = finder
+
+    def scores(self, seed: int) -> Iterator[FindingScore]:
+        """A score for each of `EXAMPLES` that leaves an object to find."""
+        truths = [item.truth() == 1 for _, item in self._work.objects]
+        if len(truths) < 2:
+            return
+        image = ImageSource.of(self._work.picture.image())
+        order = [int(index) for index in np.random.default_rng(seed).permutation(len(truths))]
+        alone = [_clicked(self._predictor, image, truth) for truth in truths]
+        for count in EXAMPLES:
+            if count < len(truths):
+                chosen, others = order[:count], order[count:]
+                yield self._score(image, truths, alone, chosen, others)
+
+    def _score(
+        self,
+        image: ImageSource,
+        truths: Sequence[NDArray[np.bool_]],
+        alone: Sequence[tuple[int, Patch]],
+        chosen: Sequence[int],
+        others: Sequence[int],
+    ) -> FindingScore:
+        begun, first = time.perf_counter(), None
+        proposals: list[Proposal] = []
+        for found in self._finder.find(image, [alone[index][1] for index in chosen]):
+            if found is not None:
+                first = first or time.perf_counter() - begun
+                proposals.append(found)
+        seconds = time.perf_counter() - begun
+        met = _met(proposals, [truths[index] for index in others])
+        costs = [alone[index][0] for index in chosen]
+        for number, index in enumerate(others):
+            quality, mask = met.get(number, (0.0, None))
+            if quality >= GOOD:
+                costs.append(0)
+            elif mask is not None:
+                costs.append(_clicked(self._predictor, image, truths[index], mask)[0])
+            else:
+                costs.append(alone[index][0])
+        # Every wrong proposal is rejected by a click, all others are accepted by one key.
+        extra = len(proposals) - len(met) + (1 if proposals else 0)
+        return FindingScore(
+            self._work.dataset,
+            self._work.picture.key,
+            len(chosen),
+            len(others),
+            len(proposals),
+            len(met),
+            sum(quality >= GOOD for quality, _ in met.values()),
+            first or seconds,
+            seconds,
+            _complete(costs) + extra,
+            _complete([clicks for clicks, _ in alone]),
+        )
+
+
+def _complete(costs: Sequence[int]) -> int:
+    """Clicks until enough objects are done, the cheapest first."""
+    return sum(sorted(costs)[: int(np.ceil(COMPLETE * len(costs)))])
+
+
+def _met(
+    proposals: Sequence[Proposal], truths: Sequence[NDArray[np.bool_]]
+) -> dict[int, tuple[float, Patch]]:
+    """The objects that proposals meet: IoU and mask by number; each is met once, surest first."""
+    met: dict[int, tuple[float, Patch]] = {}
+    for proposal in sorted(proposals, key=lambda each: -each.certainty):
+        mask = proposal.mask.full()
+        qualities = {
+            number: quality
+            for number, truth in enumerate(truths)
+            if number not in met and (quality := iou(mask, truth)) >= FAIR
+        }
+        if qualities:
+            best = max(qualities, key=lambda number: qualities[number])
+            met[best] = qualities[best], proposal.mask
+    return met
+
+
+def _clicked(
+    predictor: Predictor, image: ImageSource, truth: NDArray[np.bool_], mask: Patch | None = None
+) -> tuple[int, Patch]:
+    """The clicks that an object takes, from a mask or from nothing, and its mask then."""
+    user, clicks, previous = RobotUser(), Clicks(), mask
+    target, seen = truth.astype(np.int8), np.zeros(truth.shape, bool)
+    if mask is not None:
+        seen = mask.full()
+    found = mask or Patch.from_full(seen)
+    for _ in range(MOST_CLICKS):
+        clicks = clicks.added(user.next_click(target, seen, clicks))
+        answer = predictor.predict(image, clicks, previous)
+        previous, found = answer, answer.mask()  # type: ignore[assignment]
+        seen = found.full()
+        if iou(seen, truth) >= GOOD:
+            break
+    return len(clicks), found

@@ -1,0 +1,98 @@
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from napari_cfr_icl import zoo
+from napari_cfr_icl._errors import MaskError, ModelError
+from napari_cfr_icl.engine import Patch, Window
+from napari_cfr_icl.engine.finding.finder import ObjectFinder
+from napari_cfr_icl.engine.finding.options import FindOptions
+from napari_cfr_icl.engine.finding.proposals import iou
+from napari_cfr_icl.engine.models.families import build
+from napari_cfr_icl.engine.runtime.network import Network
+
+SHAPE = 200, 240
+CENTRES = [(30, 30), (30, 90), (35, 150), (30, 210), (100, 40), (105, 110), (95, 190), (165, 60)]
+RADIUS = 14
+
+
+@pytest.fixture(scope="module")
+def finder():
+    model = zoo.load("cfr-icl-mobilesam")
+    return ObjectFinder(Network(model, "cpu", "float32"), model.input_size)
+
+
+@pytest.fixture(scope="module")
+def picture():
+    """Soft bright disks, and one thin bright line that is none of them."""
+    rows, cols = np.indices(SHAPE)
+    labels = np.zeros(SHAPE, np.uint8)
+    for label, (row, col) in enumerate(CENTRES, start=1):
+        labels[(rows - row) ** 2 + (cols - col) ** 2 < RADIUS**2] = label
+    image = 0.1 + 0.7 * ndimage.gaussian_filter((labels > 0).astype(float), 1.5)
+    image[180:184, 120:235] = 0.8
+    image += np.random.default_rng(0).normal(0, 0.02, SHAPE)
+    return image.astype(np.float32), labels
+
+
+def found(finder, picture, examples, **options):
+    image, labels = picture
+    masks = [Patch.from_full(labels == label) for label in examples]
+    return [each for each in finder.find(image, masks, **options) if each is not None]
+
+
+def labels_met(proposals, labels):
+    """The label that each proposal meets with an IoU of 0.75, or 0."""
+    met = []
+    for proposal in proposals:
+        mask = proposal.mask.full()
+        qualities = [iou(mask, labels == label) for label in range(1, len(CENTRES) + 1)]
+        met.append(int(np.argmax(qualities)) + 1 if max(qualities) > 0.75 else 0)
+    return met
+
+
+def test_the_other_disks_are_found_and_nothing_else(finder, picture):
+    proposals = found(finder, picture, [1, 5])
+    assert sorted(labels_met(proposals, picture[1])) == [2, 3, 4, 6, 7, 8]
+    together = sum(each.mask.full().astype(int) for each in proposals)
+    assert together.max() == 1
+    assert not together[np.isin(picture[1], [1, 5])].any()
+    for each in proposals:
+        assert each.mask.at(each.click.row, each.click.col)
+        assert 0.2 <= each.certainty <= 1
+
+
+def test_only_the_region_is_searched(finder, picture):
+    upper = Window(0, 0, 70, SHAPE[1])
+    proposals = found(finder, picture, [1, 5], region=upper)
+    assert sorted(labels_met(proposals, picture[1])) == [2, 3, 4]
+
+
+def test_a_number_and_a_certainty_end_the_search(finder, picture):
+    assert len(found(finder, picture, [1, 5], options=FindOptions(most=2))) == 2
+    assert found(finder, picture, [1, 5], options=FindOptions(certainty=1.0)) == []
+
+
+def test_without_an_example_in_the_region_one_sentence_says_so(finder, picture):
+    with pytest.raises(MaskError, match="click one first"):
+        found(finder, picture, [1], region=Window(150, 0, 50, 100))
+
+
+def test_too_many_tiles_are_refused_before_any_is_read(finder):
+    class Unread:
+        shape, ndim, dtype = (60_000, 60_000), 2, np.dtype(np.uint8)
+
+        def __getitem__(self, index):
+            rows, cols = index[:2]
+            assert (rows.stop - rows.start) * (cols.stop - cols.start) <= 2**20, "all of it"
+            return np.zeros((rows.stop - rows.start, cols.stop - cols.start), np.uint8)
+
+    example = Patch(np.ones((10, 10), bool), Window(100, 100, 10, 10), (60_000, 60_000))
+    with pytest.raises(MaskError, match="search a smaller part"):
+        list(finder.find(Unread(), [example]))
+
+
+def test_a_model_that_looks_at_each_click_is_refused():
+    model = build({"family": "hrnet_ocr", "width": 4, "ocr_width": 8, "small": True})
+    with pytest.raises(ModelError, match="looks once"):
+        ObjectFinder(Network(model, "cpu", "float32"), 256)
