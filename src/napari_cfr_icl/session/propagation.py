@@ -18,9 +18,12 @@ if TYPE_CHECKING:
     from napari_cfr_icl.session.objects import Scene
     from napari_cfr_icl.session.protocols import LabelPlane
 
-Reason = Literal["arrived", "done", "ended", "changed", "met", "covered", "cancelled", "failed"]
-"""End of a propagation: one plane farther; the last plane reached; nothing was found; the mask
-changed too much; the object is there already; no pixel was free; the user's wish; an error."""
+Reason = Literal[
+    "arrived", "done", "ended", "faded", "changed", "met", "covered", "cancelled", "failed"
+]
+"""End of a propagation: one plane farther; the last plane reached; nothing was found; its picture
+has faded; the mask changed too much; the object is there already; no pixel was free; the user's
+wish; an error."""
 
 
 STRENGTH = 0.5
@@ -53,7 +56,7 @@ class PlaneTarget:
 
 @dataclass(frozen=True, slots=True)
 class Limits(Options):
-    """Largest changes of an object from a plane to the next; a larger one stops a fill.
+    """Largest changes of an object from plane to plane; a larger one stops a fill.
 
     Parameters
     ----------
@@ -61,6 +64,9 @@ class Limits(Options):
         Smallest intersection over union of the two masks, 0 to 1.
     most_growth : float
         Largest ratio of their areas, in either direction, at least 1.
+    least_contrast : float
+        Smallest brightness over the background, as a share of that on the first plane, 0 to 1;
+        0 for any. See `napari_cfr_icl.session.fading`.
 
     Raises
     ------
@@ -70,6 +76,7 @@ class Limits(Options):
 
     least_overlap: float = option(0.3, limits=(0, 1), label="smallest overlap")
     most_growth: float = option(3.0, limits=(1, None), label="largest growth")
+    least_contrast: float = option(0.5, limits=(0, 1), label="smallest contrast")
 
     def allow(self, older: Patch, newer: Patch) -> bool:
         """True when the change between these masks (neither of them empty) is small enough."""
@@ -88,14 +95,17 @@ class Report:
     reason : Reason
         Reason for its end.
     planes : int
-        Number of planes that were written after the one it began on.
+        Number of planes that were written besides the one it began on.
     fills : bool
         True for a fill of planes, False for an object that is carried to one.
+    ways : tuple of (Reason, int)
+        Of a fill: reason and number of planes for each way that it went.
     """
 
     reason: Reason
     planes: int
     fills: bool
+    ways: tuple[tuple[Reason, int], ...] = ()
 
 
 def handed_on(mask: Patch) -> tuple[Clicks, Patch, Window]:

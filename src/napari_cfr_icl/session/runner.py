@@ -57,6 +57,9 @@ class Request:
         The mask fed back.
     view : Window or None
         The part of the plane that is on the screen.
+    keep : callable or None
+        Takes the probabilities of an answer, and returns what is kept of them. Called in the
+        worker, where pixels may be read.
     """
 
     engine: Hashable
@@ -64,6 +67,7 @@ class Request:
     clicks: Clicks
     previous: Answer | Patch | None = None
     view: Window | None = None
+    keep: Callable[[Patch], Patch] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +89,11 @@ class Prepared(Message):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stepped(Message):
-    """One pass is done."""
+    """One pass is done; `kept` is what the request keeps of its probabilities, if it says so."""
 
     answer: Answer
     seconds: float = 0.0
+    kept: Patch | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +261,9 @@ class Runner:
         for answer in steps:
             if number != self._newest:
                 return
-            self._tell(Stepped(number, answer, time.perf_counter() - begun))
+            seconds = time.perf_counter() - begun
+            kept = None if request.keep is None else request.keep(answer.probabilities)
+            self._tell(Stepped(number, answer, seconds, kept))
             begun = time.perf_counter()
 
     def _tell(self, message: Message) -> None:

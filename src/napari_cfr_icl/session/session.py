@@ -236,9 +236,11 @@ class Session:
         edit.apply()
         self._history.extend(edit)
 
-    def request_mask(self, scene: Scene, clicks: Clicks, previous: Patch, view: Window) -> None:
+    def request_mask(
+        self, scene: Scene, prompt: tuple[Clicks, Patch, Window], keep: Callable[[Patch], Patch]
+    ) -> None:
         """Request the mask of an object that is not the current one, for `propagation`."""
-        self._request(Request(self._engine, scene.source, clicks, previous, view))
+        self._request(Request(self._engine, scene.source, *prompt, keep))
 
     def inspect(self, engine: Hashable) -> bool:
         """Repeat the inner loop of the newest click with `engine`, to be inspected.

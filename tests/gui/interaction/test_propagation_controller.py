@@ -90,8 +90,11 @@ def plane(driver):
     return driver.viewer.dims.current_step[0]
 
 
-def fill(driver, last):
-    driver.dock.stack.last.setValue(last)
+def fill(driver, last, axis=0):
+    """From the plane that is shown up or down to `last`."""
+    here = driver.viewer.dims.current_step[axis]
+    driver.dock.stack.first.setValue(min(here, last))
+    driver.dock.stack.last.setValue(max(here, last))
     driver.dock.stack.fill.click()
     driver.wait(lambda: not driver.session.propagation.is_under_way)
 
@@ -326,6 +329,47 @@ def test_a_fill_stops_and_says_why(work, options, why):
     assert driver.dock.hint.text() == why
 
 
+@pytest.mark.parametrize(
+    ("contrast", "filled", "why"),
+    [
+        pytest.param(
+            0.5,
+            [2, 3, 4, 5],
+            "Filled 3 planes. Up to 5: the object has faded on the next one. "
+            "Down to 2: the object has faded on the next one.",
+            id="half",
+        ),
+        pytest.param(
+            0.2,
+            [1, 2, 3, 4, 5, 6, 7],
+            "Filled 6 planes. Up to 7: the last plane was reached. "
+            "Down to 1: the object has faded on the next one.",
+            id="a fifth",
+        ),
+    ],
+)
+def test_the_key_fills_both_ways_until_the_object_has_faded(
+    viewer, open_dock, monkeypatch, contrast, filled, why
+):
+    # The network finds the mask of the plane before again everywhere, as a real one does in blur.
+    monkeypatch.setattr(controller, "PredictorMaker", lambda: lambda choice: Fading())
+    stack = np.full((PLANES, *SHAPE), 20, np.uint8)
+    brightness = [20, 70, 150, 180, 180, 120, 80, 80]
+    stack[:, ROW - 6 : ROW + 7, COL - 6 : COL + 7] = np.array(brightness)[:, None, None]
+    viewer.add_image(stack, name="stack", contrast_limits=(0, 255))
+    driver = open_dock(viewer)
+    viewer.dims.set_current_step(0, 3)
+    driver.click(ROW, COL)
+    driver.wait_for_answer()
+    driver.dock.stack.contrast.setValue(contrast)
+    driver.type(Qt.Key.Key_K, Qt.KeyboardModifier.ShiftModifier)
+    driver.wait(lambda: not driver.session.propagation.is_under_way)
+    assert planes_with(driver) == filled
+    assert driver.dock.hint.text() == why
+    driver.type(Qt.Key.Key_U)
+    assert not labels(driver).any()
+
+
 def test_the_limits_can_be_set(work):
     driver = work(bursts_at=6)
     driver.dock.stack.overlap.setValue(0)
@@ -440,7 +484,7 @@ def test_along_another_axis(viewer, open_dock, monkeypatch):
     viewer.reset_view()
     driver.click(30, 40)
     driver.wait_for_answer()
-    fill(driver, 6)
+    fill(driver, 6, axis=1)
     found = np.flatnonzero(driver.dock.controller.workspace.labels.data.any(axis=(0, 2)))
     assert found.tolist() == [3, 4, 5, 6]
 
@@ -466,7 +510,7 @@ def test_without_an_object_nothing_is_taken_along(work):
 def test_a_fill_is_among_naparis_activities_and_cancelled_there(work):
     gate = threading.Semaphore(0)
     driver = work(gate=gate)
-    driver.dock.stack.last.setValue(7)
+    driver.dock.stack.first.setValue(3)
     driver.dock.stack.fill.click()
     driver.wait(lambda: "Filling planes" in bars(driver.viewer))
     (bar,) = bars(driver.viewer).values()

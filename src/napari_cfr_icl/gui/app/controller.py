@@ -192,6 +192,7 @@ class Controller:
             "hide": self.hide,
             "previous_plane": partial(self._step, -1),
             "next_plane": partial(self._step, 1),
+            "fill_planes": self.dock.stack.fill.click,
         }
 
     def _connect(self) -> None:
@@ -331,5 +332,5 @@ class Controller:
     def _step(self, direction: int) -> None:
         self.presenter.attempt(partial(self._propagation.step, direction))
 
-    def _fill(self, last: int) -> None:
-        self.presenter.attempt(partial(self._propagation.fill, last))
+    def _fill(self, first: int, last: int) -> None:
+        self.presenter.attempt(partial(self._propagation.fill, first, last))

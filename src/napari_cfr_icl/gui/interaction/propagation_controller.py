@@ -58,7 +58,7 @@ class PropagationController:
         self._reveal = reveal
         self._waiting = 0
         self._awaited: Clicks | None = None
-        self._planes = 0
+        self._planes = self._start = 0
         self._eta = Eta()
         self._activity = Activity(self._session.propagation.cancel, self._panel)
         self._session.object_changed.connect(self._on_object_changed)
@@ -109,13 +109,13 @@ class PropagationController:
         if goal is not None:
             self._waiting = more
             try:
-                session.propagation.carry(*goal)
+                session.propagation.carry(*goal, self._panel.limits)
             except CfrIclError:
                 self._cancel_steps()
                 raise
 
-    def fill(self, last: int) -> None:
-        """Write the object on its plane and on those up to `last`.
+    def fill(self, first: int, last: int) -> None:
+        """Write the object on its plane, and on those up to `last` and down to `first`.
 
         Raises
         ------
@@ -129,12 +129,13 @@ class PropagationController:
         if found is None or self._session.propagation.is_under_way:
             return
         image, plane, axis = found
-        start, way = plane.index[axis], 1 if last >= plane.index[axis] else -1
-        indices = range(start + way, last + way, way)
+        start = plane.index[axis]
+        ways = [range(start + 1, last + 1), range(start - 1, first - 1, -1)]
+        ways = [way for way in ways if way] or ways[:1]
         home = self._home()
-        self._planes, self._eta = len(indices), Eta()
+        self._planes, self._eta, self._start = sum(map(len, ways)), Eta(), start
         self._show_filling(0)
-        targets = self._targets(home.layer, image, plane, axis, indices)
+        targets = [self._targets(home.layer, image, plane, axis, way) for way in ways]
         try:
             self._session.propagation.fill(home, targets, self._panel.limits)
         finally:
@@ -217,8 +218,8 @@ class PropagationController:
             self._take_waiting_step()
             return
         self._cancel_steps()
-        if report.fills or report.reason == "ended":
-            self._presenter.say(messages.propagated(report))
+        if report.fills or report.reason in ("ended", "faded"):
+            self._presenter.say(messages.propagated(report, self._start))
         else:
             self._presenter.show_hint()
 

@@ -44,6 +44,7 @@ DOCK_KEYS = {
     "hide": DockKey("Hide while held", "H"),
     "previous_plane": DockKey("Previous plane", "J"),
     "next_plane": DockKey("Next plane", "K"),
+    "fill_planes": DockKey("Fill planes", "Shift+K"),
 }
 """By their names in the manifest, which has the same titles and defaults."""
 

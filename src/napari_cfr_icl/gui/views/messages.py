@@ -49,6 +49,7 @@ _LOOP_ENDED = {
 _FILL_ENDED = {
     "done": "the last plane was reached",
     "ended": "the object ends there",
+    "faded": "the object has faded on the next one",
     "changed": "the mask changed too much on the next one",
     "met": "the next one has the object already",
     "covered": "on the next one other objects cover it",
@@ -62,12 +63,29 @@ def covered(image: str, cover: str) -> str:
     return f"{cover} covers {image}, which is worked on: choose {cover} as image, or hide it."
 
 
-def propagated(report: Report) -> str:
-    """The outcome of a fill, or of a step to another plane."""
+def propagated(report: Report, start: int | None = None) -> str:
+    """The outcome of a fill, or of a step to another plane.
+
+    Parameters
+    ----------
+    report : Report
+        The outcome.
+    start : int, optional
+        The plane where a fill began that went up and then down.
+    """
     if not report.fills:
-        return "The object ends here: nothing was found on the next plane."
+        faded = report.reason == "faded"
+        return "The object ends here: " + (
+            "it has faded on the next plane." if faded else "nothing was found on the next plane."
+        )
     planes = "1 plane" if report.planes == 1 else f"{report.planes} planes"
-    return f"Filled {planes}: {_FILL_ENDED[report.reason]}."
+    if start is None or len(report.ways) < 2:
+        return f"Filled {planes}: {_FILL_ENDED[report.reason]}."
+    (up, above), (down, below) = report.ways
+    return (
+        f"Filled {planes}. Up to {start + above}: {_FILL_ENDED[up]}. "
+        f"Down to {start - below}: {_FILL_ENDED[down]}."
+    )
 
 
 def next_step(state: ObjectState, *, preparing: bool, found: bool) -> str:

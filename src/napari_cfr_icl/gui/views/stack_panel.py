@@ -14,14 +14,14 @@ from napari_cfr_icl.session.propagation import Limits
 
 
 class StackPanel(QWidget):
-    """Previous and next plane, and filling planes up to a chosen one.
+    """Previous and next plane, and filling planes both ways.
 
-    Emits `step_requested` (int: -1 or 1), `fill_requested` (int: index of the last plane),
+    Emits `step_requested` (int: -1 or 1), `fill_requested` (int, int: first and last plane),
     `cancel_requested`, and `offered` (bool) when an image is a stack, or is none.
     """
 
     step_requested = Signal(int)
-    fill_requested = Signal(int)
+    fill_requested = Signal(int, int)
     cancel_requested = Signal()
     offered = Signal(bool)
 
@@ -36,11 +36,12 @@ class StackPanel(QWidget):
     def _build_steps(self) -> None:
         self.previous = KeyButton("◂ Previous", "Take the object to the plane before.")
         self.next = KeyButton("Next ▸", "Take the object to the plane after.")
-        self.last = QSpinBox()
-        self.last.setToolTip("The plane to fill up to; before or after the one that is shown.")
+        self.first, self.last = QSpinBox(), QSpinBox()
+        self.first.setToolTip("A fill goes down to this plane.")
+        self.last.setToolTip("A fill goes up to this plane.")
         self.fill = KeyButton(
             "Fill",
-            "Write the object on this plane and all planes up to the chosen one, or until it ends.",
+            "Write the object on this plane, and on those before and after it until it ends.",
         )
 
     def _build_limits(self) -> None:
@@ -60,6 +61,14 @@ class StackPanel(QWidget):
         self.growth.setValue(defaults.most_growth)
         self.growth.setPrefix("x ")
         self.growth.setToolTip("A fill stops where the area grows or shrinks by more than this.")
+        self.contrast = QDoubleSpinBox()
+        self.contrast.setRange(0, 1)
+        self.contrast.setSingleStep(0.05)
+        self.contrast.setValue(defaults.least_contrast)
+        self.contrast.setToolTip(
+            "Pixels count as faded, and the object ends, where its brightness over the background "
+            "falls below this share of that on the plane it began on; 0 for never."
+        )
 
     def _build_progress(self) -> None:
         self.progress = ProgressBar()
@@ -67,10 +76,14 @@ class StackPanel(QWidget):
         self.cancel.setToolTip("Stop filling; the planes that are done stay.")
 
     def _lay_out(self) -> None:
-        until = row(QLabel("to plane"), self.last, stretch=1)
-        steps = grid([[self.previous, self.next], [self.fill, until]])
+        planes = row(self.first, QLabel("to"), self.last)
+        steps = grid([[self.previous, self.next], [self.fill, planes]])
         limits = form(
-            {"Stop if overlap is below": self.overlap, "Stop if area changes by": self.growth}
+            {
+                "Stop if overlap is below": self.overlap,
+                "Stop if area changes by": self.growth,
+                "Stop if contrast is below": self.contrast,
+            }
         )
         self._running = row(self.progress, self.cancel, stretch=0)
         column(steps, limits, self._running, into=self)
@@ -85,19 +98,21 @@ class StackPanel(QWidget):
     @property
     def limits(self) -> Limits:
         """The limits at which a fill stops."""
-        return Limits(self.overlap.value(), self.growth.value())
+        return Limits(self.overlap.value(), self.growth.value(), self.contrast.value())
 
     def show_keys(self, keys: DockKeys) -> None:
         """Show the keys in force."""
         self.previous.show_key(keys.shown("previous_plane"))
         self.next.show_key(keys.shown("next_plane"))
+        self.fill.show_key(keys.shown("fill_planes"))
 
     def show_planes(self, planes: int) -> None:
-        """Offer the planes of a stack, the last one first; of 0 planes, offer nothing."""
+        """Offer the planes of a stack, all of them chosen; of 0 planes, offer nothing."""
         self.offered.emit(planes > 0)
         if planes and self.last.maximum() != planes - 1:
-            self.last.setRange(0, planes - 1)
-            self.last.setValue(planes - 1)
+            for end, plane in ((self.first, 0), (self.last, planes - 1)):
+                end.setRange(0, planes - 1)
+                end.setValue(plane)
 
     def show_possible(self, *, current: bool) -> None:
         """Enable the buttons if there is a current object."""
@@ -118,4 +133,4 @@ class StackPanel(QWidget):
         self.step_requested.emit(1)
 
     def _on_fill_clicked(self) -> None:
-        self.fill_requested.emit(self.last.value())
+        self.fill_requested.emit(self.first.value(), self.last.value())
