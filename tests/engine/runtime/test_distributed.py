@@ -62,9 +62,20 @@ def test_machine_without_gpu_keeps_its_device(monkeypatch):
     assert process_device("auto", 1) == pick_device("auto")
 
 
-@pytest.mark.parametrize(("has_nccl", "backend"), [(True, "cpu:gloo,cuda:nccl"), (False, "gloo")])
-def test_processes_need_neither_torchrun_nor_nccl(monkeypatch, has_nccl, backend):
-    """Others start processes too, and there is no NCCL on Windows."""
+@pytest.mark.parametrize(
+    ("has_nccl", "neighbours", "backend"),
+    [
+        (True, None, "cpu:gloo,cuda:nccl"),
+        (True, 2, "cpu:gloo,cuda:nccl"),
+        (True, 3, "gloo"),
+        (False, None, "gloo"),
+    ],
+)
+def test_processes_need_neither_torchrun_nor_nccl(monkeypatch, has_nccl, neighbours, backend):
+    """Others start processes too, there is no NCCL on Windows, and it wants a GPU for each."""
+    monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
+    if neighbours is not None:
+        monkeypatch.setenv("LOCAL_WORLD_SIZE", str(neighbours))
     monkeypatch.setenv("RANK", "1")
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.delenv("LOCAL_RANK", raising=False)

@@ -85,6 +85,23 @@ def test_a_network_that_fails_fails_the_jobs():
     assert not threads_left()
 
 
+def test_a_batch_that_memory_does_not_hold_is_cut():
+    tried = []
+
+    def cramped(image, previous, points):
+        tried.append(len(image))
+        if len(image) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return 2 * image + previous
+
+    desk = SideBySide(5)
+    run = desk.gathered(cramped)
+    results = list(desk.results(partial(passes, run, job, 1) for job in range(5)))
+    assert sorted(results) == [alone(job, 1) for job in range(5)]
+    assert tried == [5, 2, 3, 1, 2]
+    assert not threads_left()
+
+
 def test_stopping_in_the_middle_leaves_no_thread():
     desk = SideBySide(2)
     run = desk.gathered(partial(doubled, []))

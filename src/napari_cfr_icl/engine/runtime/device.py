@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import torch
 
@@ -11,6 +12,11 @@ from napari_cfr_icl._errors import DeviceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+_OUT_OF_MEMORY: Final = re.compile(
+    r"out of memory|can't allocate memory|not enough memory|alloc(ation)?_failed", re.IGNORECASE
+)
+"""What PyTorch, CUDA, cuDNN and cuBLAS say, each in its own words."""
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -54,11 +60,47 @@ def available_devices() -> tuple[str, ...]:
 
 @contextmanager
 def readable_memory_errors(device: torch.device) -> Iterator[None]:
-    """Turn an out-of-memory error inside the block into one clear sentence."""
+    """Turn a device's errors inside the block, most of them of memory, into one clear sentence."""
     try:
         yield
-    except torch.OutOfMemoryError as error:
-        raise DeviceError(
-            f"The device {str(device)!r} is out of memory; close other programs that use it, "
-            "or choose the device cpu."
-        ) from error
+    except RuntimeError as error:
+        cure = "" if device.type == "cpu" else ", or choose the device cpu"
+        if out_of_memory(error):
+            raise DeviceError(
+                f"The device {str(device)!r} is out of memory; close other programs that use it"
+                f"{cure}."
+            ) from error
+        if isinstance(error, torch.AcceleratorError):
+            raise DeviceError(
+                f"The device {str(device)!r} failed ({str(error).splitlines()[0]}); start the "
+                f"program again{cure}."
+            ) from error
+        raise
+
+
+def out_of_memory(error: Exception) -> bool:
+    """True for an error that says that memory ran out, on a GPU or on a CPU."""
+    return isinstance(error, RuntimeError) and bool(_OUT_OF_MEMORY.search(str(error)))
+
+
+@contextmanager
+def full_float32(device: torch.device) -> Iterator[None]:
+    """Keep float32 inside the block at its 24 bits.
+
+    On a CUDA GPU, PyTorch rounds the inputs of convolutions to the 11 bits of TF32 by default, and
+    those of matrix products where another library has asked for it.
+    """
+    if device.type != "cuda":
+        yield
+        return
+    cudnn, cuda = torch.backends.cudnn, torch.backends.cuda
+    # The recurrent one too: PyTorch refuses to tell its old switch while the two differ.
+    switches = (cudnn.conv, cudnn.rnn, cuda.matmul)
+    before = [switch.fp32_precision for switch in switches]
+    try:
+        for switch in switches:
+            switch.fp32_precision = "ieee"
+        yield
+    finally:
+        for switch, precision in zip(switches, before, strict=True):
+            switch.fp32_precision = precision

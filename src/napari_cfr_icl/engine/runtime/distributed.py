@@ -123,7 +123,10 @@ def joined(device: str = "auto") -> Iterator[Distributed]:
     own = process_device(device, local_rank)
     if own.type == "cuda":
         torch.cuda.set_device(own)
-    by_nccl = own.type == "cuda" and distributed.is_nccl_available()
+    # NCCL refuses two processes on one GPU.
+    neighbours = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    alone = own.type == "cuda" and neighbours <= torch.cuda.device_count()
+    by_nccl = alone and distributed.is_nccl_available()
     backend = "cpu:gloo,cuda:nccl" if by_nccl else "gloo"
     distributed.init_process_group(backend, timeout=_TIMEOUT)
     try:

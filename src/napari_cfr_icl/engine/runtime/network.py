@@ -6,7 +6,11 @@ from copy import copy
 from typing import TYPE_CHECKING
 
 from napari_cfr_icl.engine.runtime.autotuner import Run, find_fastest, make_variant, unmodified
-from napari_cfr_icl.engine.runtime.device import pick_device, readable_memory_errors
+from napari_cfr_icl.engine.runtime.device import (
+    full_float32,
+    pick_device,
+    readable_memory_errors,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +48,7 @@ class Network:
         with readable_memory_errors(self.device):
             self._model = model.to(self.device).eval()
             self.arithmetic = "float32"
-            self._run: Run = unmodified(model)
+            self._run: Run = _precise(unmodified(model), self.device)
             if precision == "fast":
                 self.arithmetic, self._run = find_fastest(model, self.device)
 
@@ -57,7 +61,8 @@ class Network:
             When this machine lacks it.
         """
         unchanged = arithmetic == "float32" and self.device.type == "cpu"
-        self._run = unmodified(self._model) if unchanged else make_variant(self._model, arithmetic)
+        run = unmodified(self._model) if unchanged else make_variant(self._model, arithmetic)
+        self._run = _precise(run, self.device) if arithmetic.startswith("float32") else run
         self.arithmetic = arithmetic
 
     def with_run(self, wrap: Callable[[Run], Run]) -> Network:
@@ -93,3 +98,13 @@ class Network:
         """Logits (B, 1, rows, columns), float32; see the model's `forward`."""
         with readable_memory_errors(self.device):
             return self._run(image, previous, points)
+
+
+def _precise(run: Run, device: torch.device) -> Run:
+    """A run in float32 that computes nothing in fewer bits."""
+
+    def in_full(image: torch.Tensor, previous: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
+        with full_float32(device):
+            return run(image, previous, points)
+
+    return in_full if device.type == "cuda" else run

@@ -17,6 +17,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from napari_cfr_icl.engine.runtime.device import out_of_memory
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
@@ -172,6 +174,8 @@ def _groups(waiting: list[_Pass]) -> list[list[_Pass]]:
 
 @torch.inference_mode()
 def _run_together(group: list[_Pass]) -> None:
+    """Run the passes as one batch, or in halves where that is more than memory holds."""
+    logits = None
     try:
         logits = group[0].run(
             torch.cat([wanted.image for wanted in group]),
@@ -179,8 +183,14 @@ def _run_together(group: list[_Pass]) -> None:
             _together([wanted.points for wanted in group]),
         )
     except Exception as error:  # noqa: BLE001  raised in the threads that wait for it
-        for wanted in group:
-            wanted.error = error
+        if len(group) == 1 or not out_of_memory(error):
+            for wanted in group:
+                wanted.error = error
+            return
+    if logits is None:
+        middle = len(group) // 2
+        _run_together(group[:middle])
+        _run_together(group[middle:])
         return
     begin = 0
     for wanted in group:

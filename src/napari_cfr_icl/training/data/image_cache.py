@@ -39,6 +39,8 @@ class ImageCache:
     def __init__(self, budget_gib: float, device: torch.device | str = "cpu") -> None:
         self._left = budget_gib * _GIB
         self._device = torch.device(device)
+        if self._device.type == "cuda":  # the network needs room too
+            self._left = min(self._left, torch.cuda.mem_get_info(self._device)[0] / 2)
         self._kept: dict[Example, tuple[Tensor, Tensor]] = {}
         self.holds_all = True
 

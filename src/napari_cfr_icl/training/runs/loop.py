@@ -15,6 +15,7 @@ import torch
 from torch.profiler import record_function
 
 from napari_cfr_icl._errors import DeviceError, InputError, OutputError, SettingsError
+from napari_cfr_icl.engine.runtime.device import full_float32, out_of_memory
 from napari_cfr_icl.engine.runtime.distributed import joined, threads
 from napari_cfr_icl.training.runs import held_out
 from napari_cfr_icl.training.runs.gate import judge
@@ -22,7 +23,6 @@ from napari_cfr_icl.training.runs.plots import draw_curves, draw_samples
 from napari_cfr_icl.training.runs.result import save_model
 from napari_cfr_icl.training.runs.run_folder import Listener, RunFolder
 from napari_cfr_icl.training.runs.setup import Run, machine, read_data, set_up
-from napari_cfr_icl.training.runs.state import out_of_memory
 from napari_cfr_icl.training.steps.optimizer import rate_at, seeded
 
 if TYPE_CHECKING:
@@ -159,7 +159,8 @@ def one_step(run: Run) -> tuple[StepResult, float]:
     while True:
         state.optimizer.zero_grad(set_to_none=True)
         try:
-            with seeded(options.seed + state.step, run.processes.device):
+            device = run.processes.device
+            with seeded(options.seed + state.step, device), full_float32(device):
                 result = run.stepper.gradients(state.step, state.micro_batch)
             break
         except RuntimeError as error:

@@ -12,6 +12,7 @@ from torch.utils.checkpoint import checkpoint
 
 from napari_cfr_icl import zoo
 from napari_cfr_icl._errors import InputError
+from napari_cfr_icl.engine.runtime.device import readable_memory_errors
 from napari_cfr_icl.evaluation.protocol.run_identity import environment_of
 from napari_cfr_icl.training.data.batches import Batches
 from napari_cfr_icl.training.data.check import DatasetReport, inspect_dataset, without_ignored
@@ -138,7 +139,8 @@ def _described(found: DatasetReport, part: SplitPages, path: Path) -> dict[str, 
 
 def set_up(options: TrainOptions, data: Data, folder: RunFolder, processes: Distributed) -> Run:
     """Network, optimizer and samples, all as they are before the first step."""
-    model = prepared_model(options, processes.device)
+    with readable_memory_errors(processes.device):
+        model = prepared_model(options, processes.device)
     optimizer = make_optimizer(model, options.optimizer)
     state = State(model, optimizer, options, _micro(options, processes))
     batches = Batches(data.collections, data.cache, options, processes.device)

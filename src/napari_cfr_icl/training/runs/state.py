@@ -6,12 +6,11 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from napari_cfr_icl._errors import OutputError
 from napari_cfr_icl.training.steps.optimizer import averaged, scheduled
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor, nn
     from torch.optim.lr_scheduler import LambdaLR
     from torch.optim.swa_utils import AveragedModel
@@ -100,8 +99,3 @@ class State:
 
 
 _PLAIN = ("micro_batch", "step", "best_score", "best_step", "rounds_since_best", "skipped")
-
-
-def out_of_memory(error: Exception) -> bool:
-    """True for an error that says that memory ran out, on a GPU or on a CPU."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)

@@ -10,9 +10,8 @@ import torch
 
 from napari_cfr_icl._errors import DeviceError
 from napari_cfr_icl._options import with_values
-from napari_cfr_icl.engine.runtime.device import pick_device
+from napari_cfr_icl.engine.runtime.device import out_of_memory, pick_device
 from napari_cfr_icl.training.runs.setup import prepared_model
-from napari_cfr_icl.training.runs.state import out_of_memory
 from napari_cfr_icl.training.steps.precision import precision_on
 
 if TYPE_CHECKING:

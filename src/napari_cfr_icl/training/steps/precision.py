@@ -25,7 +25,9 @@ def precision_on(device: torch.device, wanted: str = "auto") -> torch.dtype:
     if wanted != "auto":
         return torch.float32 if wanted == "float32" else torch.bfloat16
     if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+        with torch.cuda.device(device):  # older GPUs emulate it, many times slower than float32
+            native = torch.cuda.is_bf16_supported(including_emulation=False)
+        return torch.bfloat16 if native else torch.float32
     # Older versions of PyTorch do not say what the processor can do.
     abilities: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
     quick = device.type == "cpu" and abilities.get("avx512_bf16", False)
