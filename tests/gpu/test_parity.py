@@ -97,8 +97,8 @@ def test_float32_is_not_rounded_to_tf32_though_others_allow_it(device):
         assert torch.backends.cudnn.conv.fp32_precision == "tf32"
     finally:
         torch.backends.cudnn.conv.fp32_precision = before
-    # Rounded to the 11 bits of TF32 it is off by 3e-4; 24 bits give 1e-6.
-    assert (found - exact).abs().max() / exact.std() < 3e-5
+    # Inputs rounded to the 11 bits of TF32 put it off by 1e-3, sums of 24 bits by 1e-6 to 1e-5.
+    assert (found - exact).abs().max() / exact.std() < 1e-4
 
 
 def clicked(predictor: Predictor, image: np.ndarray, count: int = 3) -> list[object]:

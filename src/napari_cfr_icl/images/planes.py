@@ -70,22 +70,30 @@ def label_plane(path: Path, index: tuple[int, ...] = ()) -> NDArray[Any]:
 
 
 def single_channel(path: Path, pixels: NDArray[Any]) -> NDArray[Any]:
-    """Numbers (rows, columns) of a mask that was perhaps saved in shades of grey as RGB.
+    """Numbers (rows, columns) of a mask that was perhaps saved as grey or one colour in RGB.
+
+    What is transparent is background. One colour on black is the number 1.
 
     Raises
     ------
     MaskError
-        When the channels differ.
+        When there are several colours.
     """
     if pixels.ndim == 2:
         return pixels
-    colours = pixels[..., : 3 if pixels.shape[-1] == 4 else None]  # alpha is no number
-    if (colours != colours[..., :1]).any():
-        raise MaskError(
-            f"{path} has channels, {by(pixels.shape)}: a mask needs one whole number for each "
-            "pixel."
-        )
-    return pixels[..., 0]
+    colours = pixels
+    if pixels.shape[-1] in (2, 4):
+        colours, alpha = pixels[..., :-1], pixels[..., -1]
+        if alpha.any():  # else it was never meant
+            colours = np.where(alpha[..., np.newaxis] > alpha.max() / 2, colours, 0)
+    if (colours == colours[..., :1]).all():
+        return colours[..., 0]
+    painted = colours.any(axis=-1)
+    if (colours[painted] == colours[painted][0]).all():
+        return painted.astype(np.uint8)
+    raise MaskError(
+        f"{path} has channels, {by(pixels.shape)}: a mask needs one whole number for each pixel."
+    )
 
 
 def image_plane(path: Path, shape: tuple[int, ...], index: tuple[int, ...] = ()) -> NDArray[Any]:

@@ -30,7 +30,9 @@ class DataOptions(Options):
     )
     min_side: int = option(48, "smallest side of a window, in image pixels", (8, 1e5))
     held_out: float = option(0.15, "share of images held out where none are given", (0, 0.9))
-    ignored_id: int = option(0, "id of pixels whose truth is unknown; 0: there is none", (0, 2**31))
+    ignored_id: int = option(
+        0, "id of pixels whose truth is unknown, as those below 0 are; 0: there is none", (0, 2**31)
+    )
     weights: tuple[float, ...] = option(
         (), "share of samples from each collection; none: by size", (0, 1e6)
     )

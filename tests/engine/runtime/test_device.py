@@ -18,12 +18,13 @@ GPU = torch.device("cuda", 0)
         torch.AcceleratorError("CUDA error: out of memory\nCUDA kernel errors might be"),
         RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED"),
         RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError("GET was unable to find an engine to execute this computation"),
         RuntimeError("MPS backend out of memory (MPS allocated: 8.85 GB)"),
         RuntimeError("[enforce fail at alloc_cpu.cpp:118] DefaultCPUAllocator: can't allocate"
                      " memory: you tried to allocate 8000000000000 bytes."),
         RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 8 bytes."),
     ],
-    ids=["allocator", "driver", "cudnn", "cublas", "mps", "cpu", "cpu-on-windows"],
+    ids=["allocator", "driver", "cudnn", "cublas", "workspace", "mps", "cpu", "cpu-on-windows"],
 )  # fmt: skip
 def test_memory_runs_out_in_many_words(error):
     assert out_of_memory(error)

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from pycocotools import mask as coco_masks
 
-from napari_cfr_icl._errors import InputError
+from napari_cfr_icl._errors import ImageError, InputError
 from napari_cfr_icl.evaluation.datasets.coco_json import coco_json, run_lengths
 
 MASK = np.zeros((20, 30), np.uint8)
@@ -71,6 +71,69 @@ def test_images_are_found_beside_the_json(tmp_path, folder):
     (tmp_path / "elsewhere" / "a.png").rename(tmp_path / folder / "a.png")
 
     assert coco_json(path).pictures[0].image().shape == (20, 30)
+
+
+def edited(path, change):
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+    return path
+
+
+def test_a_missing_picture_does_not_stop_the_rest(tmp_path):
+    path = write(tmp_path, as_polygon())
+    mask = {"id": 1, "image_id": 3, "segmentation": as_polygon()}
+
+    def put_first(content):
+        content["images"].insert(0, {"id": 3, "file_name": "gone.png", "height": 20, "width": 30})
+        content["images"].append({"id": 6, "height": 20, "width": 30})
+        content["images"].append({"id": 7, "file_name": "no size.png"})
+        content["annotations"] += [mask, {**mask, "image_id": 6}, {**mask, "image_id": 7}]
+
+    gone, found, nameless, sizeless = coco_json(edited(path, put_first)).pictures
+    assert found.image().shape == (20, 30)
+    with pytest.raises(ImageError, match=r"There is no file .*gone\.png"):
+        gone.image()
+    with pytest.raises(ImageError, match=r"image 6, which has no file name"):
+        nameless.image()
+    with pytest.raises(InputError, match=r"does not say the size of no size\.png"):
+        sizeless.objects()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["sub\\a.png", "C:\\Users\\me\\a.png", "/home/me/a.png", "images/a.png"],
+    ids=["backslash", "another Windows", "another Linux", "with its folder"],
+)
+def test_paths_of_other_machines_are_understood(tmp_path, name):
+    path = write(tmp_path, as_polygon())
+    if name.startswith("sub"):
+        (tmp_path / "images" / "sub").mkdir()
+        (tmp_path / "images" / "a.png").rename(tmp_path / "images" / "sub" / "a.png")
+    edited(path, lambda content: content["images"][0].update(file_name=name))
+
+    assert coco_json(path).pictures[0].image().shape == (20, 30)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_marks_of_encodings_are_read_over(tmp_path, encoding):
+    path = write(tmp_path, as_polygon(), "\u7ec6\u80de.png", "Images")
+    path.write_text(json.dumps(json.loads(path.read_text()), ensure_ascii=False), encoding)
+
+    assert coco_json(path).pictures[0].image().shape == (20, 30)
+
+
+@pytest.mark.parametrize("segmentation", [None, [], "absent"], ids=str)
+def test_a_box_among_masks_is_left_out_and_said(tmp_path, segmentation, caplog):
+    path = write(tmp_path, as_polygon())
+    box = {"id": 8, "image_id": 4, "bbox": [1, 2, 3, 4], "segmentation": segmentation}
+    if segmentation == "absent":
+        del box["segmentation"]
+    edited(path, lambda content: content["annotations"].insert(0, box))
+    (picture,) = coco_json(path).pictures
+
+    assert [item.key for item in picture.objects()] == ["9"]
+    assert "a.png: 1 of 2 objects have a box only: left out" in caplog.text
 
 
 def test_packed_run_lengths_of_many_shapes_are_those_of_pycocotools():

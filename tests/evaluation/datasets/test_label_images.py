@@ -17,7 +17,10 @@ IMAGE = np.arange(600, dtype=np.uint16).reshape(20, 30)
 def pair(root, image=IMAGE, labels=LABELS, names=("images/a.tif", "labels/a.tif")):
     for name, array in zip(names, (image, labels), strict=True):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
-        tifffile.imwrite(root / name, array, photometric="minisblack")
+        if name.endswith(".png"):
+            Image.fromarray(array).save(root / name)
+        else:
+            tifffile.imwrite(root / name, array, photometric="minisblack")
     return root
 
 
@@ -33,6 +36,11 @@ def pair(root, image=IMAGE, labels=LABELS, names=("images/a.tif", "labels/a.tif"
         ("images/a.ome.tif", "labels/a.tif"),
         ("a.tif", "a_cp_masks.tif"),
         ("Images/a.tif", "Masks/a.tif"),
+        ("a.ome.tif", "a_cp_masks.png"),
+        ("a.ome.tif", "a.ome_cp_masks.png"),
+        ("A.TIF", "a_Labels.tif"),
+        ("a.OME.TIF", "a_labels.ome.tif"),
+        ("IMAGES/cell.tif", "gt/Cell_GT.tif"),
     ],
     ids=lambda names: names[1],
 )
@@ -56,6 +64,100 @@ def test_an_ome_tiff_has_labels_of_its_own_beside_those_of_a_tiff(tmp_path, imag
 
     ids = {picture.key: [item.key for item in picture.objects()] for picture in pictures}
     assert ids == {"a.ome.tif": ["1", "42"], "a.tif": ["7", "300"]}
+
+
+def keys_and_troubles(pictures):
+    found, troubles = {}, {}
+    for picture in pictures:
+        try:
+            found[picture.key] = [item.key for item in picture.objects()]
+        except InputError as error:
+            troubles[picture.key] = str(error)
+    return found, troubles
+
+
+@pytest.mark.parametrize("apart", [False, True], ids=["one folder", "two folders"])
+@pytest.mark.parametrize(
+    ("images", "labels", "both"),
+    [
+        (["a.tif"], ["a.png", "a.tif"], "(a.png, a.tif for a.tif)"),
+        (["a.tif"], ["a_labels.tif", "a_masks.tif"], "(a_labels.tif, a_masks.tif for a.tif)"),
+        (["a.jpg", "a.tif"], ["a.png"], "(a.png for a.jpg, a.tif)"),
+    ],
+    ids=["formats", "endings", "images"],
+)
+def test_what_belongs_to_several_is_named_and_does_not_stop_the_rest(
+    tmp_path, images, labels, both, apart
+):
+    pair(tmp_path)
+    pair(tmp_path, names=("images/b.tif", "labels/b.tif"))
+    for folder, names in (("images", images), ("labels", labels)):
+        (tmp_path / folder / "a.tif").unlink()
+        for name in names:
+            array = (IMAGE if folder == "images" else LABELS) % 200
+            if name.endswith("tif"):
+                tifffile.imwrite(tmp_path / folder / name, array.astype(np.uint8))
+            else:
+                Image.fromarray(array.astype(np.uint8)).save(tmp_path / folder / name)
+    root, other = (tmp_path / "labels", tmp_path / "images") if apart else (tmp_path, None)
+    found, troubles = keys_and_troubles(label_images(root, images=other).pictures)
+
+    assert found == {"b.tif": ["7", "300"]}
+    assert troubles.keys() == set(images)
+    assert both in troubles[images[0]]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        [("a.tif", "a_labels.tif"), ("a.png", "a_labels.png")],
+        [("a.tif", "a_labels.tif"), ("A.tif", "A_labels.tif")],
+        [("a.tif", "a_labels.tif"), ("a.ome.tif", "a.ome_masks.tif")],
+        [("images/a.tif", "labels/a.tif"), ("images/a_mask.tif", "labels/a_mask.tif")],
+        [("images/a.tif", "labels/a.tif"), ("images/a.jpg", "labels/a.png")],
+    ],
+    ids=["format", "case", "ome", "ending in the image", "what is left"],
+)
+def test_names_that_are_alike_are_told_apart(tmp_path, names):
+    pair(tmp_path, names=names[0])
+    pair(tmp_path, labels=LABELS // 7, names=names[1])
+    found, troubles = keys_and_troubles(label_images(tmp_path).pictures)
+
+    first, second = (image.rpartition("/")[2] for image, _ in names)
+    assert not troubles
+    assert found == {first: ["7", "300"], second: ["1", "42"]}
+
+
+def test_negative_ids_count_neither_way(tmp_path):
+    labels = LABELS.astype(np.int16)
+    labels[0], labels[1] = -1, -7
+    (picture,) = label_images(pair(tmp_path, labels=labels)).pictures
+    for item in picture.objects():
+        truth = item.truth()
+        assert (truth[:2] == -1).all()
+        assert np.count_nonzero(truth == 1) == item.area
+
+
+def test_a_mask_in_one_colour_is_one_object(tmp_path):
+    inside = (LABELS == 300)[..., None]
+    masks = {
+        "red on transparent": np.where(inside, [255, 0, 0, 255], 0),
+        "red, half transparent, on black": np.where(inside, [255, 0, 0, 128], [0, 0, 0, 255]),
+        "white on transparent white": np.where(inside, 255, [255, 255, 255, 0]),
+        "green": np.where(inside, [0, 200, 0], 0),
+    }
+    for name, mask in masks.items():
+        Image.fromarray(IMAGE).save(tmp_path / f"{name}.png")
+        Image.fromarray(mask.astype(np.uint8)).save(tmp_path / f"{name}_mask.png")
+    Image.fromarray(np.dstack([LABELS % 200, np.full_like(LABELS, 255)]).astype(np.uint8)).save(
+        tmp_path / "with alpha_mask.png"
+    )
+    Image.fromarray(IMAGE).save(tmp_path / "with alpha.png")
+    areas = {p.key: [item.area for item in p.objects()] for p in label_images(tmp_path).pictures}
+
+    *one_colour, (_, ids) = sorted(areas.items(), key=lambda item: item[0] == "with alpha.png")
+    assert ids == [24, 16]
+    assert {key: found for key, found in one_colour if found != [16]} == {}
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,16 @@ import json
 import numpy as np
 import pytest
 import tifffile
+import torch
 from PIL import Image
 
 from napari_cfr_icl._errors import InputError
+from napari_cfr_icl.engine.windows import Window
 from napari_cfr_icl.training.data.check import Objects, inspect_dataset
 from napari_cfr_icl.training.data.collection import open_collection
+from napari_cfr_icl.training.data.crops import cut_masks
 from napari_cfr_icl.training.data.splits import divide
+from napari_cfr_icl.training.runs.held_out import HeldOut
 from training_collections import SHAPE, disks_picture, write_collection
 
 
@@ -91,6 +95,77 @@ def test_a_list_gives_pairs_groups_and_split(tmp_path):
         ("plate0", "train"),
         ("plate1", "val"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("header", "line"),
+    [
+        ("image;labels;split", "images/0.tif;labels/0.tif;train"),
+        ("Image, Labels, Split", "images/0.tif, labels/0.tif, Train"),
+        ("IMAGE\tMASK\tSPLIT", "images/0.tif\tlabels/0.tif\ttrain"),
+        (" image , labels ,split ", " images\\0.tif , labels\\0.tif , TRAIN "),
+        ("\ufeffsplit;img;masks", "train;images/0.tif;C:\\cells\\labels\\0.tif"),
+        ('"image","labels","split"', '"images/0.tif","labels/0.tif","train"\r\n,,\r\n'),
+    ],
+    ids=["semicolons", "capitals", "tabs", "spaces-backslashes", "mark-synonyms", "quotes-blank"],
+)
+def test_lists_of_other_programs_are_understood(tmp_path, header, line):
+    write_collection(tmp_path, 1)
+    (tmp_path / "labels" / "0.tif").rename(tmp_path / "0.tif")
+    (tmp_path / "labels" / "0.tif").write_bytes((tmp_path / "0.tif").read_bytes())
+    (tmp_path / "collection.csv").write_text(f"{header}\n{line}\n", encoding="utf-8")
+    (example,) = open_collection(tmp_path).examples
+    assert example.split == "train"
+    np.testing.assert_array_equal(example.image(), disks_picture(0)[0])
+    np.testing.assert_array_equal(example.labels(), disks_picture(0)[1])
+
+
+def test_a_list_with_other_columns_is_refused(tmp_path):
+    (tmp_path / "collection.csv").write_text("file;class\na;1\n")
+    with pytest.raises(InputError, match="needs the columns image and labels; it has file, class"):
+        open_collection(tmp_path)
+    (tmp_path / "collection.csv").write_text("")
+    with pytest.raises(InputError, match="it has none"):
+        open_collection(tmp_path)
+
+
+def test_ids_below_zero_are_unknown_truth_in_training_too(tmp_path):
+    write_collection(tmp_path, 1)
+    labels = disks_picture(0)[1].astype(np.int16)
+    labels[:5] = -1
+    tifffile.imwrite(tmp_path / "labels" / "0.tif", labels)
+    found = inspect_dataset(open_collection(tmp_path))
+    (page,) = found.pages
+    assert page.objects.ids.tolist() == [1, 2, 3]
+    assert ("note", "unknown", "0.tif") in _kinds(found)
+    truth = HeldOut("cells", page, 1).truth()
+    assert (truth[:5] == -1).all()
+    assert np.count_nonzero(truth == 1) == page.objects.areas[0]
+    window = Window.whole(SHAPE)
+    for ids in ((1, -2, -1, -2), (1, -2, -1, 3)):
+        unknown = cut_masks(torch.from_numpy(page.example.labels()), window, 72, ids)[-1]
+        assert unknown[:4].all()
+
+
+def test_what_belongs_to_several_is_reported(tmp_path):
+    write_collection(tmp_path, 2)
+    (tmp_path / "labels" / "0_mask.tif").write_bytes((tmp_path / "labels" / "0.tif").read_bytes())
+    found = inspect_dataset(open_collection(tmp_path))
+    assert [page.example.key for page in found.pages] == ["1.tif"]
+    (finding,) = [finding for finding in found.findings if finding.key == "0.tif"]
+    assert "(0.tif, 0_mask.tif for 0.tif): keep one image and its labels" in finding.text
+
+
+def test_coco_boxes_are_said_in_the_check(tmp_path):
+    Image.fromarray(np.eye(20, 30, dtype=np.uint8)).save(tmp_path / "a.png")
+    mask = [[4, 4, 12, 4, 12, 12, 4, 12]]
+    annotations = [{"id": 1, "image_id": 5, "segmentation": mask}, {"id": 2, "image_id": 5}]
+    images = [{"id": 5, "file_name": "a.png", "height": 20, "width": 30}]
+    content = {"images": images, "annotations": annotations}
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    found = inspect_dataset(open_collection(tmp_path / "a.json"))
+    assert ("warning", "assumed", "a.png") in _kinds(found)
+    assert len(found.pages[0].objects) == 1
 
 
 def test_folders_called_train_and_val_are_the_split(tmp_path):

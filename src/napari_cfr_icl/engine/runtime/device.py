@@ -14,9 +14,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _OUT_OF_MEMORY: Final = re.compile(
-    r"out of memory|can't allocate memory|not enough memory|alloc(ation)?_failed", re.IGNORECASE
+    r"out of memory|can't allocate memory|not enough memory|alloc(ation)?_failed"
+    r"|unable to find an engine",
+    re.IGNORECASE,
 )
-"""What PyTorch, CUDA, cuDNN and cuBLAS say, each in its own words."""
+"""What PyTorch, CUDA, cuDNN and cuBLAS say, each in its own words. cuDNN finds no engine for a
+convolution that it knows when no engine gets the memory that it wants."""
 
 
 def pick_device(name: str = "auto") -> torch.device:

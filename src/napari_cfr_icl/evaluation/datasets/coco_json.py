@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections import defaultdict
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from pycocotools import mask as coco_masks
 
 from napari_cfr_icl._errors import InputError
 from napari_cfr_icl.evaluation.datasets.dataset import Dataset, Picture, TrueObject
+from napari_cfr_icl.evaluation.datasets.folders import listed_path
 from napari_cfr_icl.images.planes import image_plane
 
 if TYPE_CHECKING:
@@ -20,12 +22,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+_log = logging.getLogger(__name__)
+
 _TRIANGLE = 6
 """Numbers in the smallest polygon: x and y of three corners."""
 
 
 def coco_json(path: Path, images: Path | None = None) -> Dataset:
-    """Images and objects listed in a COCO json file; crowds are left out.
+    """Images and objects listed in a COCO json file; crowds and boxes without masks are left out.
 
     Parameters
     ----------
@@ -40,25 +44,26 @@ def coco_json(path: Path, images: Path | None = None) -> Dataset:
         When the file is missing or is no COCO json, or the images are not found.
     """
     listed, annotations = _read(path)
-    place = images or _folder_of(path, listed[0])
+    place = images or _folder_of(path, listed)
     return Dataset(
         path.stem,
         path,
         [
             Picture(
                 _file_name(image),
-                partial(image_plane, place / _file_name(image), _size(path, image)),
-                partial(_objects, annotations[image["id"]], _size(path, image)),
+                partial(_pixels, place, image, path),
+                partial(_objects, mine, image, path),
+                partial(_boxes_alone, mine),
             )
             for image in listed
-            if image["id"] in annotations
+            if (mine := annotations.get(image.get("id")))
         ],
     )
 
 
 def _read(path: Path) -> tuple[list[dict[str, Any]], dict[Any, list[dict[str, Any]]]]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_bytes())  # in UTF-8, 16 or 32, with or without its mark
         images: list[dict[str, Any]] = list(content["images"])
         of_image: dict[Any, list[dict[str, Any]]] = defaultdict(list)
         for annotation in content["annotations"]:
@@ -75,21 +80,24 @@ def _read(path: Path) -> tuple[list[dict[str, Any]], dict[Any, list[dict[str, An
 
 def _file_name(image: dict[str, Any]) -> str:
     name = image.get("file_name") or str(image.get("coco_url", "")).rpartition("/")[2]
-    if not name:
-        raise InputError(f"Image {image.get('id')} of the COCO json has no file name.")
-    return str(name)
+    return str(name or f"image {image.get('id')}, which has no file name")
 
 
-def _folder_of(path: Path, image: dict[str, Any]) -> Path:
-    name, subset = _file_name(image), path.stem.rpartition("_")[2]
-    places = [
-        around / inner for around in (path.parent, path.parent.parent) for inner in ("", "images")
-    ]
+def _folder_of(path: Path, images: Sequence[dict[str, Any]]) -> Path:
+    """The folder beside a json where its images are, though some may be missing."""
+    subset, places = path.stem.rpartition("_")[2], []
+    for around in (path.parent, path.parent.parent):
+        places += [around, *sorted(around.glob("[Ii][Mm][Aa][Gg][Ee][Ss]"))]
     places += [place / subset for place in places]
+    names = [_file_name(image) for image in images]
     for place in places:
-        if (place / name).is_file():
+        if any(listed_path(place, name).is_file() for name in names):
             return place
     raise InputError(f"The images of {path} are not beside it; say where they are with --images.")
+
+
+def _pixels(place: Path, image: dict[str, Any], path: Path) -> NDArray[Any]:
+    return image_plane(listed_path(place, _file_name(image)), _size(path, image))
 
 
 def _size(path: Path, image: dict[str, Any]) -> tuple[int, int]:
@@ -99,9 +107,20 @@ def _size(path: Path, image: dict[str, Any]) -> tuple[int, int]:
         raise InputError(f"{path} does not say the size of {_file_name(image)}.") from error
 
 
-def _objects(annotations: Sequence[dict[str, Any]], size: tuple[int, int]) -> list[TrueObject]:
-    objects = []
-    for annotation in annotations:
+def _boxes_alone(annotations: Sequence[dict[str, Any]]) -> str:
+    """A sentence on the objects that have no mask; empty where all have."""
+    count = sum(not annotation.get("segmentation") for annotation in annotations)
+    return f"{count} of {len(annotations)} objects have a box only: left out" if count else ""
+
+
+def _objects(
+    annotations: Sequence[dict[str, Any]], image: dict[str, Any], path: Path
+) -> list[TrueObject]:
+    objects, size = [], _size(path, image)
+    if doubt := _boxes_alone(annotations):
+        _log.warning("%s, %s: %s.", path, _file_name(image), doubt)
+    # Where there is no mask at all, the picture cannot be used, and its first object says why.
+    for annotation in [a for a in annotations if a.get("segmentation")] or annotations:
         runs = run_lengths(annotation, size)
         truth = partial(_mask, runs, size)
         objects.append(TrueObject(str(annotation["id"]), sum(runs[1::2]), truth))

@@ -57,11 +57,14 @@ class Picture:
         Returns the pixels, of any numeric type: (rows, columns) or (rows, columns, channels).
     objects : callable
         Returns the objects, in a fixed order.
+    doubt : callable
+        Returns a sentence on what had to be left out or assumed; empty where nothing had.
     """
 
     key: str
     image: Callable[[], NDArray[Any]]
     objects: Callable[[], Sequence[TrueObject]]
+    doubt: Callable[[], str] = str
 
 
 @dataclass(frozen=True, slots=True, eq=False)

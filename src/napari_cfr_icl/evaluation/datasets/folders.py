@@ -15,17 +15,29 @@ _SAY_LITTLE = ("train", "val", "validation", "test", *LABEL_FOLDERS)
 
 
 def folder(root: Path, name: str) -> Path:
-    """The folder `name` in `root`.
+    """The folder `name` in `root`, in lower or upper case.
 
     Raises
     ------
     InputError
         When it is not there.
     """
-    found = root / name
-    if not found.is_dir():
-        raise InputError(f"{root} is not laid out as expected: there is no folder {name!r} in it.")
-    return found
+    inner = sorted(root.iterdir()) if root.is_dir() else []
+    for found in (root / name, *(path for path in inner if path.name.lower() == name.lower())):
+        if found.is_dir():
+            return found
+    raise InputError(f"{root} is not laid out as expected: there is no folder {name!r} in it.")
+
+
+def listed_path(place: Path, name: str) -> Path:
+    """The file that a list names, from a folder on: as written, or with Windows' backslashes.
+
+    A path of another machine stands for its last part, if there is such a file in the folder.
+    """
+    written = place / name
+    slashed = name.replace("\\", "/")
+    others = (place / slashed, place / slashed.rpartition("/")[2])
+    return written if written.exists() else next((p for p in others if p.exists()), written)
 
 
 def files_in(place: Path) -> list[Path]:

@@ -39,7 +39,9 @@ class ReaderOptions(Options):
         None, "Folder of the images, if not beside the labels that DATASET holds."
     )
     ignored_id: int | None = option(
-        None, "Id in label images that counts neither as object nor as background."
+        None,
+        "Id in label images that counts neither as object nor as background; negative ones never "
+        "do.",
     )
     with_stuff: bool = option(False, "COCO+LVIS: take sky, grass and so on too.")
     merge_equal_greys: bool = option(

@@ -21,7 +21,7 @@ from napari_cfr_icl.images.planes import image_plane, label_plane, label_shape
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from napari_cfr_icl.evaluation.datasets.pairs import Pair
+    from napari_cfr_icl.evaluation.datasets.pairs import Pair, Pairs
 
 
 def label_images(root: Path, ignored_id: int | None = None, images: Path | None = None) -> Dataset:
@@ -32,7 +32,8 @@ def label_images(root: Path, ignored_id: int | None = None, images: Path | None 
     root : Path
         The folder; of the label images alone where `images` is given.
     ignored_id : int, optional
-        Id of the pixels that count neither as object nor as background.
+        Id of the pixels that count neither as object nor as background; those of negative ids
+        never do.
     images : Path, optional
         The folder of the images, with the names and sub-folders of the label images.
 
@@ -48,35 +49,33 @@ def label_images(root: Path, ignored_id: int | None = None, images: Path | None 
     """
     if not root.is_dir():
         raise InputError(f"There is no folder {root}.")
-    found = _pairs(root) if images is None else _pairs_of(root, images)
-    return Dataset(
-        title_of(root),
-        root,
-        [picture for pair in found for picture in _pictures(pair, ignored_id)],
-    )
+    pairs = _pairs(root) if images is None else _pairs_of(root, images)
+    pictures = [picture for pair in pairs.found for picture in _pictures(pair, ignored_id)]
+    doubtful = [_unreadable(name, InputError(f"{why}.")) for name, why in pairs.doubtful]
+    return Dataset(title_of(root), root, pictures + doubtful)
 
 
-def _pairs(root: Path) -> tuple[Pair, ...]:
+def _pairs(root: Path) -> Pairs:
     pairs = pairs_in(root)
-    if pairs.side_by_side and not pairs.found:
+    if pairs.side_by_side and not (pairs.found or pairs.doubtful):
         raise InputError(
             f"{root} holds neither the folders 'images' and 'labels' nor pairs such as NAME.tif "
             "and NAME_labels.tif."
         )
     if pairs.lonely_images and not pairs.side_by_side:
         raise InputError(f"There is no label image for {pairs.lonely_images[0]!r} in {root}.")
-    if not pairs.found:
+    if not (pairs.found or pairs.doubtful):
         raise InputError(f"There are no images in {root}.")
-    return pairs.found
+    return pairs
 
 
-def _pairs_of(labels: Path, images: Path) -> tuple[Pair, ...]:
+def _pairs_of(labels: Path, images: Path) -> Pairs:
     pairs = pairs_of(labels, images)
     if pairs.lonely_labels:
         raise InputError(f"There is no image for {pairs.lonely_labels[0]!r} in {images}.")
-    if not pairs.found:
+    if not (pairs.found or pairs.doubtful):
         raise InputError(f"There are no label images in {labels}.")
-    return pairs.found
+    return pairs
 
 
 def _pictures(pair: Pair, ignored_id: int | None) -> list[Picture]:
@@ -105,7 +104,5 @@ def _unreadable(name: str, error: InputError) -> Picture:
 
 def _objects(path: Path, index: tuple[int, ...], ignored_id: int | None) -> list[TrueObject]:
     plane = label_plane(path, index)
-    if ignored_id is None:
-        return objects_of_labels(plane)
     ids = [label for label in np.unique(plane).tolist() if label > 0 and label != ignored_id]
-    return objects_of_labels(plane, ids, ignored=plane == ignored_id)
+    return objects_of_labels(plane, ids, ignored=(plane < 0) | (plane == ignored_id))

@@ -63,7 +63,7 @@ class Objects:
     @classmethod
     def of(cls, labels: NDArray[np.int32]) -> Objects:
         """The objects of a label image, by id."""
-        compact, ids = _compact(labels)
+        compact, ids = _compact(np.maximum(labels, 0))
         slices = ndimage.find_objects(compact)
         boxes = [(r.start, c.start, r.stop, c.stop) for r, c in slices]
         areas = np.bincount(compact.ravel(), minlength=len(ids) + 1)[1:]
@@ -154,7 +154,7 @@ def inspect_dataset(
             findings.append(DatasetIssue(example.key, "error", "unusable", str(error)))
             continue
         if doubt := example.doubt():
-            findings.append(DatasetIssue(example.key, "warning", "orientation", doubt))
+            findings.append(DatasetIssue(example.key, "warning", "assumed", doubt))
         if on_read is not None:
             on_read(example, pixels, labels)
         found = [DatasetIssue(example.key, *each) for each in _issues(pixels, labels, min_area)]
@@ -183,6 +183,9 @@ def _issues(
     pixels: NDArray[Any], labels: NDArray[np.int32], min_area: int
 ) -> Iterator[tuple[Severity, str, str]]:
     """Severity, kind and sentence of each issue of a picture."""
+    if labels.size and labels.min() < 0:
+        yield "note", "unknown", "ids below 0 count neither as object nor as background"
+        labels = np.maximum(labels, 0)
     if pixels.shape[:2] != labels.shape:
         text = f"the image is {_size(pixels)} pixels, its labels are {_size(labels)}"
         yield "error", "sizes", text

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from napari_cfr_icl._errors import CfrIclError, InputError, MaskError
+from napari_cfr_icl._errors import CfrIclError, InputError
 from napari_cfr_icl.evaluation.datasets.coco_json import coco_json
-from napari_cfr_icl.evaluation.datasets.folders import title_of
-from napari_cfr_icl.evaluation.datasets.pairs import Pair, pairs_in, pairs_of
+from napari_cfr_icl.evaluation.datasets.folders import LABEL_FOLDERS, listed_path, title_of
+from napari_cfr_icl.evaluation.datasets.pairs import IMAGE_FOLDERS, Pair, pairs_in, pairs_of
 from napari_cfr_icl.images.planes import (
     image_plane,
     label_plane,
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_cfr_icl.evaluation.datasets.dataset import Picture
+
 Split = Literal["train", "val"]
 SPLIT_FOLDERS: dict[str, Split] = {
     "train": "train",
@@ -37,6 +39,8 @@ SPLIT_FOLDERS: dict[str, Split] = {
     "validation": "val",
 }
 LIST_NAME = "collection.csv"
+UNKNOWN = -1
+"""Value of labels where it is not known whether there is an object."""
 
 _Listed = tuple[Pair, str, Split | None]
 """A pair, its group, and its side where the collection says so."""
@@ -56,7 +60,8 @@ class Example:
     split : str or None
         "train" or "val" where the collection says so.
     image, labels : callable
-        Return (rows, columns[, channels]) of any type, and int32 (rows, columns), 0 background.
+        Return (rows, columns[, channels]) of any type, and int32 (rows, columns), 0 background,
+        -1 where the truth is unknown.
     doubt : callable
         Returns a sentence on what had to be assumed about the image; empty where nothing had.
     """
@@ -154,46 +159,67 @@ def _from_folder(path: Path, images: Path | None) -> Collection:
     pairs = pairs_in(path) if images is None else pairs_of(path, images)
     troubles = [(name, "there is no label image of this name") for name in pairs.lonely_images]
     troubles += [(name, "there is no image of this name") for name in pairs.lonely_labels]
+    troubles += pairs.doubtful
     found: list[_Listed] = [(pair, pair.name, None) for pair in pairs.found]
     return _collected(path, found, troubles)
 
 
 def _from_list(path: Path, images: Path | None) -> Collection:
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            rows = list(reader)
-            columns = reader.fieldnames or ()
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path} cannot be read: {error}") from error
-    if not {"image", "labels"} <= set(columns):
-        found = ", ".join(columns) or "none"
-        raise InputError(f"{path} needs the columns image and labels; it has {found}.")
     pairs: list[_Listed] = []
-    for number, row in enumerate(rows, start=2):
-        split = (row.get("split") or "").strip().lower()
+    for number, row in _rows(path):
+        split = row.get("split", "").lower()
         if split and split not in SPLIT_FOLDERS:
             raise InputError(f"Line {number} of {path}: split is train or val, not {split!r}.")
         if not (row["image"] and row["labels"]):
             raise InputError(f"Line {number} of {path} must name an image and its labels.")
-        image, labels = (images or path.parent) / row["image"], path.parent / row["labels"]
-        group = (row.get("group") or "").strip() or row["image"]
+        image = listed_path(images or path.parent, row["image"])
+        labels = listed_path(path.parent, row["labels"])
+        group = row.get("group") or row["image"]
         pairs.append((Pair(image, labels, image.name), group, SPLIT_FOLDERS.get(split)))
     return _collected(path.parent, pairs, [])
+
+
+def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    """Number and cells of each line of a list, by the names of the columns in lower case.
+
+    Cells are divided by commas, semicolons or tabs, whatever the first line has most of; names that
+    folders of images and labels may have will do for the columns.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            first = file.readline()
+            file.seek(0)
+            delimiter = max(",;\t", key=first.count)
+            columns, *lines = csv.reader(file, delimiter=delimiter, skipinitialspace=True)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path} cannot be read: {error}") from error
+    except ValueError:
+        columns, lines = [], []
+    names = [name.strip().lower() for name in columns]
+    for wanted, others in (("image", IMAGE_FOLDERS), ("labels", LABEL_FOLDERS)):
+        if wanted not in names:
+            names = [wanted if name in others else name for name in names]
+    if not {"image", "labels"} <= set(names):
+        found = ", ".join(columns) or "none"
+        raise InputError(f"{path} needs the columns image and labels; it has {found}.")
+    for number, cells in enumerate(lines, start=2):
+        if any(cell.strip() for cell in cells):
+            padded = [cell.strip() for cell in cells] + [""] * len(names)
+            yield number, dict(zip(names, padded, strict=False))
 
 
 def _from_coco(path: Path, images: Path | None) -> Collection:
     dataset = coco_json(path, images)
 
-    def painted(objects: Callable[[], Any]) -> NDArray[np.int32]:
-        truths = [item.truth() for item in sorted(objects(), key=lambda item: -item.area)]
-        labels = np.zeros(truths[0].shape, np.int32)
+    def painted(picture: Picture) -> NDArray[np.int32]:
+        truths = [item.truth() for item in sorted(picture.objects(), key=lambda item: -item.area)]
+        labels = np.zeros(truths[0].shape if truths else picture.image().shape[:2], np.int32)
         for number, truth in enumerate(truths, start=1):
             labels[truth == 1] = number  # small ones last, so that none is hidden
         return labels
 
     examples = tuple(
-        Example(item.key, item.key, None, item.image, partial(painted, item.objects))
+        Example(item.key, item.key, None, item.image, partial(painted, item), item.doubt)
         for item in dataset.pictures
     )
     return Collection(dataset.name, path, examples)
@@ -226,13 +252,13 @@ def _examples(pair: Pair, group: str, split: Split | None) -> Iterator[Example]:
 
 
 def _ids(path: Path, index: tuple[int, ...]) -> NDArray[np.int32]:
-    """Labels as training needs them: int32 from 0 up, (rows, columns).
+    """Labels as training needs them: int32, (rows, columns), -1 for all ids below 0.
 
     Ids too large for that, such as hashes and times, get the lowest numbers that are free.
     """
     labels = label_plane(path, index)
-    if labels.size and labels.min() < 0:
-        raise MaskError(f"{path} must hold whole numbers from 0 up, not {labels.min()}.")
+    if labels.dtype.kind == "i":
+        labels = np.maximum(labels, UNKNOWN)
     large = labels > np.iinfo(np.int32).max
     narrow = np.where(large, 0, labels).astype(np.int32)
     if large.any():

@@ -81,7 +81,8 @@ def cut_masks(labels: Tensor, window: Window, side: int, ids: Sequence[int]) -> 
     side : int
         Of the masks.
     ids : sequence of int
-        One mask is made for each; -1 stands for everything but background and the other ids.
+        One mask is made for each; -1 stands for everything but background and the other ids, and
+        the last one, that of pixels of unknown truth, for all ids below 0 as well.
 
     Returns
     -------
@@ -90,6 +91,7 @@ def cut_masks(labels: Tensor, window: Window, side: int, ids: Sequence[int]) -> 
     rows, cols = window.slices
     part = labels[rows, cols]
     named = torch.stack([part == label for label in ids])
+    named[-1] |= part < 0
     if REST in ids:
         named[list(ids).index(REST)] = (part > 0) & ~named.any(dim=0)
     if window.shape == (side, side):

@@ -66,8 +66,8 @@ class HeldOut:
         """1 on the object, 0 elsewhere, -1 where the truth is unknown; (rows, columns)."""
         labels = self.page.example.labels()
         truth = np.asarray(labels == self.label, np.int8)
-        if self.ignored_id:
-            truth[labels == self.ignored_id] = IGNORED
+        unknown = labels < 0
+        truth[unknown | (labels == self.ignored_id) if self.ignored_id else unknown] = IGNORED
         return truth
 
 
