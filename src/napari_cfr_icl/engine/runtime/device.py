@@ -96,9 +96,7 @@ def full_float32(device: torch.device) -> Iterator[None]:
     if device.type != "cuda":
         yield
         return
-    cudnn, cuda = torch.backends.cudnn, torch.backends.cuda
-    # The recurrent one too: PyTorch refuses to tell its old switch while the two differ.
-    switches = (cudnn.conv, cudnn.rnn, cuda.matmul)
+    switches = (torch.backends.cudnn.conv, torch.backends.cuda.matmul)
     before = [switch.fp32_precision for switch in switches]
     try:
         for switch in switches:
