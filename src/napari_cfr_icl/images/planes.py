@@ -90,7 +90,7 @@ def single_channel(path: Path, pixels: NDArray[Any]) -> NDArray[Any]:
         return colours[..., 0]
     painted = colours.any(axis=-1)
     if (colours[painted] == colours[painted][0]).all():
-        return painted.astype(np.uint8)
+        return np.asarray(painted, np.uint8)
     raise MaskError(
         f"{path} has channels, {by(pixels.shape)}: a mask needs one whole number for each pixel."
     )

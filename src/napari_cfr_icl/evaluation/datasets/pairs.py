@@ -191,7 +191,8 @@ def _matched(
         if owners := _nearest(path, name, by_stem, endings):
             wanted[owners].append(path)
     partners: dict[Path, Path] = {}
-    unclear, doubtful = set(), []
+    unclear: set[Path] = set()
+    doubtful = []
     # First those that are sure: they leave one image fewer to the others.
     for owners, found in sorted(wanted.items(), key=lambda item: len(item[0])):
         left = [image for image in owners if image not in partners]
