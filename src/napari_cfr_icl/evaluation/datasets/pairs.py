@@ -196,14 +196,16 @@ def _matched(
     # First those that are sure: they leave one image fewer to the others.
     for owners, found in sorted(wanted.items(), key=lambda item: len(item[0])):
         left = [image for image in owners if image not in partners]
+        if not left:
+            continue
         if len(left) == len(found) == 1:
             partners[left[0]] = found[0]
             continue
         unclear.update(left, found)
         taken = ", ".join(labels[path].full for path in found)
-        names = ", ".join(images[image].full for image in owners)
+        names = ", ".join(images[image].full for image in left)
         why = f"several files go by one name ({taken} for {names}): keep one image and its labels"
-        doubtful += [(images[image].full, why) for image in owners]
+        doubtful += [(images[image].full, why) for image in left]
     return _Matched(partners, unclear, tuple(doubtful))
 
 
