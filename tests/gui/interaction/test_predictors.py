@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 
+import pytest
+
+from napari_cfr_icl._errors import DeviceError
 from napari_cfr_icl.gui.interaction.predictors import EngineChoice, PredictorMaker
 from napari_cfr_icl.session.preferences import Preferences
 from napari_cfr_icl.zoo.catalog import CATALOGUE
@@ -23,3 +26,24 @@ def test_the_file_of_a_model_is_hashed_once(monkeypatch):
     maker(EngineChoice.of(Preferences(model=MODEL, device="cpu")))
     assert len(hashed) == 1
     assert maker.record.sha256 == CATALOGUE[MODEL].sha256
+
+
+def test_a_model_that_did_not_fit_a_gpu_is_whole_again_on_the_processor(monkeypatch):
+    from napari_cfr_icl.engine import predictor
+
+    made = predictor.Predictor
+
+    def filling_up(model, settings, device):
+        if device == "cpu":
+            return made(model, settings, device)
+        for weight in model.parameters():
+            weight.data = weight.data[:0]
+        raise DeviceError("out of memory")
+
+    monkeypatch.setattr(predictor, "Predictor", filling_up)
+    maker = PredictorMaker()
+    maker(EngineChoice.of(Preferences(model=MODEL, device="cpu")))
+    with pytest.raises(DeviceError, match="out of memory"):
+        maker(EngineChoice.of(Preferences(model=MODEL, device="cuda")))
+    network = maker(EngineChoice.of(Preferences(model=MODEL, device="cpu"))).network
+    assert all(weight.numel() for weight in network._model.parameters())

@@ -132,6 +132,8 @@ class PredictorMaker:
             # Finding the quickest arithmetic takes seconds, and settings need none of it.
             self._predictor.settings = settings
         else:
+            # A GPU may fill up while the weights are moved to it: half a model is loaded anew.
+            self._made_of = None
             self._predictor = Predictor(self._model, settings, device=choice.device)
             self._made_of = made_of
         network = self._predictor.network
