@@ -44,7 +44,11 @@ def arrays(name: str) -> dict[str, np.ndarray]:
 @cache
 def public_shapes() -> dict[str, dict[str, tuple[list[int], str]]]:
     """Shape and dtype of every entry of every public model, by model and key."""
-    return json.loads(gzip.decompress((GOLDEN / "state_dict_keys.json.gz").read_bytes()))
+    files = GOLDEN / "state_dict_keys.json.gz", GOLDEN / "sam" / "state_dict_keys.json.gz"
+    shapes: dict[str, dict[str, tuple[list[int], str]]] = {}
+    for file in files:
+        shapes |= json.loads(gzip.decompress(file.read_bytes()))
+    return shapes
 
 
 def public_weights(name: str) -> dict[str, Tensor]:

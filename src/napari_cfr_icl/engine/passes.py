@@ -8,13 +8,14 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from napari_cfr_icl.engine.models.click_model import IMAGE_MEAN
 from napari_cfr_icl.engine.windows import Patch, Window
 from napari_cfr_icl.engine.zooming import choose_window
 
 if TYPE_CHECKING:
     from napari_cfr_icl.engine.clicks import Clicks
     from napari_cfr_icl.engine.runtime.network import Network
-    from napari_cfr_icl.engine.settings import Settings
+    from napari_cfr_icl.engine.settings import Resampling, Settings
     from napari_cfr_icl.engine.source import ImageSource
 
 Size = tuple[int, int]
@@ -77,8 +78,8 @@ class Passes:
         size = self._input_size(part)
         picture = self._read(part, size)
         mask = self._resized_mask(feedback, part, size)
-        logits = self._logits(picture, mask, self._points(part, size))
-        probabilities = _resized(torch.sigmoid(logits), part.shape)
+        logits = self._logits(picture, mask, self._points(part, size))[..., : size[0], : size[1]]
+        probabilities = self._in_image(logits, part.shape)
         values = probabilities[0, 0].cpu().numpy()
         self.seen = Patch(values, part, self.image.shape)
         return self.seen
@@ -97,6 +98,8 @@ class Passes:
             if isinstance(zoom.target, tuple):
                 return zoom.target
             size = _scaled_to(part.shape, zoom.target)
+            if self.settings.padding != "none":
+                return size
         elif limit is not None and max(part.shape) > limit:
             size = _scaled_to(part.shape, limit)
         else:
@@ -107,8 +110,8 @@ class Passes:
         """The picture in the window: (1, 3, rows, columns), 0 to 1, on the device."""
         if self._picture is None or self._picture[0] != part:
             enough = max(size) if self.settings.reduced_reads else None
-            pixels = torch.from_numpy(self.image.read(part, enough)).to(self.network.device)
-            picture = _resized(pixels.permute(2, 0, 1).unsqueeze(0), size)
+            pixels = torch.from_numpy(self.image.read(part, enough)).permute(2, 0, 1)[None]
+            picture = resampled(pixels.to(self.network.device), size, self.settings.resampling)
             self._picture = part, picture
         return self._picture[1]
 
@@ -138,12 +141,31 @@ class Passes:
         self, picture: torch.Tensor, mask: torch.Tensor, points: torch.Tensor
     ) -> torch.Tensor:
         """Logits (1, 1, rows, columns), averaged with those of the mirror image if so set."""
+        if self.settings.padding != "none":
+            picture, mask = self._padded(picture, mask)
         if not self.settings.flip:
             return self.network(picture, mask, points)
         pictures = torch.cat([picture, picture.flip(3)])
         masks = torch.cat([mask, mask.flip(3)])
         logits = self.network(pictures, masks, torch.cat([points, _mirrored(points, picture)]))
         return (logits[:1] + logits[1:].flip(3)) / 2
+
+    def _padded(
+        self, picture: torch.Tensor, mask: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Picture and mask filled up to a square, right and below."""
+        rows, cols = picture.shape[2:]
+        side = self.network.nearest_size((max(rows, cols), max(rows, cols)))[0]
+        border = (0, side - cols, 0, side - rows)
+        mean = picture.new_tensor(IMAGE_MEAN if self.settings.padding == "mean" else (0, 0, 0))
+        colour = mean.view(1, 3, 1, 1)
+        return F.pad(picture - colour, border) + colour, F.pad(mask, border)
+
+    def _in_image(self, logits: torch.Tensor, shape: Size) -> torch.Tensor:
+        """Probabilities of the window's pixels, from the logits of the network's."""
+        if self.settings.resampling == "corners":
+            return _resized(torch.sigmoid(logits), shape)
+        return torch.sigmoid(F.interpolate(logits, size=shape, mode="bilinear"))
 
 
 def _mirrored(points: torch.Tensor, picture: torch.Tensor) -> torch.Tensor:
@@ -157,6 +179,18 @@ def _scaled_to(shape: Size, longest: int) -> Size:
     scale = longest / max(shape)
     rows, cols = (max(1, round(side * scale)) for side in shape)
     return rows, cols
+
+
+def resampled(picture: torch.Tensor, size: Size, how: Resampling) -> torch.Tensor:
+    """A picture (1, 3, rows, columns), 0 to 1, in another size; see `Settings`."""
+    if how == "corners":
+        return _resized(picture, size)
+    if how == "antialiased":
+        return F.interpolate(picture, size=size, mode="bilinear", antialias=True)
+    # On the CPU, which alone does this in whole numbers.
+    bytes_ = (picture.cpu() * 255).round().byte()
+    small = F.interpolate(bytes_, size=size, mode="bilinear", antialias=True)
+    return small.to(picture.device).float() / 255
 
 
 def _resized(values: torch.Tensor, size: Size) -> torch.Tensor:

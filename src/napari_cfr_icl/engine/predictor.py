@@ -51,7 +51,7 @@ class Predictor:
         self, model: ClickModel, settings: Settings | None = None, device: str = "auto"
     ) -> None:
         self.settings = settings or Settings.interactive(model)
-        self.network = Network(model, device, self.settings.precision)
+        self.network = Network(model.choosing(self.settings.masks), device, self.settings.precision)
 
     def predict(
         self,

@@ -1,8 +1,8 @@
 """Validated options of a prediction, and their presets.
 
-Three presets of the same code: `paper` (the paper's meaning, the public code's windows and flip),
-`public_code` (what the published program does where it departs from the paper) and `interactive`
-(for a person at a screen).
+Four presets of the same code: `paper` (the paper's meaning, the public code's windows and flip),
+`public_code` (what the published program does where it departs from the paper), `interactive`
+(for a person at a screen) and `whole_image` (as SAM and SAM 2 were published).
 """
 
 from __future__ import annotations
@@ -14,16 +14,27 @@ from typing import Literal, Protocol
 from napari_cfr_icl._errors import SettingsError
 from napari_cfr_icl._options import Options, option
 
-PRESETS = ("interactive", "paper", "public-code")
-PresetName = Literal["interactive", "paper", "public-code"]
+PRESETS = ("interactive", "paper", "public-code", "whole-image")
+PresetName = Literal["interactive", "paper", "public-code", "whole-image"]
 Precision = Literal["float32", "fast"]
+MaskChoice = Literal["single", "best", "best-first", "stable", "best-first-stable"]
+Padding = Literal["none", "mean", "black"]
+Resampling = Literal["corners", "antialiased", "antialiased-8bit"]
+PublishedInput = Literal["padded", "padded-black", "stretched"]
+
+
+_ENDLESS = 10**6
+"""Side of a window that takes in any image."""
 
 
 class WindowHints(Protocol):
-    """Properties of a network that a preset needs: the input it was trained for."""
+    """Properties of a network that a preset needs: the input it was trained for, and its masks."""
 
     input_size: int
     fixed_square: bool
+    mask_choice: MaskChoice
+    first_side: int | None
+    published_input: PublishedInput | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +152,18 @@ class Settings(Options):
         a coarser level of a pyramid, instead of in full resolution.
     precision : {"float32", "fast"}
         "fast" takes the quickest arithmetic this machine has, found by a timed trial.
+    masks : MaskChoice
+        Which mask to take of a network of SAM's kind, which offers one, and three alternatives for
+        an ambiguous click with predicted qualities: "single", the one; "best", the best of the
+        three; "best-first", that at a first click only, as SAM's authors advise; "stable", the
+        single one unless it depends on the threshold too much, as SAM 2 where one mask is asked
+        for; "best-first-stable", both, as SAM 2 is clicked.
+    padding : {"none", "mean", "black"}
+        Fill a window of the target size up to a square, right and below, with the mean colour of
+        the training images or with black, instead of rounding its sides.
+    resampling : {"corners", "antialiased", "antialiased-8bit"}
+        Bilinear between the centres of the corner pixels, as RITM's family does it; antialiased, as
+        SAM 2 does; or antialiased and rounded to 8 bits, as SAM does.
     """
 
     refinement: Refinement = field(default_factory=Refinement)
@@ -150,6 +173,9 @@ class Settings(Options):
     mask_threshold: float = option(0.5, limits=(0, 1), label="mask threshold")
     reduced_reads: bool = False
     precision: Precision = "float32"
+    masks: MaskChoice = "single"
+    padding: Padding = "none"
+    resampling: Resampling = "corners"
 
     @classmethod
     def paper(cls, model: WindowHints | None = None) -> Settings:
@@ -165,7 +191,7 @@ class Settings(Options):
             zoom = Zoom(target=(model.input_size, model.input_size), skip_clicks=-1)
         else:
             zoom = Zoom(target=400, skip_clicks=1)
-        return cls(zoom=zoom, flip=True, mask_threshold=0.49)
+        return cls(zoom=zoom, flip=True, mask_threshold=0.49, masks=_masks(model))
 
     @classmethod
     def public_code(cls, model: WindowHints | None = None) -> Settings:
@@ -186,7 +212,7 @@ class Settings(Options):
             target=400 if model is None else model.input_size,
             growth=2.0,
             min_side=128,
-            first_side=512,
+            first_side=512 if model is None else model.first_side,
             follow_mask=True,
             max_side=4096,
             shift=True,
@@ -199,7 +225,32 @@ class Settings(Options):
             rezoom=True,
             guard=True,
         )
-        return cls(refinement=refinement, zoom=zoom, reduced_reads=True, precision="fast")
+        return cls(
+            refinement=refinement,
+            zoom=zoom,
+            reduced_reads=True,
+            precision="fast",
+            masks=_masks(model),
+        )
+
+    @classmethod
+    def whole_image(cls, model: WindowHints | None = None) -> Settings:
+        """The whole image in every pass, fitted to the network as SAM and SAM 2 do it.
+
+        Parameters
+        ----------
+        model : model, optional
+            Says how it was published; an image is padded to a square of 1024 pixels without.
+        """
+        side = 1024 if model is None else model.input_size
+        kind = None if model is None else model.published_input
+        stretched = kind == "stretched"
+        return cls(
+            zoom=Zoom(target=(side, side) if stretched else side, min_side=_ENDLESS),
+            masks=_masks(model),
+            padding="none" if stretched else "black" if kind == "padded-black" else "mean",
+            resampling="antialiased" if stretched else "antialiased-8bit",
+        )
 
     @classmethod
     def preset(cls, name: str, model: WindowHints | None = None) -> Settings:
@@ -230,6 +281,10 @@ class Settings(Options):
             )
         steps, adaptive = int(match[2] or 0), match[1] is not None
         return replace(self, refinement=replace(self.refinement, steps=steps, adaptive=adaptive))
+
+
+def _masks(model: WindowHints | None) -> MaskChoice:
+    return "single" if model is None else model.mask_choice
 
 
 @dataclass(frozen=True, slots=True)

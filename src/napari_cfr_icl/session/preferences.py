@@ -25,7 +25,7 @@ class Preferences:
     model : str
         Name in the catalogue, or the path of a file.
     preset : str
-        "interactive", "paper" or "public-code".
+        "interactive", "paper", "public-code" or "whole-image".
     inference : str
         "std", "cfr-N" or "a-cfr-N"; empty for the preset's own.
     every_click : bool

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 __all__ = ["published_name", "published_weights"]
 
 _RENAMED: Final = {
+    "image_encoder.trunk.": ((".mlp.fc1", ".mlp.layers.0"), (".mlp.fc2", ".mlp.layers.1")),
+    "image_encoder.neck.": (),
+    "image_encoder.blocks.": ((".mlp.fc", ".mlp.lin"),),
     "image_encoder.": (
         ("patch_embed.conv1", "patch_embed.seq.0"),
         ("patch_embed.conv2", "patch_embed.seq.2"),
@@ -24,8 +27,10 @@ _RENAMED: Final = {
         (".conv.", ".c."),
     ),
     "mask_decoder.": ((".mlp.fc", ".mlp.lin"),),
+    "sam_mask_decoder.": ((".mlp.fc1", ".mlp.layers.0"), (".mlp.fc2", ".mlp.layers.1")),
 }
-"""For each part of MobileSAM: timm's names and the published ones, replaced in this order."""
+"""For each part of SAM 2, SAM and MobileSAM, the first that fits: timm's names and the published
+ones, replaced in this order."""
 
 
 def published_name(key: str) -> str:
@@ -34,6 +39,7 @@ def published_name(key: str) -> str:
         if key.startswith(part):
             for ours, published in renamed:
                 key = key.replace(ours, published)
+            break
     return key
 
 

@@ -163,7 +163,8 @@ def test_weights_of_an_impossible_shape_are_refused(name, key, shape, message):
         ({}, "no network family None"),
         (
             {"family": "unet"},
-            "no network family 'unet'; known are plain_vit, hrnet_ocr and mobile_sam",
+            "no network family 'unet'; known are plain_vit, hrnet_ocr, sam_vit, sam2 and "
+            "mobile_sam",
         ),
         ({"family": "hrnet_ocr"}, "no description of a hrnet_ocr network"),
         ({"family": "hrnet_ocr", "width": 18, "ocr_width": 64, "depth": 3}, "'depth'"),

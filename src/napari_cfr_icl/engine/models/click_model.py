@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -11,6 +12,8 @@ from napari_cfr_icl.engine.click_maps import disk_maps, distance_maps
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from napari_cfr_icl.engine.settings import MaskChoice, PublishedInput
 
 IMAGE_MEAN = (0.485, 0.456, 0.406)
 IMAGE_STD = (0.229, 0.224, 0.225)
@@ -51,6 +54,12 @@ class ClickModel(nn.Module):
     caches_image_features : bool
         Whether clicks and mask enter in `decode` only, so that the output of `encode` serves every
         pass over the same image.
+    mask_choice : MaskChoice
+        Which mask it gives, if its decoder offers several; see `engine.settings.Settings`.
+    first_side : int or None
+        Longest side in image pixels of a good first window; None for the whole image.
+    published_input : PublishedInput or None
+        How a whole image was fitted to the network where it was published; None for windows.
     architecture : dict
         As given.
     """
@@ -63,6 +72,9 @@ class ClickModel(nn.Module):
     checkpointed: tuple[type[nn.Module], ...] = ()
     packable_parts: tuple[str, ...] = ()
     caches_image_features: bool = False
+    mask_choice: MaskChoice = "single"
+    first_side: int | None = 512
+    published_input: PublishedInput | None = None
     image_mean: Tensor
     image_std: Tensor
 
@@ -157,6 +169,14 @@ class ClickModel(nn.Module):
     def forward_maps_with_aux(self, image: Tensor, maps: Tensor) -> tuple[Tensor, Tensor | None]:
         """As `forward_maps`, and the auxiliary logits that training supervises, if any."""
         return self.forward_maps(image, maps), None
+
+    def choosing(self, choice: MaskChoice) -> ClickModel:
+        """This network with another choice among its masks; weights are shared."""
+        if choice == self.mask_choice:
+            return self
+        other = copy(self)
+        other.mask_choice = choice
+        return other
 
     def nearest_size(self, rows: int, cols: int) -> tuple[int, int]:
         """Find the input size closest to `rows` by `cols` that the network accepts."""

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 _KEY_PREFIXES = {
     "plain_vit": "backbone.pos_embed",
     "hrnet_ocr": "feature_extractor.stage4.",
+    "sam_vit": "image_encoder.patch_embed.proj.",
+    "sam2": "image_encoder.trunk.",
     "mobile_sam": "image_encoder.patch_embed.seq.",
 }
 """Prefix of keys that the checkpoints of a family have, and those of no other.
@@ -32,12 +34,28 @@ def _vit(dim: int, depth: int, num_heads: int, neck_dims: tuple[int, ...], **oth
     return {"family": "plain_vit", "patch": 16, **sizes, **others}
 
 
+def _sam_vit(dim: int, depth: int, num_heads: int) -> dict[str, Any]:
+    return {"family": "sam_vit", "dim": dim, "depth": depth, "num_heads": num_heads}
+
+
+def _sam2(width: int, stages: tuple[int, ...], blocks: tuple[int, ...], **others: Any) -> Any:
+    sizes = {"width": width, "stages": stages, "global_blocks": blocks}
+    return {"family": "sam2", "num_heads": 1 if width == 96 else 2, **sizes, **others}
+
+
 PUBLISHED: dict[str, dict[str, Any]] = {
     "hrnet18s": _hrnet(18, 48, small=True),
     "hrnet18": _hrnet(18, 64),
     "hrnet18_noprevmask": _hrnet(18, 64, with_previous=False),
     "hrnet32": _hrnet(32, 128),
-    "mobile_sam": {"family": "mobile_sam"},
+    "mobile_sam": {"family": "mobile_sam", "full_decoder": True},
+    "sam_vit_b": _sam_vit(768, 12, 12),
+    "sam_vit_l": _sam_vit(1024, 24, 16),
+    "sam_vit_h": _sam_vit(1280, 32, 16),
+    "sam2_hiera_tiny": _sam2(96, (1, 2, 7, 2), (5, 7, 9)),
+    "sam2_hiera_small": _sam2(96, (1, 2, 11, 2), (7, 10, 13)),
+    "sam2_hiera_base_plus": _sam2(112, (2, 3, 16, 3), (12, 16, 20), positions=14),
+    "sam2_hiera_large": _sam2(144, (2, 6, 36, 4), (23, 33, 43), windows=(8, 4, 16, 8)),
     "vit_xtiny": _vit(160, 8, 4, (96, 192, 288, 384), head_channels=128),
     "vit_b": _vit(768, 12, 12, (128, 256, 512, 1024)),
     "vit_l": _vit(1024, 24, 16, (192, 384, 768, 1536)),
@@ -100,7 +118,7 @@ def infer_architecture(
     weights : mapping of str to Tensor
         The checkpoint, with the keys of the public code.
     num_heads : int, optional
-        Attention heads of a plain ViT; shapes do not tell them, so they are needed for a width
+        Attention heads of a transformer; shapes do not tell them, so they are needed for a width
         that no published model has.
 
     Returns
@@ -117,7 +135,8 @@ def infer_architecture(
     family = family_of(weights)
     if family is None:
         raise ValueError(
-            "These weights belong to no plain ViT, no HRNet with OCR and no MobileSAM."
+            "These weights belong to no plain ViT, no HRNet with OCR, no SAM, no SAM 2 and no "
+            "MobileSAM."
         )
     described: dict[str, Any] = _module(family).infer(weights, num_heads)
     return described

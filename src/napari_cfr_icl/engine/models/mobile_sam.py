@@ -1,22 +1,18 @@
-"""MobileSAM (Zhang et al. 2023, arXiv 2306.14289) as a click model.
-
-Clicks and the previous mask enter the decoder only, so a further pass over the same window, such as
-a step of CFR, costs the decoder alone. Unlike SAM it is always given its last mask.
-"""
+"""MobileSAM (Zhang et al. 2023, arXiv 2306.14289) as a click model."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from napari_cfr_icl.engine.models.click_model import ClickModel, check_count
-from napari_cfr_icl.engine.models.mask_decoder import MaskDecoder, PromptEncoder
+from napari_cfr_icl.engine.models.click_model import check_count
+from napari_cfr_icl.engine.models.mask_decoder import MaskDecoder
+from napari_cfr_icl.engine.models.prompt_encoder import PromptEncoder
+from napari_cfr_icl.engine.models.sam import Sam
 from napari_cfr_icl.engine.models.timm_layers import MBConv, TinyVitBlock
-from napari_cfr_icl.engine.models.tiny_vit import OUT_WIDTH, STRIDE, WIDTHS, TinyVit
+from napari_cfr_icl.engine.models.tiny_vit import OUT_WIDTH, WIDTHS, TinyVit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,11 +21,14 @@ if TYPE_CHECKING:
 
 FAMILY = "mobile_sam"
 
-_MASK_LOGIT_LIMIT = 10.0
-"""Logits of the previous mask, which SAM takes instead of probabilities, are clamped to this."""
+_UNUSED = ("image_encoder.norm_head.", "image_encoder.head.")
 
-_MIN_GRID = 4
-"""Features on the shorter side of the smallest input."""
+_BESIDE_CLICKS = (
+    *(f"prompt_encoder.point_embeddings.{number}." for number in (2, 3)),
+    *(f"mask_decoder.output_hypernetworks_mlps.{number}." for number in (1, 2, 3)),
+    "mask_decoder.iou_prediction_head.",
+)
+"""Boxes, the masks for ambiguous clicks and their qualities."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +42,8 @@ class MobileSamArchitecture:
         arXiv 2408.00714). The published MobileSAM does not.
     image_size : int
         Longest side in pixels of the images it was trained on.
+    full_decoder : bool
+        Whether it also takes boxes and offers three masks for an ambiguous click.
 
     Raises
     ------
@@ -52,18 +53,23 @@ class MobileSamArchitecture:
 
     detail: bool = False
     image_size: int = 1024
+    full_decoder: bool = False
 
     def __post_init__(self) -> None:
         check_count("image_size", self.image_size)
-        if type(self.detail) is not bool:
-            raise ValueError(f"detail must be true or false, not {self.detail!r}.")
+        for name in ("detail", "full_decoder"):
+            if type(getattr(self, name)) is not bool:
+                raise ValueError(f"{name} must be true or false, not {getattr(self, name)!r}.")
 
     def described(self) -> dict[str, Any]:
         """As plain JSON, with the name of the family."""
-        return {"family": FAMILY, **asdict(self)}
+        fields = asdict(self)
+        if not self.full_decoder:
+            del fields["full_decoder"]  # files from before there was the choice do not say it
+        return {"family": FAMILY, **fields}
 
 
-class MobileSam(ClickModel):
+class MobileSam(Sam):
     """TinyViT, and SAM's decoder behind it.
 
     Parameters
@@ -72,25 +78,19 @@ class MobileSam(ClickModel):
         The choices.
     """
 
-    fixed_square = False
     checkpointed = (MBConv, TinyVitBlock)
-    caches_image_features = True
-    float32_parts = ("prompt_encoder.pe_layer",)
-    # Boxes, and the masks for ambiguous clicks.
-    dead_keys = (
-        "image_encoder.norm_head.",
-        "image_encoder.head.",
-        *(f"prompt_encoder.point_embeddings.{number}." for number in (2, 3)),
-        *(f"mask_decoder.output_hypernetworks_mlps.{number}." for number in (1, 2, 3)),
-        "mask_decoder.iou_prediction_head.",
-    )
 
     def __init__(self, arch: MobileSamArchitecture) -> None:
         super().__init__(arch.described())
+        self.dead_keys = _UNUSED if arch.full_decoder else (*_UNUSED, *_BESIDE_CLICKS)
         self.input_size = arch.image_size
+        if arch.full_decoder:
+            self.mask_choice = "best-first"
+        else:  # tuned for windows
+            self.first_side, self.published_input = 512, None
         self.image_encoder = TinyVit()
-        self.prompt_encoder = PromptEncoder()
-        self.mask_decoder = MaskDecoder()
+        self.prompt_encoder = PromptEncoder(4 if arch.full_decoder else 2)
+        self.mask_decoder = MaskDecoder(arch.full_decoder)
         self.detail = Detail() if arch.detail else None
 
     def encode(self, image: Tensor) -> Features:
@@ -110,23 +110,6 @@ class MobileSam(ClickModel):
         coarse, middle, fine = self.image_encoder(self.normalised(image).to(dtype))
         return (coarse,) if self.detail is None else (coarse, *self.detail(middle, fine))
 
-    def decode(self, features: Features, previous: Tensor, points: Tensor) -> Tensor:
-        """Logits of the mask, (B, 1, H, W), from what `encode` gave; see `forward`."""
-        coarse, *detail = features
-        rows, cols = coarse.shape[-2:]
-        encoder, size = self.prompt_encoder, (previous.shape[-2], previous.shape[-1])
-        tokens, empty = encoder.tokens(points, size)
-        given = previous.amax(dim=(1, 2, 3), keepdim=True) > 0
-        embedding = coarse + encoder.mask(_as_logits(previous, rows, cols).to(coarse.dtype), given)
-        position = encoder.pe_layer.grid(rows, cols).to(coarse.dtype)
-        logits = self.mask_decoder(embedding, position, tokens, empty, detail)
-        return F.interpolate(logits.float(), size=size, mode="bilinear", align_corners=False)
-
-    def nearest_size(self, rows: int, cols: int) -> tuple[int, int]:
-        """Round to multiples of 16 pixels, at least 64."""
-        down, across = (max(_MIN_GRID, round(side / STRIDE)) for side in (rows, cols))
-        return down * STRIDE, across * STRIDE
-
 
 class Detail(nn.ModuleList):
     """Lateral convolutions of the finer features, zero at first."""
@@ -141,15 +124,6 @@ class Detail(nn.ModuleList):
         """(B, 128, ..) to (B, 64, ..), and (B, 64, ..) to (B, 32, ..)."""
         first, second = self
         return first(middle), second(fine)
-
-
-def _as_logits(previous: Tensor, rows: int, cols: int) -> Tensor:
-    """Probabilities (B, 1, H, W) as the logits (B, 1, 4 rows, 4 cols) that SAM calls a mask."""
-    size = (4 * rows, 4 * cols)
-    small = F.interpolate(
-        previous.float(), size, mode="bilinear", align_corners=False, antialias=True
-    )
-    return torch.logit(small, eps=1e-6).clamp(-_MASK_LOGIT_LIMIT, _MASK_LOGIT_LIMIT)
 
 
 def make(**fields: Any) -> MobileSam:
@@ -170,4 +144,7 @@ def infer(weights: Mapping[str, Tensor], _: int | None = None) -> dict[str, Any]
     dict
         The architecture, for `build`.
     """
-    return MobileSamArchitecture(detail="detail.0.weight" in weights).described()
+    return MobileSamArchitecture(
+        detail="detail.0.weight" in weights,
+        full_decoder=any(key.startswith("mask_decoder.iou_prediction_head.") for key in weights),
+    ).described()

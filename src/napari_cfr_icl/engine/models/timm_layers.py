@@ -18,13 +18,16 @@ if TYPE_CHECKING:
 __all__ = [
     "Block",
     "ConvLayer",
+    "HieraDet",
     "LayerNorm2d",
     "MBConv",
     "Mlp",
+    "MultiScaleBlock",
     "PatchEmbed",
     "TinyVitBlock",
     "TinyVitStage",
     "tiny_vit",
+    "vision_transformer_sam",
 ]
 
 _COMPILER = ("torch._dynamo", "torch._dynamo.utils")
@@ -68,6 +71,7 @@ def _remove_stand_ins() -> None:
 
 with _without_compiler():
     from timm.layers import LayerNorm2d, Mlp, PatchEmbed
-    from timm.models import tiny_vit
+    from timm.models import tiny_vit, vision_transformer_sam
+    from timm.models.hieradet_sam2 import HieraDet, MultiScaleBlock
     from timm.models.tiny_vit import ConvLayer, MBConv, TinyVitBlock, TinyVitStage
     from timm.models.vision_transformer import Block

@@ -44,18 +44,19 @@ def predictors_for(
         When a preset or the device cannot be had.
     """
     predictors: dict[Method, Predictor] = {}
-    by_precision: dict[str, Predictor] = {}
+    made: dict[tuple[str, str], Predictor] = {}
     for method in methods_of(options, model):
         settings = settings_for(method.preset, method.scheme, network)
         settings = replace(settings, precision=options.precision or settings.precision)
-        if settings.precision not in by_precision:
-            by_precision[settings.precision] = Predictor(network, settings, device)
-        predictors[method] = with_settings(by_precision[settings.precision], settings)
+        way = settings.precision, settings.masks
+        if way not in made:
+            made[way] = Predictor(network, settings, device)
+        predictors[method] = with_settings(made[way], settings)
     return predictors
 
 
 def with_settings(predictor: Predictor, settings: Settings) -> Predictor:
-    """The same network, placed and made quick once, under other settings of the same precision."""
+    """The same network, made quick once, under other settings of the same precision and masks."""
     other = copy.copy(predictor)
     other.settings = settings
     return other

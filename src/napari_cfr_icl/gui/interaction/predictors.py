@@ -109,7 +109,7 @@ class PredictorMaker:
     def __init__(self) -> None:
         self.record: EngineRecord | None = None
         self._checksum = ""
-        self._made_of: tuple[str, str, str] | None = None
+        self._made_of: tuple[str, str, str, str] | None = None
         self._model: Any = None
         self._predictor: Any = None
 
@@ -127,7 +127,7 @@ class PredictorMaker:
             # The checksum of a named model has been compared already.
             self._checksum = store.expected_sha256(choice.model) or file_sha256(path)
         settings = choice.settings_for(self._model)
-        made_of = (choice.model, choice.device, settings.precision)
+        made_of = (choice.model, choice.device, settings.precision, settings.masks)
         if made_of == self._made_of:
             # Finding the quickest arithmetic takes seconds, and settings need none of it.
             self._predictor.settings = settings

@@ -1,0 +1,119 @@
+"""Segment Anything (Kirillov et al. 2023, arXiv 2304.02643) as a click model, whatever its encoder.
+
+Clicks and the previous mask enter the decoder only, so a further pass over the same window, such as
+a step of CFR, costs the decoder alone. Unlike SAM it is always given its last mask.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, cast
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from napari_cfr_icl.engine.models.click_model import ClickModel
+from napari_cfr_icl.engine.models.mask_choice import chosen_masks
+
+if TYPE_CHECKING:
+    from napari_cfr_icl.engine.models.click_model import Features
+    from napari_cfr_icl.engine.models.mask_decoder import MaskDecoder
+    from napari_cfr_icl.engine.models.prompt_encoder import PromptEncoder
+
+MASK_LOGIT_LIMIT = 10.0
+"""Logits of the previous mask, which SAM takes instead of probabilities, are clamped to this."""
+
+_MIN_SIDE = 64
+"""Shorter side in pixels of the smallest input."""
+
+
+class Sam(ClickModel):
+    """An image encoder, of a subclass, and SAM's prompt encoder and mask decoder behind it.
+
+    Attributes
+    ----------
+    stride : int
+        Sides of the input are multiples of so many pixels.
+    """
+
+    fixed_square = False
+    caches_image_features = True
+    float32_parts = ("prompt_encoder.pe_layer",)
+    first_side = None
+    published_input = "padded"
+    stride: ClassVar[int] = 16
+
+    prompt_encoder: PromptEncoder
+    mask_decoder: MaskDecoder
+
+    def decode(self, features: Features, previous: Tensor, points: Tensor) -> Tensor:
+        """Logits of the mask, (B, 1, H, W), from what `encode` gave; see `forward`."""
+        rows, cols = features[0].shape[-2:]
+        given = previous.amax(dim=(1, 2, 3)) > 0
+        logits, quality = self.masks(features, points, as_logits(previous, rows, cols), given)
+        if self.mask_choice != "single" and logits.shape[1] > 1:
+            first = ~given & ((points[..., 2] >= 0).sum(dim=1) <= 1)
+            chosen = chosen_masks(logits, quality, first, self.mask_choice)
+            logits = logits[torch.arange(len(logits), device=logits.device), chosen, None]
+        size = (previous.shape[-2], previous.shape[-1])
+        return _resized(logits[:, :1], size)
+
+    def masks(
+        self,
+        features: Features,
+        points: Tensor,
+        mask: Tensor,
+        given: Tensor,
+        boxes: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """All masks that the decoder offers, in its own resolution.
+
+        Parameters
+        ----------
+        features : tuple of Tensor
+            From `encode`, of an image of H by W pixels.
+        points : Tensor
+            (B, 2N, 3) rows of (row, column, order), positives first, -1 where there is no click.
+        mask : Tensor
+            (B, 1, H/4, W/4), logits of the previous mask.
+        given : Tensor of bool
+            (B,): whether there is a previous mask.
+        boxes : Tensor, optional
+            (B, 4) rows of (top, left, bottom, right) in pixels, -1 where there is no box.
+
+        Returns
+        -------
+        logits : Tensor
+            (B, 4, H/4, W/4): the single mask, and the three for an ambiguous click; (B, 1, ..)
+            of a network that has the single one alone.
+        quality : Tensor
+            (B, 4) or (B, 1): predicted intersection over union.
+        """
+        coarse, *detail = features
+        rows, cols = coarse.shape[-2:]
+        encoder, size = self.prompt_encoder, (16 * rows, 16 * cols)
+        tokens, empty = encoder.tokens(points, size, boxes)
+        embedding = coarse + encoder.mask(mask.to(coarse.dtype), given[:, None, None, None])
+        position = encoder.pe_layer.grid(rows, cols).to(coarse.dtype)
+        return self.mask_decoder.masks(embedding, position, tokens, empty, detail)
+
+    def nearest_size(self, rows: int, cols: int) -> tuple[int, int]:
+        """Round to multiples of `stride`, at least 64 pixels."""
+        down, across = (
+            max(_MIN_SIDE, round(side / self.stride) * self.stride) for side in (rows, cols)
+        )
+        return down, across
+
+
+def as_logits(previous: Tensor, rows: int, cols: int) -> Tensor:
+    """Probabilities (B, 1, H, W) as the logits (B, 1, 4 rows, 4 cols) that SAM calls a mask."""
+    small = F.interpolate(
+        previous.float(), (4 * rows, 4 * cols), mode="bilinear", align_corners=False, antialias=True
+    )
+    return torch.logit(small, eps=1e-6).clamp(-MASK_LOGIT_LIMIT, MASK_LOGIT_LIMIT)
+
+
+def _resized(logits: Tensor, size: tuple[int, int]) -> Tensor:
+    return cast(
+        "Tensor", F.interpolate(logits.float(), size=size, mode="bilinear", align_corners=False)
+    )

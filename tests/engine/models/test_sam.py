@@ -1,0 +1,212 @@
+"""SAM and SAM 2 against the published code's numbers, and its shortcuts against the long way."""
+
+import numpy as np
+import pytest
+import torch
+from timm.models.vision_transformer_sam import Attention
+
+from golden_models import randomised
+from napari_cfr_icl.engine.clicks import Click
+from napari_cfr_icl.engine.models import build
+from napari_cfr_icl.engine.models import sam_vit as sam_vit_module
+from napari_cfr_icl.engine.models.mask_choice import chosen_masks, stability
+from napari_cfr_icl.engine.models.sam_vit import RelativeAttention
+from napari_cfr_icl.engine.predictor import Predictor
+from napari_cfr_icl.engine.runtime.autotuner import make_variant
+from napari_cfr_icl.engine.settings import Settings
+from sam_goldens import fitted, previous_mask, prompt, recorded, sam_network
+
+TINY_VIT = {"family": "sam_vit", "dim": 32, "depth": 4, "num_heads": 2, "image_size": 256}
+TINY_SAM2 = {
+    "family": "sam2",
+    "width": 16,
+    "stages": [1, 1, 2, 1],
+    "num_heads": 1,
+    "global_blocks": [3],
+}
+TINY_MOBILE = {"family": "mobile_sam", "full_decoder": True}
+EVERY = pytest.mark.parametrize(
+    "architecture", [TINY_VIT, TINY_SAM2, TINY_MOBILE], ids=lambda each: each["family"]
+)
+SIZED = {
+    "sam2_tiny_512": ("sam2.1_hiera_tiny", 512),
+    "sam_vit_b": ("sam_vit_b", 1024),
+}
+CLICK = torch.tensor([[[40.0, 60.0, 0.0], [-1.0, -1.0, -1.0]]])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_gradients():
+    with torch.inference_mode():
+        yield
+
+
+def picture(rows, cols):
+    return torch.rand(1, 3, rows, cols, generator=torch.Generator().manual_seed(rows + cols))
+
+
+@pytest.fixture(
+    scope="module",
+    params=["sam2_tiny_512", pytest.param("sam_vit_b", marks=pytest.mark.slow)],
+)
+def golden(request):
+    expected = recorded(request.param)
+    name, side = SIZED[request.param]
+    model = sam_network(name, float(expected["gain"]))
+    square, scale = fitted(expected["image"], side, stretched=name.startswith("sam2"))
+    return model, model.encode(square), scale, expected, side
+
+
+def test_features_are_those_of_the_published_code(golden):
+    _, features, _, expected, _ = golden
+    np.testing.assert_allclose(features[0][:, ::4, ::4, ::4], expected["embedding_s4"], atol=1e-4)
+    if len(features) > 1:
+        _, middle, fine = features
+        np.testing.assert_allclose(fine[:, ::4, ::16, ::16], expected["high_res_0_s"], atol=1e-4)
+        np.testing.assert_allclose(middle[:, ::8, ::8, ::8], expected["high_res_1_s"], atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["p1", "p2", "p3"])
+def test_all_masks_and_qualities_are_those_of_the_published_code(golden, name):
+    model, features, scale, expected, side = golden
+    given = torch.tensor([name == "p3"])
+    logits, quality = model.masks(features, prompt(name, scale), previous_mask(side // 4), given)
+    np.testing.assert_allclose(logits[0, :, ::4, ::4], expected[f"{name}_all_lowres_s4"], atol=1e-4)
+    np.testing.assert_allclose(quality[0], expected[f"{name}_all_iou"], atol=1e-5)
+    if f"{name}_stability" in expected:
+        np.testing.assert_allclose(stability(logits[0]), expected[f"{name}_stability"], atol=1e-6)
+
+
+def test_the_whole_image_preset_gives_the_masks_of_the_published_code(golden):
+    model, _, _, expected, side = golden
+    model.input_size = side
+    settings = Settings.whole_image(model)
+    first, alone = expected["p1_multi_mask_packed"], expected["p2_single_mask_packed"][0]
+    best = first[int(np.argmax(expected["p1_all_iou"][1:]))]
+    for clicks, packed in (
+        ([Click(72, 130)], best),
+        ([Click(72, 130), Click(150.25, 40.5, False)], alone),
+    ):
+        mask = Predictor(model, settings, "cpu").predict(expected["image"], clicks).mask
+        theirs = np.unpackbits(packed, axis=-1).astype(bool)[:, : mask.shape[1]]
+        # Logits come to the image's size in two steps here, which moves an edge by a pixel at most.
+        assert np.mean(mask != theirs) < 0.003
+
+
+def test_an_unstable_single_mask_gives_way_to_the_best_alternative():
+    expected = recorded("stability")
+    logits, quality = (torch.from_numpy(expected[name]) for name in ("logits", "quality"))
+    np.testing.assert_allclose(stability(logits[:, 0]), expected["stability"], atol=1e-6)
+    later = torch.zeros(len(logits), dtype=torch.bool)
+    for choice in ("stable", "best-first-stable"):
+        assert chosen_masks(logits, quality, later, choice).tolist() == expected["chosen"].tolist()
+
+
+@pytest.mark.parametrize(
+    ("choice", "at_first", "later"),
+    [
+        ("single", 0, 0),
+        ("best", 2, 2),
+        ("best-first", 2, 0),
+        ("stable", 2, 2),
+        ("best-first-stable", 2, 2),
+    ],
+)
+def test_the_policy_chooses_the_mask(choice, at_first, later):
+    faint = torch.zeros(1, 4, 8, 8)  # as unstable as can be
+    quality = torch.tensor([[0.9, 0.2, 0.8, 0.7]])
+    for first, wanted in ((True, at_first), (False, later)):
+        assert chosen_masks(faint, quality, torch.tensor([first]), choice).item() == wanted
+
+
+@EVERY
+def test_the_best_of_three_is_taken_at_a_first_click_alone(architecture):
+    model = randomised(architecture)
+    model.mask_choice = "best-first"
+    image, previous = picture(128, 128), torch.rand(1, 1, 128, 128)
+    features = model.encode(image)
+    two = torch.cat([CLICK, torch.tensor([[[90.0, 90.0, 1.0], [-1.0, -1.0, -1.0]]])], dim=1)[
+        :, [0, 2, 1, 3]
+    ]
+    single = model.choosing("single")
+    for points, mask, same in (
+        (CLICK, 0 * previous, False),
+        (two, 0 * previous, True),
+        (CLICK, previous, True),
+    ):
+        one, other = model.decode(features, mask, points), single.decode(features, mask, points)
+        assert torch.equal(one, other) is same
+    best = model.choosing("best")
+    assert torch.equal(
+        best.decode(features, 0 * previous, CLICK), model.decode(features, 0 * previous, CLICK)
+    )
+
+
+@EVERY
+def test_a_box_is_a_prompt(architecture):
+    model = randomised(architecture)
+    features, none = model.encode(picture(128, 128)), torch.full((1, 4), -1.0)
+    mask, given = torch.zeros(1, 1, 32, 32), torch.tensor([False])
+
+    def logits(boxes, points=CLICK):
+        return model.masks(features, points, mask, given, boxes)[0]
+
+    torch.testing.assert_close(logits(none), logits(None), rtol=1e-4, atol=1e-4)
+    one = logits(torch.tensor([[20.0, 30.0, 90.0, 100.0]]))
+    other = logits(torch.tensor([[20.0, 30.0, 60.0, 100.0]]))
+    assert not torch.allclose(one, other)
+    assert not torch.allclose(one, logits(None))
+
+
+def test_beside_a_box_sam_has_no_padding_and_sam2_has():
+    boxes, nothing = torch.tensor([[1.0, 2.0, 30.0, 40.0]]), torch.full((1, 2, 3), -1.0)
+    for architecture, there in ((TINY_VIT, False), (TINY_SAM2, True)):
+        encoder = randomised(architecture).prompt_encoder
+        _, empty = encoder.tokens(nothing, (64, 64), boxes)
+        assert empty.tolist() == [[True, True, False, False, not there]]
+
+
+@EVERY
+@pytest.mark.parametrize("asked", [(128, 128), (60, 250), (333, 200)], ids=str)
+def test_any_size_that_it_names_is_taken(architecture, asked):
+    model = randomised(architecture)
+    rows, cols = model.nearest_size(*asked)
+    assert rows % model.stride == cols % model.stride == 0
+    assert model(picture(rows, cols), None, CLICK).shape == (1, 1, rows, cols)
+
+
+@pytest.mark.parametrize("size", [(14, 14), (16, 16), (8, 24)], ids=str)
+@pytest.mark.parametrize("scores", [1, 20_000, 1 << 24])
+def test_attention_in_slices_is_that_of_timm(size, scores, monkeypatch):
+    monkeypatch.setattr(sam_vit_module, "_SLICE", scores)
+    torch.manual_seed(0)
+    theirs = Attention(32, 4, use_rel_pos=True, input_size=(16, 16))
+    for positions in (theirs.rel_pos_h, theirs.rel_pos_w):
+        positions.normal_()
+    x = torch.randn(2, *size, 32)
+    torch.testing.assert_close(RelativeAttention(theirs)(x), theirs(x), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("architecture", [TINY_VIT, TINY_SAM2], ids=["sam_vit", "sam2"])
+def test_bfloat16_stays_near_float32(architecture):
+    model = randomised(architecture)
+    image, previous = picture(128, 160), torch.rand(1, 1, 128, 160)
+    expected = model(image, previous, CLICK)
+    logits = make_variant(model, "bfloat16")(image, previous, CLICK)
+    assert 0 < float((logits - expected).pow(2).mean().sqrt() / expected.std()) < 0.1
+
+
+@pytest.mark.parametrize(
+    ("architecture", "wrong", "message"),
+    [
+        (TINY_VIT, {"depth": 5}, "depth 5 is no multiple of 4"),
+        (TINY_VIT, {"num_heads": 5}, "dim 32 is not a multiple"),
+        (TINY_VIT, {"image_size": 100}, "image_size 100"),
+        (TINY_SAM2, {"stages": [1, 2]}, "stages must be four numbers"),
+        (TINY_SAM2, {"num_heads": 3}, "width 16 is no multiple"),
+        (TINY_SAM2, {"windows": [8, 4, 0, 7]}, "windows must be a whole number above 0"),
+    ],
+)
+def test_an_impossible_description_is_refused(architecture, wrong, message):
+    with pytest.raises(ValueError, match=message):
+        build({**architecture, **wrong})
