@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 # Before napari is imported, which reads and writes its settings there.
 _SETTINGS = TemporaryDirectory(prefix="napari-")
 os.environ["NAPARI_CONFIG"] = str(Path(_SETTINGS.name, "settings.yaml"))
+# No model of the machine's own micro-sam is found.
+os.environ["MICROSAM_CACHEDIR"] = str(Path(_SETTINGS.name, "micro_sam"))
 
 _KEPT = ("asyncio_", "zarr_io")
 """Names of threads that zarr starts once and keeps for the process."""

@@ -12,6 +12,7 @@ from napari_cfr_icl._files import atomic_write_text
 CONFIG_VARIABLE = "NAPARI_CFR_ICL_CONFIG"
 DATA_VARIABLE = "NAPARI_CFR_ICL_DATA"
 MODELS_VARIABLE = "NAPARI_CFR_ICL_MODELS"
+MICRO_SAM_VARIABLE = "MICROSAM_CACHEDIR"
 
 _NAME = "napari-cfr-icl"
 _CHOICE = "models-folder.txt"
@@ -34,6 +35,11 @@ def models_folder() -> Path:
         or _written_choice()
         or user_cache_path(_NAME, appauthor=False) / "models"
     )
+
+
+def micro_sam_folder() -> Path:
+    """Where micro-sam, if it is used on this machine, keeps the models that it has fetched."""
+    return _chosen(MICRO_SAM_VARIABLE) or user_cache_path("micro_sam")
 
 
 def variable_names_models_folder() -> bool:

@@ -1,7 +1,18 @@
+import shutil
+
 import pytest
 
 from checkpoints import HRNET, tiny
-from napari_cfr_icl.zoo import CATALOGUE, ModelInfo, ModelStore, available, import_checkpoint, save
+from napari_cfr_icl._errors import ModelError
+from napari_cfr_icl.zoo import (
+    CATALOGUE,
+    ModelInfo,
+    ModelStore,
+    available,
+    import_checkpoint,
+    load,
+    save,
+)
 from napari_cfr_icl.zoo.listing import ModelState
 
 
@@ -54,3 +65,23 @@ def test_a_damaged_file_is_listed_with_what_is_wrong(store):
     status = by_name(store)["broken"]
     assert "damaged" in status.notes
     assert status.licence is None
+
+
+def test_what_micro_sam_keeps_is_found(store, tmp_path, monkeypatch):
+    monkeypatch.setenv("MICROSAM_CACHEDIR", str(tmp_path))
+    kept = tmp_path / "models"
+    kept.mkdir()
+    for name in ("vit_b_lm", "vit_b_lm_decoder", "mine", "mine_decoder.pt"):
+        shutil.copy(HRNET, kept / name)
+    (kept / "notes.txt").write_text("not a model")
+    (kept / "embeddings").mkdir()
+    listed = available(store)
+    found = {status.name: status for status in listed if status.state is ModelState.FOUND}
+    assert list(found) == ["micro-sam-vit-b-lm", str(kept / "mine")]
+    assert found["micro-sam-vit-b-lm"].path == kept / "vit_b_lm"
+    assert found["micro-sam-vit-b-lm"].licence == "CC-BY-4.0"
+    assert found[str(kept / "mine")].title == "mine (found on this machine)"
+    for name in found:
+        assert load(name, store).architecture == load(HRNET).architecture
+    with pytest.raises(ModelError, match="nothing was removed"):
+        store.remove("micro-sam-vit-b-lm")

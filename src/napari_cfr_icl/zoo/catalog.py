@@ -49,6 +49,8 @@ class ModelEntry:
         Checksum of the checkpoint, where its publisher states one or it ships.
     size : int or None
         Bytes of the checkpoint, rounded if its publisher states them so.
+    in_micro_sam : str or None
+        Where micro-sam keeps it, below its folder.
     embedded : str or None
         File in the package's own weights folder; such a model needs no download.
     notes : str
@@ -66,6 +68,7 @@ class ModelEntry:
     urls: tuple[str, ...] = ()
     sha256: str | None = None
     size: int | None = None
+    in_micro_sam: str | None = None
     embedded: str | None = None
     notes: str = ""
 
@@ -132,6 +135,68 @@ def _simpleclick(size: str, trained_on: str | None, file_name: str | None) -> Mo
         notes="Published in a Google Drive folder only: fetch it there, then import the file.",
     )
 
+
+_SA_1B = "SA-1B"
+_META = "https://dl.fbaipublicfiles.com/"
+_BIOIMAGE = "https://uk1s3.embassy.ebi.ac.uk/public-datasets/bioimage.io/"
+_OWNCLOUD = "https://owncloud.gwdg.de/index.php/s/"
+_MICRO_SAM_PAGE = "https://computational-cell-analytics.github.io/micro-sam/"
+
+
+def _sam(size: str, file_name: str, bytes_: int, sha256: str) -> ModelEntry:
+    return ModelEntry(
+        name=f"sam-vit-{size}",
+        title=f"SAM ViT-{size.upper()}",
+        architecture=f"sam_vit_{size}",
+        licence="Apache-2.0",
+        source="SAM, Kirillov et al. 2023, arXiv 2304.02643",
+        page="https://github.com/facebookresearch/segment-anything",
+        trained_on=_SA_1B,
+        file_name=file_name,
+        urls=(f"{_META}segment_anything/{file_name}",),
+        sha256=sha256,
+        size=bytes_,
+        in_micro_sam=f"models/vit_{size}",
+        notes="Wants the whole image; without a GPU a first look takes many seconds.",
+    )
+
+
+def _sam2(size: str, bytes_: int, sha256: str) -> ModelEntry:
+    name = size.replace("_", "-")
+    return ModelEntry(
+        name=f"sam2.1-hiera-{name}",
+        title=f"SAM 2.1 {name}",
+        architecture=f"sam2_hiera_{size}",
+        licence="Apache-2.0",
+        source="SAM 2, Ravi et al. 2024, arXiv 2408.00714",
+        page="https://github.com/facebookresearch/sam2",
+        trained_on=f"{_SA_1B}, SA-V, data of Meta AI",
+        file_name=f"sam2.1_hiera_{size}.pt",
+        urls=(f"{_META}segment_anything_2/092824/sam2.1_hiera_{size}.pt",),
+        sha256=sha256,
+        size=bytes_,
+        in_micro_sam=f"v2/models/hvit_{size[0]}_sam2.1",
+    )
+
+
+def _micro_sam(size: str, domain: str, trained_on: str, address: str) -> ModelEntry:
+    file_name = f"vit_{size}_{domain}"
+    return ModelEntry(
+        name=f"micro-sam-vit-{size}-{domain.replace('_', '-')}",
+        title=f"micro-sam {file_name}",
+        architecture="mobile_sam" if size == "t" else f"sam_vit_{size}",
+        licence="CC-BY-4.0",
+        source="micro-sam, Archit et al. 2025, Nature Methods",
+        page=_MICRO_SAM_PAGE,
+        trained_on=f"{_SA_1B}; then {trained_on}",
+        file_name=file_name,
+        urls=(address,),
+        in_micro_sam=f"models/{file_name}",
+    )
+
+
+_LIGHT, _ELECTRON = "light microscopy", "organelles in electron microscopy"
+_TISSUE, _MEDICAL = "histopathology", "medical images"
 
 _ENTRIES = (
     ModelEntry(
@@ -206,6 +271,54 @@ _ENTRIES = (
         ),
         size=2_600_000_000,
         notes="Comes in three archive volumes; unpacking takes about twice its size on disk.",
+    ),
+    _sam(
+        "b",
+        "sam_vit_b_01ec64.pth",
+        375_042_383,
+        "ec2df62732614e57411cdcf32a23ffdf28910380d03139ee0f4fcbe91eb8c912",
+    ),
+    _sam(
+        "l",
+        "sam_vit_l_0b3195.pth",
+        1_249_524_607,
+        "3adcc4315b642a4d2101128f611684e8734c41232a17c648ed1693702a49a622",
+    ),
+    _sam(
+        "h",
+        "sam_vit_h_4b8939.pth",
+        2_564_550_879,
+        "a7bf3b02f3ebf1267aba913ff637d9a2d5c33d3173bb679e46d9f338c26f262e",
+    ),
+    _sam2("tiny", 156_000_000, "7402e0d864fa82708a20fbd15bc84245c2f26dff0eb43a4b5b93452deb34be69"),
+    _sam2("small", 184_416_285, "6d1aa6f30de5c92224f8172114de081d104bbd23dd9dc5c58996f0cad5dc4d38"),
+    _sam2(
+        "base_plus",
+        324_000_000,
+        "a2345aede8715ab1d5d31b4a509fb160c5a4af1970f199d9054ccfb746c004c5",
+    ),
+    _sam2("large", 898_000_000, "2647878d5dfa5098f2f8649825738a9345572bae2d4350a2468587ece47dd318"),
+    _micro_sam("t", "lm", _LIGHT, f"{_BIOIMAGE}faithful-chicken/1.1/files/vit_t.pt"),
+    _micro_sam("b", "lm", _LIGHT, f"{_BIOIMAGE}diplomatic-bug/1.1/files/vit_b.pt"),
+    _micro_sam("l", "lm", _LIGHT, f"{_BIOIMAGE}idealistic-rat/1.1/files/vit_l.pt"),
+    _micro_sam("t", "em_organelles", _ELECTRON, f"{_BIOIMAGE}greedy-whale/1/files/vit_t.pt"),
+    _micro_sam("b", "em_organelles", _ELECTRON, f"{_BIOIMAGE}noisy-ox/1/files/vit_b.pt"),
+    _micro_sam("l", "em_organelles", _ELECTRON, f"{_BIOIMAGE}humorous-crab/1/files/vit_l.pt"),
+    _micro_sam("b", "histopathology", _TISSUE, f"{_OWNCLOUD}sBB4H8CTmIoBZsQ/download"),
+    _micro_sam("l", "histopathology", _TISSUE, f"{_OWNCLOUD}IZgnn1cpBq2PHod/download"),
+    _micro_sam("h", "histopathology", _TISSUE, f"{_OWNCLOUD}L7AcvVz7DoWJ2RZ/download"),
+    _micro_sam("b", "medical_imaging", _MEDICAL, f"{_OWNCLOUD}AB69HGhj8wuozXQ/download"),
+    ModelEntry(
+        name="micro-sam-hvit-t-cells",
+        title="micro-sam hvit_t_cells",
+        architecture="sam2_hiera_tiny",
+        licence="CC-BY-4.0",
+        source="micro-sam, Archit et al. 2025, Nature Methods",
+        page=_MICRO_SAM_PAGE,
+        trained_on=f"SAM 2.1; then {_LIGHT}",
+        file_name="hvit_t_cells",
+        in_micro_sam="models/hvit_t_cells",
+        notes="Fetched by micro-sam 2, in whose cache it is found; or import the file.",
     ),
 )
 

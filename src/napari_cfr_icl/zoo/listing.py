@@ -7,6 +7,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from napari_cfr_icl._errors import ModelFileError
+from napari_cfr_icl._paths import micro_sam_folder
 from napari_cfr_icl.zoo.catalog import CATALOGUE, ModelEntry
 from napari_cfr_icl.zoo.format import read_info
 from napari_cfr_icl.zoo.store import ModelStore
@@ -23,6 +24,7 @@ class ModelState(Enum):
     BUILT_IN = "built in"
     DOWNLOADED = "on this machine"
     IMPORTED = "imported"
+    FOUND = "found on this machine"
     DOWNLOADABLE = "to be downloaded"
     BY_HAND = "to be fetched by hand"
 
@@ -63,7 +65,7 @@ class ModelStatus:
 
 
 def available(store: ModelStore | None = None) -> list[ModelStatus]:
-    """List the catalogue in its order, then the models that were imported under names of their own.
+    """List the catalogue in its order, then the user's own models, then those that micro-sam keeps.
 
     Parameters
     ----------
@@ -80,6 +82,7 @@ def available(store: ModelStore | None = None) -> list[ModelStatus]:
     return [
         *(_of_entry(entry, store) for entry in CATALOGUE.values()),
         *(_of_own(name, store) for name in own),
+        *(_of_found(path) for path in store.found()),
     ]
 
 
@@ -103,6 +106,8 @@ def _state(entry: ModelEntry, path: Path | None) -> ModelState:
         return ModelState.DOWNLOADABLE if entry.urls else ModelState.BY_HAND
     if path == entry.embedded_path:
         return ModelState.BUILT_IN
+    if path.is_relative_to(micro_sam_folder()):
+        return ModelState.FOUND
     return ModelState.DOWNLOADED if path.name == entry.file_name else ModelState.IMPORTED
 
 
@@ -115,3 +120,9 @@ def _of_own(name: str, store: ModelStore) -> ModelStatus:
         return ModelStatus(name, name, ModelState.IMPORTED, path, size, notes=str(error))
     terms = info.licence, info.trained_on, info.attribution
     return ModelStatus(name, name, ModelState.IMPORTED, path, size, *terms)
+
+
+def _of_found(path: Path) -> ModelStatus:
+    title = f"{path.name} ({ModelState.FOUND.value})"
+    notes = f"Kept by micro-sam: {path}"
+    return ModelStatus(str(path), title, ModelState.FOUND, path, path.stat().st_size, notes=notes)

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 __all__ = ["load", "load_file", "locate"]
 
 # Fields of an architecture that the shapes of the weights do not decide.
-_FREE_FIELDS: Final = frozenset({"num_heads", "image_size", "click_style", "click_radius"})
+_FREE_FIELDS: Final = frozenset(
+    {"num_heads", "image_size", "click_style", "click_radius", "global_blocks", "windows", "padded"}
+)
 _NAMED: Final = 3  # keys of each kind that a report names
 
 
@@ -37,7 +39,8 @@ def load(name_or_path: str | Path, store: ModelStore | None = None) -> ClickMode
     ----------
     name_or_path : str or Path
         A name in the catalogue, the name of an imported model, or a file: .safetensors as
-        `export` writes them, or .pth as RITM, SimpleClick, CFR-ICL and MobileSAM publish them.
+        `export` writes them, or a checkpoint as RITM, SimpleClick, CFR-ICL, MobileSAM, SAM, SAM 2
+        and micro-sam publish or write them.
         Nothing is ever fetched; `download` does that.
     store : ModelStore, optional
         Where named models lie; the user's own folder by default.

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from napari_cfr_icl._errors import InputError, ModelError, ModelFileError
 from napari_cfr_icl._files import atomic_write_text
-from napari_cfr_icl._paths import models_folder
+from napari_cfr_icl._paths import micro_sam_folder, models_folder
 from napari_cfr_icl.zoo.catalog import CATALOGUE, require
-from napari_cfr_icl.zoo.file_kinds import file_sha256
+from napari_cfr_icl.zoo.file_kinds import FileKind, file_sha256, kind_of
 
 __all__ = ["ModelStore", "explain_absence"]
 
@@ -34,13 +34,15 @@ class ModelStore:
         self.folder = Path(folder).expanduser() if folder else models_folder()
 
     def path_of(self, name: str) -> Path | None:
-        """Path of the model called `name`, inside the package or here; None if it is neither."""
+        """Path of the model called `name`: inside the package, here or micro-sam's; or None."""
         entry = CATALOGUE.get(name)
         if entry is not None and entry.embedded_path is not None:
             return entry.embedded_path
         candidates = [self._own_path(name)]
         if entry is not None and entry.file_name is not None:
             candidates.append(self.folder / entry.file_name)
+        if entry is not None and entry.in_micro_sam is not None:
+            candidates.append(micro_sam_folder() / entry.in_micro_sam)
         return next((path for path in candidates if path.is_file()), None)
 
     def checked_path(self, name: str) -> Path:
@@ -78,6 +80,12 @@ class ModelStore:
     def own_names(self) -> list[str]:
         """Names of the models that were imported, in alphabetical order."""
         return sorted(path.stem for path in self.folder.glob(f"*{_OWN_SUFFIX}"))
+
+    def found(self) -> list[Path]:
+        """Models in micro-sam's folder that the catalogue has no name for."""
+        known = {micro_sam_folder() / (entry.in_micro_sam or "") for entry in CATALOGUE.values()}
+        files = sorted((micro_sam_folder() / "models").glob("*"))
+        return [path for path in files if path not in known and _may_be_model(path)]
 
     def new_path(self, name: str) -> Path:
         """Path for a model imported as `name`.
@@ -131,6 +139,16 @@ def explain_absence(name: str) -> str:
         f"The model {name!r} can only be fetched by hand: get {entry.file_name or 'it'} from "
         f"{entry.page}, then `napari-cfr-icl models import FILE --name {name}`."
     )
+
+
+def _may_be_model(path: Path) -> bool:
+    """True for a checkpoint, except for micro-sam's parts for automatic segmentation."""
+    if path.stem.endswith("_decoder"):
+        return False
+    try:
+        return kind_of(path) is FileKind.TORCH_ZIP
+    except OSError:
+        return False
 
 
 def _record_path(path: Path) -> Path:

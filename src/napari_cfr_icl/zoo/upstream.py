@@ -24,6 +24,12 @@ from napari_cfr_icl._errors import ModelFileError
 from napari_cfr_icl.engine.models import family_of, infer_architecture
 from napari_cfr_icl.engine.models.click_model import IMAGE_MEAN, IMAGE_STD
 from napari_cfr_icl.zoo.file_kinds import FileKind, find_damage, kind_of
+from napari_cfr_icl.zoo.micro_sam import (
+    check_has_prompts,
+    is_training_checkpoint,
+    is_version_2,
+    merged_adapters,
+)
 from napari_cfr_icl.zoo.stand_ins import STAND_INS, Array, Inert
 
 if TYPE_CHECKING:
@@ -82,10 +88,11 @@ _UNREADABLE: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """Content of a file: the weights, and the settings of the network, if any."""
+    """Content of a file: the weights, the settings of the network, if any, and its writer."""
 
     weights: dict[str, Tensor]
     config: dict[str, Any] | None
+    from_micro_sam_2: bool = False
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
@@ -106,7 +113,7 @@ def _read_pickle(path: Path) -> object:
     try:
         with safe_globals(STAND_INS):
             if kind is FileKind.TORCH_ZIP and (refused := get_unsafe_globals_in_checkpoint(path)):
-                raise ModelFileError(_explain_refusal(path, refused))
+                return _read_training_checkpoint(path, refused)
             # Mapped, a large file does not take its size in memory twice; old ones cannot be.
             mapped = kind is FileKind.TORCH_ZIP
             return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
@@ -122,6 +129,23 @@ def _read_pickle(path: Path) -> object:
             f"{path} is no PyTorch checkpoint, or a damaged one: fetch or copy it again. "
             f"({type(error).__name__} while reading it)"
         ) from error
+
+
+def _read_training_checkpoint(path: Path, refused: list[str]) -> object:
+    """Content of micro-sam's training checkpoint: data sets and samplers are left empty.
+
+    They are of classes of the user's own, so no list of names would do; whatever the names, nothing
+    of the file is imported or called.
+    """
+    stand_ins = [(type("Empty", (Inert,), {}), name) for name in refused]
+    try:
+        with safe_globals(stand_ins):
+            content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except _UNREADABLE:
+        content = None
+    if not is_training_checkpoint(content):
+        raise ModelFileError(_explain_refusal(path, refused))
+    return content
 
 
 def _explain_refusal(path: Path, refused: list[str]) -> str:
@@ -149,12 +173,18 @@ def _checkpoint_in(content: object, path: Path) -> Checkpoint:
     if not named:
         raise ModelFileError(f"{path} holds no weights of a network: choose another file.")
     weights = _network_in(named, path)
+    if weights is None:
+        check_has_prompts(named, path)
+    else:
+        weights = merged_adapters(weights, path)
     if weights is None and any(_BACKBONE.match(name) for name in named):
         raise ModelFileError(
             f"{path} is a pretrained backbone (such as an MAE file), which clicks cannot be given "
             "to yet. Choose a checkpoint of a click model, such as cocolvis_vit_base.pth."
         )
-    return Checkpoint(named if weights is None else weights, _config_in(content, path))
+    return Checkpoint(
+        named if weights is None else weights, _config_in(content, path), is_version_2(content)
+    )
 
 
 def _config_in(content: Mapping[Any, object], path: Path) -> dict[str, Any] | None:
@@ -236,6 +266,8 @@ def describe(checkpoint: Checkpoint, path: Path) -> dict[str, Any]:
         architecture = infer_architecture(checkpoint.weights, settings.get("num_heads"))
     except ValueError as error:
         raise ModelFileError(f"{path} holds no network that is known here. {error}") from error
+    if architecture["family"] == "sam2":
+        architecture["padded"] = checkpoint.from_micro_sam_2
     if settings.get("use_disks") is False:
         architecture["click_style"] = "distances"
     if settings.get("norm_radius") is not None:

@@ -17,7 +17,7 @@ from napari_cfr_icl.engine.models.timm_layers import LayerNorm2d
 from napari_cfr_icl.engine.models.tiny_vit import OUT_WIDTH
 from napari_cfr_icl.engine.models.two_way_transformer import TwoWayTransformer
 
-_MASK_TOKENS = 4
+MASK_TOKENS = 4
 """One mask, and three for an ambiguous click."""
 
 _MIDDLE, _FINE = OUT_WIDTH // 4, OUT_WIDTH // 8
@@ -38,7 +38,7 @@ class MaskDecoder(nn.Module):
         super().__init__()
         self.transformer = TwoWayTransformer()
         self.iou_token = TokenEmbedding(1)
-        self.mask_tokens = TokenEmbedding(_MASK_TOKENS)
+        self.mask_tokens = TokenEmbedding(MASK_TOKENS)
         self.output_upscaling = nn.Sequential(
             nn.ConvTranspose2d(OUT_WIDTH, _MIDDLE, 2, stride=2),
             LayerNorm2d(_MIDDLE),
@@ -46,9 +46,9 @@ class MaskDecoder(nn.Module):
             nn.ConvTranspose2d(_MIDDLE, _FINE, 2, stride=2),
             nn.GELU(),
         )
-        masks = _MASK_TOKENS if full else 1
+        masks = MASK_TOKENS if full else 1
         self.output_hypernetworks_mlps = nn.ModuleList(ThreeLayers(_FINE) for _ in range(masks))
-        self.iou_prediction_head = ThreeLayers(_MASK_TOKENS) if full else None
+        self.iou_prediction_head = ThreeLayers(MASK_TOKENS) if full else None
 
     def forward(
         self,
@@ -100,7 +100,7 @@ class MaskDecoder(nn.Module):
         up, norm, act, up2, act2 = self.output_upscaling
         middle, fine = detail or (0, 0)
         upscaled = act2(up2(act(norm(up(image) + middle))) + fine)
-        first = len(own) - _MASK_TOKENS
+        first = len(own) - MASK_TOKENS
         mixtures = [
             mlp(tokens[:, first + i]) for i, mlp in enumerate(self.output_hypernetworks_mlps)
         ]

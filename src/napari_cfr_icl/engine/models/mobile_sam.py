@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from napari_cfr_icl.engine.models.click_model import check_count
 from napari_cfr_icl.engine.models.mask_decoder import MaskDecoder
 from napari_cfr_icl.engine.models.prompt_encoder import PromptEncoder
-from napari_cfr_icl.engine.models.sam import Sam
+from napari_cfr_icl.engine.models.sam import Sam, check_masks
 from napari_cfr_icl.engine.models.timm_layers import MBConv, TinyVitBlock
 from napari_cfr_icl.engine.models.tiny_vit import OUT_WIDTH, WIDTHS, TinyVit
 
@@ -144,6 +144,7 @@ def infer(weights: Mapping[str, Tensor], _: int | None = None) -> dict[str, Any]
     dict
         The architecture, for `build`.
     """
+    check_masks(weights, "mask_decoder.")
     return MobileSamArchitecture(
         detail="detail.0.weight" in weights,
         full_decoder=any(key.startswith("mask_decoder.iou_prediction_head.") for key in weights),

@@ -12,10 +12,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from napari_cfr_icl.engine.models.click_model import ClickModel
+from napari_cfr_icl.engine.models.click_model import ClickModel, shape_of
 from napari_cfr_icl.engine.models.mask_choice import chosen_masks
+from napari_cfr_icl.engine.models.mask_decoder import MASK_TOKENS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from napari_cfr_icl.engine.models.click_model import Features
     from napari_cfr_icl.engine.models.mask_decoder import MaskDecoder
     from napari_cfr_icl.engine.models.prompt_encoder import PromptEncoder
@@ -103,6 +106,24 @@ class Sam(ClickModel):
             max(_MIN_SIDE, round(side / self.stride) * self.stride) for side in (rows, cols)
         )
         return down, across
+
+
+def check_masks(weights: Mapping[str, Tensor], decoder: str) -> None:
+    """Raise ValueError for a SAM that was made to tell classes apart, with other masks.
+
+    Parameters
+    ----------
+    weights : mapping of str to Tensor
+        The checkpoint.
+    decoder : str
+        Prefix of the mask decoder's weights.
+    """
+    tokens = shape_of(weights, f"{decoder}mask_tokens.weight", 2)[0]
+    if tokens != MASK_TOKENS:
+        raise ValueError(
+            f"It gives {tokens} masks, not {MASK_TOKENS}: it was trained to tell classes of pixels "
+            "apart, and takes no clicks."
+        )
 
 
 def as_logits(previous: Tensor, rows: int, cols: int) -> Tensor:

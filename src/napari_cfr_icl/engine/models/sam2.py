@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from napari_cfr_icl.engine.models.click_model import check_count, shape_of
 from napari_cfr_icl.engine.models.mask_decoder import Sam2MaskDecoder
 from napari_cfr_icl.engine.models.prompt_encoder import PromptEncoder
-from napari_cfr_icl.engine.models.sam import Sam
+from napari_cfr_icl.engine.models.sam import Sam, check_masks
 from napari_cfr_icl.engine.models.timm_layers import HieraDet, MultiScaleBlock
 from napari_cfr_icl.engine.models.tiny_vit import OUT_WIDTH
 
@@ -240,6 +240,7 @@ def infer(weights: Mapping[str, Tensor], num_heads: int | None = None) -> dict[s
     ValueError
         When the size is none of the published, and `num_heads` is missing.
     """
+    check_masks(weights, "sam_mask_decoder.")
     trunk = "image_encoder.trunk."
     width = shape_of(weights, f"{trunk}patch_embed.proj.weight", 4)[0]
     depth = len({key.split(".")[3] for key in weights if key.startswith(f"{trunk}blocks.")})

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from napari_cfr_icl.engine.models.click_model import check_count, shape_of
 from napari_cfr_icl.engine.models.mask_decoder import MaskDecoder
 from napari_cfr_icl.engine.models.prompt_encoder import PromptEncoder
-from napari_cfr_icl.engine.models.sam import Sam
+from napari_cfr_icl.engine.models.sam import Sam, check_masks
 from napari_cfr_icl.engine.models.timm_layers import vision_transformer_sam
 
 if TYPE_CHECKING:
@@ -188,6 +188,7 @@ def infer(weights: Mapping[str, Tensor], num_heads: int | None = None) -> dict[s
     ValueError
         When `num_heads` is needed and missing, or it is a network for something else than clicks.
     """
+    check_masks(weights, "mask_decoder.")
     dim = shape_of(weights, "image_encoder.patch_embed.proj.weight", 4)[0]
     heads = HEADS_BY_DIM.get(dim) if num_heads is None else num_heads
     if heads is None:

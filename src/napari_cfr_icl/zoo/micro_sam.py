@@ -1,0 +1,125 @@
+"""Checkpoints of micro-sam (Archit et al. 2025, Nature Methods): what is in them besides a SAM.
+
+Adapters of parameter-efficient finetuning are merged into the weights that they change, and files
+of micro-sam's that hold no click model are told apart.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+import torch
+
+from napari_cfr_icl._errors import ModelFileError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from torch import Tensor
+
+__all__ = ["check_has_prompts", "is_training_checkpoint", "is_version_2", "merged_adapters"]
+
+_DECODER: Final = "_decoder"
+_DECODER_KEY: Final = re.compile(r"(\w+\.)?(out_conv|deconv\d?|base\.block|decoder_head)\b")
+_ENCODER_KEY: Final = re.compile(r"(\w+\.)*encoder\.(pos_embed|patch_embed|blocks|trunk)\b")
+
+_UNMERGEABLE: Final = (".down_proj.", ".up_proj.", ".mlp_proj.")
+
+
+def is_training_checkpoint(content: Any) -> bool:
+    """True for what micro-sam's training writes: names to tensors as `model_state`, and more."""
+    state = content.get("model_state") if isinstance(content, dict) else None
+    return (
+        isinstance(state, dict)
+        and bool(state)
+        and all(isinstance(name, str) for name in state)
+        and all(isinstance(weight, torch.Tensor) for weight in state.values())
+    )
+
+
+def is_version_2(content: Mapping[Any, Any]) -> bool:
+    """True if micro-sam 2 wrote it, which fits images to SAM 2 in a way of its own."""
+    return str(content.get("model_type")).startswith("hvit") or "model_state" in content
+
+
+def check_has_prompts(names: Iterable[str], path: Path) -> None:
+    """Refuse what micro-sam writes for its automatic segmentation, by the names of the weights.
+
+    Raises
+    ------
+    ModelFileError
+        When it takes no clicks.
+    """
+    names = list(names)
+    if any(_ENCODER_KEY.match(name) for name in names):
+        raise ModelFileError(
+            f"{path} was trained for automatic segmentation and takes no clicks: choose a "
+            "checkpoint of micro-sam's train_sam, or one that its finetuning widget wrote."
+        )
+    if any(_DECODER_KEY.match(name) for name in names):
+        model = path.with_name(path.name.replace(_DECODER, ""))
+        raise ModelFileError(
+            f"{path} is the part of a micro-sam model that segments automatically, and takes no "
+            "clicks: choose the model itself"
+            + (f", {model.name} beside it." if model != path else ", which lies beside it.")
+        )
+
+
+def merged_adapters(weights: Mapping[str, Tensor], path: Path) -> dict[str, Tensor]:
+    """Weights with LoRA, FacT and SSF adapters merged into them.
+
+    Raises
+    ------
+    ModelFileError
+        When there are adapters that cannot be.
+    """
+    if any(part in name for name in weights for part in _UNMERGEABLE):
+        raise ModelFileError(
+            f"{path} was finetuned with AdaptFormer, which puts layers beside the network's: "
+            "finetune it with LoRA or without adapters to use it here."
+        )
+    merged = dict(weights)
+    for name in weights:
+        if name.endswith(".qkv.qkv_proj.weight"):
+            _merge_attention(merged, name.removesuffix(".qkv_proj.weight"))
+        elif name.endswith(".mlp.mlp_layer.lin1.weight"):
+            _merge_mlp(merged, name.removesuffix(".mlp_layer.lin1.weight"))
+        elif name.endswith(".layer.weight") and name.replace(".layer.weight", ".scale") in weights:
+            _merge_scale(merged, name.removesuffix(".layer.weight"))
+    return merged
+
+
+def _merge_attention(merged: dict[str, Tensor], at: str) -> None:
+    weight = merged.pop(f"{at}.qkv_proj.weight").clone()
+    shared = [merged.pop(f"{at}.FacT{side}.weight", None) for side in "uv"]
+    for part, third in zip(weight.chunk(3), "qkv", strict=True):
+        inner = merged.pop(f"{at}.w_a_linear_{third}.weight", None)
+        outer = merged.pop(f"{at}.w_b_linear_{third}.weight", None)
+        if inner is not None and outer is not None:
+            part += outer @ inner
+        small = merged.pop(f"{at}.{third}_FacTs.weight", None)
+        if small is not None and shared[0] is not None and shared[1] is not None:
+            part += shared[1] @ small @ shared[0]
+    merged[f"{at}.weight"] = weight
+    if (bias := merged.pop(f"{at}.qkv_proj.bias", None)) is not None:
+        merged[f"{at}.bias"] = bias
+
+
+def _merge_mlp(merged: dict[str, Tensor], at: str) -> None:
+    for index in (1, 2):
+        weight = merged.pop(f"{at}.mlp_layer.lin{index}.weight")
+        inner = merged.pop(f"{at}.w_a_linear_{index}.weight", None)
+        outer = merged.pop(f"{at}.w_b_linear_{index}.weight", None)
+        changed = weight if inner is None or outer is None else weight + outer @ inner
+        merged[f"{at}.lin{index}.weight"] = changed
+        merged[f"{at}.lin{index}.bias"] = merged.pop(f"{at}.mlp_layer.lin{index}.bias")
+
+
+def _merge_scale(merged: dict[str, Tensor], at: str) -> None:
+    scale, shift = merged.pop(f"{at}.scale"), merged.pop(f"{at}.shift")
+    weight = merged.pop(f"{at}.layer.weight")
+    merged[f"{at}.weight"] = weight * scale.view(-1, *[1] * (weight.ndim - 1))
+    bias = merged.pop(f"{at}.layer.bias", None)
+    merged[f"{at}.bias"] = shift if bias is None else bias * scale + shift

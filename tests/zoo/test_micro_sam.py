@@ -1,0 +1,163 @@
+"""Files of SAM, SAM 2 and micro-sam: which load, which are refused, and that none runs anything.
+
+The recorded stand-ins have every key and shape of the real files; each weight is one number that
+follows from its name.
+"""
+
+import os
+import subprocess
+import zlib
+from contextlib import suppress
+
+import numpy as np
+import pytest
+import torch
+
+from golden_models import GOLDEN, randomised
+from napari_cfr_icl._errors import ModelFileError
+from napari_cfr_icl.zoo import ModelInfo, load, save
+from napari_cfr_icl.zoo.key_maps import published_weights
+
+FORMATS = GOLDEN / "sam" / "formats"
+TINY_MOBILE = {"family": "mobile_sam", "full_decoder": True}
+
+
+def value_of(key):
+    return (zlib.crc32(key.encode()) & 0xFFFF) / 65536 - 0.5
+
+
+@pytest.fixture(scope="module")
+def model():
+    return randomised(TINY_MOBILE)
+
+
+@pytest.fixture(scope="module")
+def weights(model):
+    return published_weights(model)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "model"
+
+
+@pytest.mark.parametrize(
+    ("name", "family", "padded"),
+    [
+        ("vit_b_lm", "sam_vit", None),
+        ("export_with_decoder.pt", "sam_vit", None),
+        ("best.pt", "sam_vit", None),
+        ("sam2_hiera_tiny.pt", "sam2", False),
+        ("sam2.1_hiera_tiny.pt", "sam2", False),
+        ("hvit_t_cells", "sam2", True),
+        ("best_sam2.pt", "sam2", True),
+    ],
+)
+def test_a_file_of_each_form_loads_with_its_weights(name, family, padded):
+    model = load(FORMATS / name)
+    assert model.architecture["family"] == family
+    assert model.architecture.get("padded") is padded
+    for key, weight in published_weights(model).items():
+        assert weight.flatten()[0] == weight.flatten()[-1] == np.float32(value_of(key)), key
+
+
+def test_lora_is_merged_into_the_weights():
+    model = load(FORMATS / "vit_b_lora.pt").state_dict()
+    at = "image_encoder.blocks.3.attn.qkv."
+    base = value_of(f"{at}qkv_proj.weight")
+    for third, part in zip("qkv", model[f"{at}weight"].chunk(3), strict=True):
+        inner, outer = (value_of(f"{at}w_{side}_linear_{third}.weight") for side in "ab")
+        added = 0 if third == "k" else 4 * inner * outer
+        torch.testing.assert_close(part, torch.full_like(part, base + added))
+    assert model[f"{at}bias"][0] == np.float32(value_of(f"{at}qkv_proj.bias"))
+
+
+def test_the_part_for_automatic_segmentation_names_the_file_beside_it():
+    with pytest.raises(ModelFileError, match="takes no clicks: choose the model itself, vit_b_lm "):
+        load(FORMATS / "vit_b_lm_decoder")
+
+
+@pytest.mark.parametrize("prefix", ["", "sam.", "module.sam.", "module.", "_orig_mod.sam."])
+def test_prefixes_of_several_gpus_and_of_training_are_taken_off(path, model, weights, prefix):
+    state = {prefix + key: weight for key, weight in weights.items()}
+    decoder = {"out_conv.weight": torch.zeros(1), "deconv1.block.0.conv.weight": torch.zeros(1)}
+    torch.save({"model_state": state, "decoder_state": decoder, "iteration": 3}, path)
+    again = load(path).state_dict()
+    assert all(torch.equal(again[key], weight) for key, weight in model.state_dict().items())
+
+
+def test_a_network_for_automatic_segmentation_is_refused(path):
+    state = {"encoder.pos_embed": torch.zeros(1), "decoder.out_conv.weight": torch.zeros(1)}
+    torch.save({"model_state": state}, path)
+    with pytest.raises(ModelFileError, match="trained for automatic segmentation"):
+        load(path)
+
+
+def test_a_network_for_classes_of_pixels_is_refused(path, weights):
+    more = {**weights, "mask_decoder.mask_tokens.weight": torch.zeros(7, 256)}
+    torch.save(more, path)
+    with pytest.raises(ModelFileError, match="gives 7 masks, not 4: it was trained to tell"):
+        load(path)
+
+
+def test_adapters_beside_the_layers_are_refused(path, weights):
+    torch.save({**weights, "image_encoder.blocks.0.mlp_proj.weight": torch.zeros(2)}, path)
+    with pytest.raises(ModelFileError, match="AdaptFormer"):
+        load(path)
+
+
+class Call:
+    """Calls a function while it is unpickled."""
+
+    def __init__(self, function, *arguments):
+        self.call = function, arguments
+
+    def __reduce__(self):
+        return self.call
+
+
+@pytest.mark.parametrize("place", ["init", "model_state", "decoder_state"])
+@pytest.mark.parametrize(
+    "call",
+    [
+        pytest.param(lambda made: Call(os.mkdir, made), id="os"),
+        pytest.param(lambda made: Call(subprocess.check_call, ["mkdir", made]), id="subprocess"),
+        pytest.param(lambda made: Call(exec, f"import os; os.mkdir({made!r})"), id="exec"),
+        pytest.param(lambda made: Call(np.savetxt, made, [1.0]), id="numpy"),
+    ],
+)
+def test_nothing_of_a_training_checkpoint_is_run(path, tmp_path, weights, place, call):
+    made = tmp_path / "made"
+    content = {"model_state": weights, "decoder_state": {}, "init": {}}
+    content[place] = {**content[place], "x": call(str(made))}
+    torch.save(content, path)
+    if place == "model_state":
+        with pytest.raises(ModelFileError, match="wants to run code"):
+            load(path)
+    else:  # PyTorch itself refuses some modules, whatever stands in for them
+        with suppress(ModelFileError):
+            load(path)
+    assert not made.exists()
+
+
+def test_without_a_training_checkpoint_unknown_types_are_still_refused(path, weights):
+    torch.save({"model": weights, "init": Call(np.savetxt, "x", [1.0])}, path)
+    with pytest.raises(ModelFileError, match="wants to run code"):
+        load(path)
+
+
+def test_a_model_keeps_what_shapes_do_not_tell_in_a_file_of_ours(tmp_path):
+    described = {"width": 16, "stages": [1, 1, 2, 1], "num_heads": 1, "global_blocks": [3]}
+    model = randomised({"family": "sam2", **described, "padded": True})
+    save(model, tmp_path / "own.safetensors", ModelInfo("own", model.architecture))
+    again = load(tmp_path / "own.safetensors")
+    assert again.architecture == model.architecture
+    weights = again.state_dict()
+    assert all(torch.equal(weights[key], weight) for key, weight in model.state_dict().items())
+
+
+def test_a_size_that_was_never_published_is_refused(path):
+    described = {"width": 16, "stages": [1, 1, 2, 1], "num_heads": 1}
+    torch.save({"model": published_weights(randomised({"family": "sam2", **described}))}, path)
+    with pytest.raises(ModelFileError, match="was never published"):
+        load(path)
