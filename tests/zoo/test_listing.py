@@ -68,9 +68,9 @@ def test_a_damaged_file_is_listed_with_what_is_wrong(store):
 
 
 def test_what_micro_sam_keeps_is_found(store, tmp_path, monkeypatch):
-    monkeypatch.setenv("MICROSAM_CACHEDIR", str(tmp_path))
-    kept = tmp_path / "models"
-    kept.mkdir()
+    monkeypatch.setenv("MICROSAM_CACHEDIR", str(tmp_path / "micro_sam"))
+    kept = tmp_path / "micro_sam" / "models"
+    kept.mkdir(parents=True)
     for name in ("vit_b_lm", "vit_b_lm_decoder", "mine", "mine_decoder.pt"):
         shutil.copy(HRNET, kept / name)
     (kept / "notes.txt").write_text("not a model")
@@ -80,7 +80,7 @@ def test_what_micro_sam_keeps_is_found(store, tmp_path, monkeypatch):
     assert list(found) == ["micro-sam-vit-b-lm", str(kept / "mine")]
     assert found["micro-sam-vit-b-lm"].path == kept / "vit_b_lm"
     assert found["micro-sam-vit-b-lm"].licence == "CC-BY-4.0"
-    assert found[str(kept / "mine")].title == "mine (found on this machine)"
+    assert found[str(kept / "mine")].title == "mine"
     for name in found:
         assert load(name, store).architecture == load(HRNET).architecture
     with pytest.raises(ModelError, match="nothing was removed"):

@@ -32,7 +32,7 @@ class WindowHints(Protocol):
 
     input_size: int
     fixed_square: bool
-    mask_choice: MaskChoice
+    published_masks: MaskChoice
     first_side: int | None
     published_input: PublishedInput | None
 
@@ -284,7 +284,7 @@ class Settings(Options):
 
 
 def _masks(model: WindowHints | None) -> MaskChoice:
-    return "single" if model is None else model.mask_choice
+    return "single" if model is None else model.published_masks
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,6 +123,6 @@ def _of_own(name: str, store: ModelStore) -> ModelStatus:
 
 
 def _of_found(path: Path) -> ModelStatus:
-    title = f"{path.name} ({ModelState.FOUND.value})"
     notes = f"Kept by micro-sam: {path}"
-    return ModelStatus(str(path), title, ModelState.FOUND, path, path.stat().st_size, notes=notes)
+    size = path.stat().st_size
+    return ModelStatus(str(path), path.name, ModelState.FOUND, path, size, notes=notes)

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["check_has_prompts", "is_training_checkpoint", "is_version_2", "merged_adapters"]
 
 _DECODER: Final = "_decoder"
-_DECODER_KEY: Final = re.compile(r"(\w+\.)?(out_conv|deconv\d?|base\.block|decoder_head)\b")
-_ENCODER_KEY: Final = re.compile(r"(\w+\.)*encoder\.(pos_embed|patch_embed|blocks|trunk)\b")
+_DECODER_PARTS: Final = frozenset({"base", "out_conv"})
+_ENCODER_KEY: Final = re.compile(r"model_state\.(module\.)?encoder\.")
 
 _UNMERGEABLE: Final = (".down_proj.", ".up_proj.", ".mlp_proj.")
 
@@ -58,7 +58,7 @@ def check_has_prompts(names: Iterable[str], path: Path) -> None:
             f"{path} was trained for automatic segmentation and takes no clicks: choose a "
             "checkpoint of micro-sam's train_sam, or one that its finetuning widget wrote."
         )
-    if any(_DECODER_KEY.match(name) for name in names):
+    if {part for name in names for part in name.split(".")[:2]} >= _DECODER_PARTS:
         model = path.with_name(path.name.replace(_DECODER, ""))
         raise ModelFileError(
             f"{path} is the part of a micro-sam model that segments automatically, and takes no "

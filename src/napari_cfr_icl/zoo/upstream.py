@@ -137,7 +137,7 @@ def _read_training_checkpoint(path: Path, refused: list[str]) -> object:
     They are of classes of the user's own, so no list of names would do; whatever the names, nothing
     of the file is imported or called.
     """
-    stand_ins = [(type("Empty", (Inert,), {}), name) for name in refused]
+    stand_ins: list[Any] = [(type("Empty", (Inert,), {}), name) for name in refused]
     try:
         with safe_globals(stand_ins):
             content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)

@@ -54,6 +54,28 @@ def press(driver, button):
     QTest.mouseClick(button, LEFT)
 
 
+def test_a_model_that_micro_sam_keeps_is_found_and_used(
+    viewer, open_dock, disks, site, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("MICROSAM_CACHEDIR", str(tmp_path / "micro_sam"))
+    kept = tmp_path / "micro_sam" / "models" / "mine"
+    kept.parent.mkdir(parents=True)
+    kept.write_bytes(HRNET.read_bytes())
+    viewer.add_image(np.zeros((120, 160), np.uint8), name="grey")
+    driver = open_dock(viewer)
+    driver.wait_for_answer()
+    engine, chosen = driver.dock.engine, []
+    engine.chosen.connect(chosen.append)
+    menu = engine.model
+    assert "mine, found on this machine" in [menu.itemText(i) for i in range(menu.count())]
+    choose(driver, str(kept))
+    driver.wait(lambda: bool(chosen))
+    assert chosen[0].model == menu.currentData() == str(kept)
+    driver.click(40, 60)
+    driver.wait_for_answer()
+    assert driver.session.mask is not None
+
+
 def test_a_model_that_is_not_here_is_offered_and_changes_nothing(driver):
     engine = driver.dock.engine
     used = engine.preferences.model

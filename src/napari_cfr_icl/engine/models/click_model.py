@@ -55,7 +55,9 @@ class ClickModel(nn.Module):
         Whether clicks and mask enter in `decode` only, so that the output of `encode` serves every
         pass over the same image.
     mask_choice : MaskChoice
-        Which mask it gives, if its decoder offers several; see `engine.settings.Settings`.
+        Which mask it gives, if its decoder offers several; see `choosing`.
+    published_masks : MaskChoice
+        The policy that it was published with, which presets take.
     first_side : int or None
         Longest side in image pixels of a good first window; None for the whole image.
     published_input : PublishedInput or None
@@ -73,6 +75,7 @@ class ClickModel(nn.Module):
     packable_parts: tuple[str, ...] = ()
     caches_image_features: bool = False
     mask_choice: MaskChoice = "single"
+    published_masks: MaskChoice = "single"
     first_side: int | None = 512
     published_input: PublishedInput | None = None
     image_mean: Tensor
@@ -171,7 +174,13 @@ class ClickModel(nn.Module):
         return self.forward_maps(image, maps), None
 
     def choosing(self, choice: MaskChoice) -> ClickModel:
-        """This network with another choice among its masks; weights are shared."""
+        """This network with another choice among its masks; weights are shared.
+
+        Parameters
+        ----------
+        choice : MaskChoice
+            See `engine.settings.Settings.masks`.
+        """
         if choice == self.mask_choice:
             return self
         other = copy(self)

@@ -135,7 +135,7 @@ def infer_architecture(
     family = family_of(weights)
     if family is None:
         raise ValueError(
-            "These weights belong to no plain ViT, no HRNet with OCR, no SAM, no SAM 2 and no "
+            "These weights belong to no SAM or SAM 2, no plain ViT, no HRNet with OCR and no "
             "MobileSAM."
         )
     described: dict[str, Any] = _module(family).infer(weights, num_heads)

@@ -85,7 +85,7 @@ class MobileSam(Sam):
         self.dead_keys = _UNUSED if arch.full_decoder else (*_UNUSED, *_BESIDE_CLICKS)
         self.input_size = arch.image_size
         if arch.full_decoder:
-            self.mask_choice = "best-first"
+            self.published_masks = "best-first"
         else:  # tuned for windows
             self.first_side, self.published_input = 512, None
         self.image_encoder = TinyVit()

@@ -87,7 +87,7 @@ class PromptEncoder(nn.Module):
         empty = [~inside]
         padded = torch.ones(len(points), 1, dtype=torch.bool, device=points.device)
         if boxes is not None:
-            corners = boxes.unflatten(1, (2, 2))
+            corners = boxes.reshape(-1, 2, 2)
             embedded.append(self._embedded(corners, torch.cat(self._kinds()[2:]), size))
             given = (boxes[:, 2:] >= 0).all(dim=1, keepdim=True)
             empty.append(~given.expand(-1, 2))

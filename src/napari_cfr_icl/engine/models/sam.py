@@ -6,7 +6,7 @@ a step of CFR, costs the decoder alone. Unlike SAM it is always given its last m
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from napari_cfr_icl.engine.models.click_model import Features
     from napari_cfr_icl.engine.models.mask_decoder import MaskDecoder
     from napari_cfr_icl.engine.models.prompt_encoder import PromptEncoder
+    from napari_cfr_icl.engine.settings import PublishedInput
 
 MASK_LOGIT_LIMIT = 10.0
 """Logits of the previous mask, which SAM takes instead of probabilities, are clamped to this."""
@@ -42,8 +43,8 @@ class Sam(ClickModel):
     fixed_square = False
     caches_image_features = True
     float32_parts = ("prompt_encoder.pe_layer",)
-    first_side = None
-    published_input = "padded"
+    first_side: int | None = None
+    published_input: PublishedInput | None = "padded"
     stride: ClassVar[int] = 16
 
     prompt_encoder: PromptEncoder
@@ -59,7 +60,7 @@ class Sam(ClickModel):
             chosen = chosen_masks(logits, quality, first, self.mask_choice)
             logits = logits[torch.arange(len(logits), device=logits.device), chosen, None]
         size = (previous.shape[-2], previous.shape[-1])
-        return _resized(logits[:, :1], size)
+        return F.interpolate(logits[:, :1].float(), size, mode="bilinear", align_corners=False)
 
     def masks(
         self,
@@ -132,9 +133,3 @@ def as_logits(previous: Tensor, rows: int, cols: int) -> Tensor:
         previous.float(), (4 * rows, 4 * cols), mode="bilinear", align_corners=False, antialias=True
     )
     return torch.logit(small, eps=1e-6).clamp(-MASK_LOGIT_LIMIT, MASK_LOGIT_LIMIT)
-
-
-def _resized(logits: Tensor, size: tuple[int, int]) -> Tensor:
-    return cast(
-        "Tensor", F.interpolate(logits.float(), size=size, mode="bilinear", align_corners=False)
-    )

@@ -125,7 +125,7 @@ class Sam2(Sam):
         super().__init__(arch.described())
         self.input_size = arch.image_size
         self.published_input = "padded-black" if arch.padded else "stretched"
-        self.mask_choice = "best-first" if arch.padded else "best-first-stable"
+        self.published_masks = "best-first" if arch.padded else "best-first-stable"
         self.image_encoder = HieraPyramid(arch)
         self.no_mem_embed = nn.Parameter(torch.zeros(1, 1, OUT_WIDTH))
         self.sam_prompt_encoder = PromptEncoder(kinds=4, pads_boxes=True)

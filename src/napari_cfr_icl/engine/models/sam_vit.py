@@ -81,7 +81,7 @@ class SamVit(Sam):
     """
 
     checkpointed = (vision_transformer_sam.Block,)
-    mask_choice = "best-first"
+    published_masks = "best-first"
 
     def __init__(self, arch: SamVitArchitecture) -> None:
         super().__init__(arch.described())

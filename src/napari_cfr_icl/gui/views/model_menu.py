@@ -17,7 +17,7 @@ from napari_cfr_icl._paths import (
     variable_names_models_folder,
 )
 from napari_cfr_icl.gui.widgets.narrow_menu import keep_narrow, widen_list
-from napari_cfr_icl.zoo.listing import ModelStatus, available
+from napari_cfr_icl.zoo.listing import ModelState, ModelStatus, available
 
 OTHER_FILE = "From a file…"
 OTHER_FOLDER, ELSEWHERE = "Keep models in…", "\0elsewhere"
@@ -62,7 +62,8 @@ class ModelMenu(QComboBox):
         self.clear()
         for status in self._models.values():
             if status.path is not None:
-                self.addItem(status.title, status.name)
+                found = f", {status.state.value}" if status.state is ModelState.FOUND else ""
+                self.addItem(status.title + found, status.name)
         if name not in self._models:
             self.addItem(name.replace("\\", "/").rsplit("/", 1)[-1], name)
         self.addItem(OTHER_FILE, None)
