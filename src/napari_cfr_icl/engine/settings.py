@@ -33,7 +33,7 @@ class WindowHints(Protocol):
     input_size: int
     fixed_square: bool
     published_masks: MaskChoice
-    first_side: int | None
+    first_side: int
     published_input: PublishedInput | None
 
 

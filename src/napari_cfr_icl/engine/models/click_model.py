@@ -58,8 +58,8 @@ class ClickModel(nn.Module):
         Which mask it gives, if its decoder offers several; see `choosing`.
     published_masks : MaskChoice
         The policy that it was published with, which presets take.
-    first_side : int or None
-        Longest side in image pixels of a good first window; None for the whole image.
+    first_side : int
+        Longest side in image pixels of a good first window.
     published_input : PublishedInput or None
         How a whole image was fitted to the network where it was published; None for windows.
     architecture : dict
@@ -76,7 +76,7 @@ class ClickModel(nn.Module):
     caches_image_features: bool = False
     mask_choice: MaskChoice = "single"
     published_masks: MaskChoice = "single"
-    first_side: int | None = 512
+    first_side: int = 512
     published_input: PublishedInput | None = None
     image_mean: Tensor
     image_std: Tensor

@@ -43,7 +43,7 @@ class Sam(ClickModel):
     fixed_square = False
     caches_image_features = True
     float32_parts = ("prompt_encoder.pe_layer",)
-    first_side: int | None = None
+    first_side = 4096  # the whole of most images, as it was trained
     published_input: PublishedInput | None = "padded"
     stride: ClassVar[int] = 16
 
