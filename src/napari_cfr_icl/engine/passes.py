@@ -15,7 +15,7 @@ from napari_cfr_icl.engine.zooming import choose_window
 if TYPE_CHECKING:
     from napari_cfr_icl.engine.clicks import Clicks
     from napari_cfr_icl.engine.runtime.network import Network
-    from napari_cfr_icl.engine.settings import Resampling, Settings
+    from napari_cfr_icl.engine.settings import Contrast, Resampling, Settings
     from napari_cfr_icl.engine.source import ImageSource
 
 Size = tuple[int, int]
@@ -111,7 +111,8 @@ class Passes:
         if self._picture is None or self._picture[0] != part:
             enough = max(size) if self.settings.reduced_reads else None
             pixels = torch.from_numpy(self.image.read(part, enough)).permute(2, 0, 1)[None]
-            picture = resampled(pixels.to(self.network.device), size, self.settings.resampling)
+            pixels = stretched(pixels.to(self.network.device), self.settings.contrast)
+            picture = resampled(pixels, size, self.settings.resampling)
             self._picture = part, picture
         return self._picture[1]
 
@@ -179,6 +180,17 @@ def _scaled_to(shape: Size, longest: int) -> Size:
     scale = longest / max(shape)
     rows, cols = (max(1, round(side * scale)) for side in shape)
     return rows, cols
+
+
+def stretched(picture: torch.Tensor, contrast: Contrast) -> torch.Tensor:
+    """Each colour of a picture (1, 3, rows, columns), 0 to 1, stretched; see `Settings`."""
+    if contrast == "shown":
+        return picture
+    ends = (0.0, 1.0) if contrast == "min-max" else (0.02, 0.98)
+    values = picture.flatten(2)
+    places = [round(end * (values.shape[2] - 1)) + 1 for end in ends]
+    low, high = (values.kthvalue(place, dim=2).values[..., None, None] for place in places)
+    return ((picture - low) / (high - low).clamp(min=1e-6)).clamp(0, 1)
 
 
 def resampled(picture: torch.Tensor, size: Size, how: Resampling) -> torch.Tensor:

@@ -20,6 +20,7 @@ Precision = Literal["float32", "fast"]
 MaskChoice = Literal["single", "best", "best-first", "stable", "best-first-stable"]
 Padding = Literal["none", "mean", "black"]
 Resampling = Literal["corners", "antialiased", "antialiased-8bit"]
+Contrast = Literal["shown", "min-max", "percentiles"]
 PublishedInput = Literal["padded", "padded-black", "stretched"]
 
 
@@ -164,6 +165,9 @@ class Settings(Options):
     resampling : {"corners", "antialiased", "antialiased-8bit"}
         Bilinear between the centres of the corner pixels, as RITM's family does it; antialiased, as
         SAM 2 does; or antialiased and rounded to 8 bits, as SAM does.
+    contrast : {"shown", "min-max", "percentiles"}
+        The picture as it is rendered; or each colour of a window stretched between its minimum and
+        maximum, as micro-sam was trained, or its 2nd and 98th percentile, as micro-sam 2.
     """
 
     refinement: Refinement = field(default_factory=Refinement)
@@ -176,6 +180,7 @@ class Settings(Options):
     masks: MaskChoice = "single"
     padding: Padding = "none"
     resampling: Resampling = "corners"
+    contrast: Contrast = "shown"
 
     @classmethod
     def paper(cls, model: WindowHints | None = None) -> Settings:
@@ -250,6 +255,7 @@ class Settings(Options):
             masks=_masks(model),
             padding="none" if stretched else "black" if kind == "padded-black" else "mean",
             resampling="antialiased" if stretched else "antialiased-8bit",
+            contrast="percentiles" if kind == "padded-black" else "shown",
         )
 
     @classmethod

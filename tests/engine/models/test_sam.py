@@ -11,6 +11,7 @@ from napari_cfr_icl.engine.models import build
 from napari_cfr_icl.engine.models import sam_vit as sam_vit_module
 from napari_cfr_icl.engine.models.mask_choice import chosen_masks, stability
 from napari_cfr_icl.engine.models.sam_vit import RelativeAttention
+from napari_cfr_icl.engine.passes import stretched
 from napari_cfr_icl.engine.predictor import Predictor
 from napari_cfr_icl.engine.runtime.autotuner import make_variant
 from napari_cfr_icl.engine.settings import Settings
@@ -91,6 +92,19 @@ def test_the_whole_image_preset_gives_the_masks_of_the_published_code(golden):
         theirs = np.unpackbits(packed, axis=-1).astype(bool)[:, : mask.shape[1]]
         # Logits come to the image's size in two steps here, which moves an edge by a pixel at most.
         assert np.mean(mask != theirs) < 0.003
+
+
+def test_contrast_is_stretched_as_micro_sam_does_it():
+    grey = torch.linspace(0.2, 0.6, 10_000).view(1, 1, 100, 100)
+    flat = torch.full((1, 1, 100, 100), 0.3)
+    one = torch.cat([grey, grey / 2, flat], dim=1)
+    assert stretched(one, "shown") is one
+    whole = stretched(one, "min-max")
+    torch.testing.assert_close(whole[:, 0], whole[:, 1])
+    assert (whole[:, 0].min(), whole[:, 0].max(), whole[:, 2].max()) == (0, 1, 0)
+    middle = stretched(one, "percentiles")[0, 0].flatten()
+    assert int((middle == 0).sum()) == pytest.approx(200, abs=2)
+    assert int((middle == 1).sum()) == pytest.approx(200, abs=2)
 
 
 def test_an_unstable_single_mask_gives_way_to_the_best_alternative():
