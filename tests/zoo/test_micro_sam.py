@@ -17,6 +17,7 @@ from golden_models import GOLDEN, randomised
 from napari_cfr_icl._errors import ModelFileError
 from napari_cfr_icl.zoo import ModelInfo, load, save
 from napari_cfr_icl.zoo.key_maps import published_weights
+from napari_cfr_icl.zoo.micro_sam import merged_adapters
 
 FORMATS = GOLDEN / "sam" / "formats"
 TINY_MOBILE = {"family": "mobile_sam", "full_decoder": True}
@@ -103,6 +104,50 @@ def test_a_network_for_classes_of_pixels_is_refused(path, weights):
     torch.save(more, path)
     with pytest.raises(ModelFileError, match="gives 7 masks, not 4: it was trained to tell"):
         load(path)
+
+
+def test_adapters_of_other_kinds_are_merged_too(path):
+    torch.manual_seed(0)
+    x, block = torch.randn(6), "image_encoder.blocks.0."
+    qkv, mlp = f"{block}attn.qkv.", f"{block}mlp."
+    shapes = {
+        f"{qkv}qkv_proj.weight": (18, 6),
+        f"{qkv}FacTu.weight": (2, 6),
+        f"{qkv}q_FacTs.weight": (2, 2),
+        f"{qkv}v_FacTs.weight": (2, 2),
+        f"{qkv}FacTv.weight": (6, 2),
+        f"{mlp}mlp_layer.lin1.weight": (8, 6),
+        f"{mlp}mlp_layer.lin1.bias": (8,),
+        f"{mlp}mlp_layer.lin2.weight": (6, 8),
+        f"{mlp}mlp_layer.lin2.bias": (6,),
+        f"{mlp}w_a_linear_1.weight": (2, 6),
+        f"{mlp}w_b_linear_1.weight": (8, 2),
+        f"{block}attn.proj.layer.weight": (6, 6),
+        f"{block}attn.proj.layer.bias": (6,),
+        f"{block}attn.proj.scale": (6,),
+        f"{block}attn.proj.shift": (6,),
+    }
+    raw = {key: torch.randn(shape) for key, shape in shapes.items()}
+    merged = merged_adapters(raw, path)
+    assert sorted(merged) == sorted(
+        [f"{qkv}weight", f"{block}attn.proj.weight", f"{block}attn.proj.bias"]
+        + [f"{mlp}lin{i}.{leaf}" for i in (1, 2) for leaf in ("weight", "bias")]
+    )
+    inner = raw[f"{qkv}FacTu.weight"] @ x
+    for third, at in (("q", 0), ("k", 6), ("v", 12)):
+        expected = raw[f"{qkv}qkv_proj.weight"][at : at + 6] @ x
+        if third != "k":
+            expected = expected + raw[f"{qkv}FacTv.weight"] @ (
+                raw[f"{qkv}{third}_FacTs.weight"] @ inner
+            )
+        torch.testing.assert_close(merged[f"{qkv}weight"][at : at + 6] @ x, expected)
+    low_rank = raw[f"{mlp}w_b_linear_1.weight"] @ (raw[f"{mlp}w_a_linear_1.weight"] @ x)
+    expected = raw[f"{mlp}mlp_layer.lin1.weight"] @ x + low_rank
+    torch.testing.assert_close(merged[f"{mlp}lin1.weight"] @ x, expected)
+    proj = f"{block}attn.proj."
+    before = raw[f"{proj}layer.weight"] @ x + raw[f"{proj}layer.bias"]
+    after = merged[f"{proj}weight"] @ x + merged[f"{proj}bias"]
+    torch.testing.assert_close(after, before * raw[f"{proj}scale"] + raw[f"{proj}shift"])
 
 
 def test_adapters_beside_the_layers_are_refused(path, weights):

@@ -23,7 +23,6 @@ Resampling = Literal["corners", "antialiased", "antialiased-8bit"]
 Contrast = Literal["shown", "min-max", "percentiles"]
 PublishedInput = Literal["padded", "padded-black", "stretched"]
 
-
 _ENDLESS = 10**6
 """Side of a window that takes in any image."""
 
