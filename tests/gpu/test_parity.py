@@ -18,6 +18,7 @@ from napari_cfr_icl.engine import Click, Clicks, Predictor, Settings
 from napari_cfr_icl.engine.runtime.device import full_float32
 from napari_cfr_icl.engine.runtime.network import Network
 from napari_cfr_icl.evaluation.protocol.metrics import iou
+from sam_goldens import sam_network
 
 if TYPE_CHECKING:
     from napari_cfr_icl.engine.models import ClickModel
@@ -28,6 +29,8 @@ SHIPPED = tuple(name for name, entry in zoo.CATALOGUE.items() if entry.embedded)
 GOLDENS = tuple(sorted(path.stem for path in GOLDEN.glob("*.pth")))
 FULL = tuple(sorted(path.stem.removeprefix("full_") for path in GOLDEN.glob("full_*.npz")))
 """Published sizes with made-up weights."""
+SAM = ("sam_vit_b", "sam2_hiera_tiny")
+"""The same of SAM's family."""
 
 LOGITS = 1e-3
 """Largest difference of logits over their standard deviation: float32 on both sides, with sums in
@@ -38,6 +41,8 @@ SCHEMES = ("std", "cfr-4", "a-cfr-4")
 
 def model_of(name: str) -> ClickModel:
     """A network of its own: one that is moved to a GPU is gone from the processor."""
+    if name in SAM:
+        return sam_network(name)
     if name in FULL:
         return full_size(name)
     return zoo.load(GOLDEN / f"{name}.pth" if name in GOLDENS else name)
@@ -66,7 +71,7 @@ def on_cpu(name: str, side: int) -> tuple[list[torch.Tensor], torch.Tensor]:
     return inputs, logits(network, inputs)
 
 
-@pytest.mark.parametrize("name", [*SHIPPED, *GOLDENS, *FULL])
+@pytest.mark.parametrize("name", [*SHIPPED, *GOLDENS, *FULL, *SAM])
 def test_logits_in_float32(name, device, side):
     inputs, expected = on_cpu(name, side)
     found = logits(Network(model_of(name), str(device), "float32"), inputs)
