@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-    from napari_cfr_icl.engine.runtime.autotuner import Run
+    from napari_cfr_icl.engine.runtime.arithmetic import Run
     from napari_cfr_icl.engine.source import ImageSource
     from napari_cfr_icl.evaluation.datasets.dataset import Dataset
     from napari_cfr_icl.evaluation.protocol.records import Subject

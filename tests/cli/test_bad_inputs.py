@@ -144,7 +144,7 @@ BAD_WORDS = {
     ),
     "unknown precision": (
         [*CLICK, "--precision", "int4"],
-        '"int4" for --precision. Choose from: "float32", "fast"',
+        '"int4" for --precision. Choose from: "float32", "bfloat16", "float16", "int8", "fast"',
     ),
     "unknown device": ([*CLICK, "--device", "tpu9"], "'tpu9' is no device; choose auto, cpu"),
     "missing device": ([*CLICK, "--device", "xla"], "This machine has no 'xla' device"),

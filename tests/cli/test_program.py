@@ -161,4 +161,4 @@ def test_verbose_tells_what_goes_on_inside(image, small_model):
         check=False,
     )
     assert ended.returncode == 0, ended.stderr
-    assert "napari_cfr_icl.engine.runtime.autotuner: float32 takes" in ended.stderr
+    assert "napari_cfr_icl.engine.runtime.network: HRNetOcr runs in float32 on" in ended.stderr

@@ -6,17 +6,10 @@ import os
 import platform
 import sys
 import time
-from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Annotated
-
-from cyclopts import Parameter
 
 from napari_cfr_icl import __version__
 from napari_cfr_icl._errors import CfrIclError
-
-if TYPE_CHECKING:
-    from napari_cfr_icl.engine.settings import Precision
 
 _PACKAGES = (
     "torch",
@@ -38,7 +31,9 @@ _VARIABLES = (
     "NAPARI_CFR_ICL_DATA",
     "NAPARI_CFR_ICL_MODELS",
     "NAPARI_CFR_ICL_SYNC",
+    "KMP_BLOCKTIME",
     "OMP_NUM_THREADS",
+    "OMP_WAIT_POLICY",
     "QT_API",
     "QT_QPA_PLATFORM",
     "WAYLAND_DISPLAY",
@@ -47,12 +42,7 @@ _NUCLEUS = (109, 328)
 """Row and column of the centre of a nucleus in the sample."""
 
 
-def doctor(
-    *,
-    trial: Annotated[
-        bool, Parameter(help="Find the quickest arithmetic, too; takes some seconds.")
-    ] = False,
-) -> None:
+def doctor() -> None:
     """Show what a bug report needs.
 
     Versions, devices, models, and whether the built-in model works. Exit code 1 if it does not.
@@ -63,7 +53,7 @@ def doctor(
     _show("Devices", _devices())
     _show("Models", _models())
     try:
-        _show("The built-in model", _click("fast" if trial else "float32"))
+        _show("The built-in model", _click())
     except CfrIclError as error:
         _show("The built-in model", {"fails": str(error)})
         sys.exit(1)
@@ -95,14 +85,19 @@ def _devices() -> dict[str, str]:
     import torch
 
     from napari_cfr_icl.engine.runtime.device import available_devices
+    from napari_cfr_icl.engine.runtime.int8_linear import computes_int8
 
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     return {
         "available": ", ".join(available_devices()),
         "GPUs": ", ".join(gpus) or "none",
         "CUDA": torch.version.cuda or "PyTorch was built without it",
-        "CPU": torch.backends.cpu.get_cpu_capability(),
+        "CPU": torch.backends.cpu.get_cpu_capability()
+        + (", 8-bit products" if computes_int8() else ""),
         "threads": str(torch.get_num_threads()),
+        "waiting": os.environ.get(
+            "OMP_WAIT_POLICY", "passive in napari, if no other plugin loads torch first"
+        ),
     }
 
 
@@ -117,7 +112,7 @@ def _models() -> dict[str, str]:
     }
 
 
-def _click(precision: Precision) -> dict[str, str]:
+def _click() -> dict[str, str]:
     """Load the built-in model and click a nucleus of the sample."""
     from napari_cfr_icl import samples, zoo
     from napari_cfr_icl.engine import Click, Predictor, Settings
@@ -125,14 +120,11 @@ def _click(precision: Precision) -> dict[str, str]:
     start = time.perf_counter()
     model = zoo.load(zoo.DEFAULT_MODEL)
     loaded = time.perf_counter()
-    predictor = Predictor(model, replace(Settings.interactive(model), precision=precision))
-    placed = time.perf_counter()
+    predictor = Predictor(model, Settings.interactive(model))
     prediction = predictor.predict(samples.load("nuclei").image, [Click(*_NUCLEUS)])
-    trial = {"trial": f"{placed - loaded:.1f} s"} if precision == "fast" else {}
     passes = ", ".join(f"{1000 * step.seconds:.0f} ms" for step in prediction.trace)
     return {
         "loading": f"{1000 * (loaded - start):.0f} ms",
         "arithmetic": f"{predictor.network.arithmetic} on {predictor.network.device}",
-        **trial,
         "a click": f"{passes} ({prediction.stopped})",
     }

@@ -34,8 +34,8 @@ class SegmentOptions(Options):
     preset: str = option(PRESETS[0], f"{', '.join(PRESETS)}.")
     precision: Precision = option(
         "float32",
-        "float32 or fast; fast tries for some seconds which arithmetic is the quickest here: it "
-        "pays for large models and many clicks.",
+        "float32, bfloat16, float16 or int8; fast takes the fastest that this machine does not "
+        "only emulate.",
     )
     device: str = option("auto", "auto, cpu, cuda or mps.")
     axes: str | None = option(None, "Axes of IMAGE, where the file leaves it open, such as CYX.")

@@ -6,12 +6,12 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import imageio.v3 as iio
 import numpy as np
 
-from napari_cfr_icl._errors import DeviceError, ImageError, InputError, ModelError
+from napari_cfr_icl._errors import ImageError, InputError, ModelError
 from napari_cfr_icl.autosave.fingerprint import fingerprint_image
 from napari_cfr_icl.autosave.records import BASE, NOTHING
 from napari_cfr_icl.cli.segmentation import counted
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from napari_cfr_icl.autosave.event_log import EventLog, Operation
     from napari_cfr_icl.autosave.records import AnswerRecord, EngineRecord, ObjectRecord
     from napari_cfr_icl.engine.prediction import Prediction
+    from napari_cfr_icl.engine.settings import Precision
     from napari_cfr_icl.engine.windows import Patch, Window
 
 
@@ -154,17 +155,10 @@ class _Networks:
                 f"{path} is another model than the session was made with: the checksum of that "
                 f"begins with {engine.sha256[:12]}."
             )
-        # The trial of what is quickest may end otherwise today.
-        settings = replace(engine.settings, precision="float32")
-        predictor = Predictor(load_file(path), settings, self._device or engine.device)
-        if engine.settings.precision == "fast":
-            try:
-                predictor.network.use(engine.arithmetic)
-            except (RuntimeError, AttributeError) as error:
-                raise DeviceError(
-                    f"This machine cannot compute in {engine.arithmetic}, as the session was."
-                ) from error
-        return predictor
+        # By name: this machine's fastest may be another. Version 0.1 also named a layout after it.
+        arithmetic = cast("Precision", engine.arithmetic.partition("-")[0])
+        settings = replace(engine.settings, precision=arithmetic)
+        return Predictor(load_file(path), settings, self._device or engine.device)
 
 
 def _predicted(work: EventLog, made: ObjectRecord, levels: list[Any], networks: _Networks) -> Patch:

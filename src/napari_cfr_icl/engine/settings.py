@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
-from typing import Literal, Protocol
+from typing import Literal, Protocol, get_args
 
 from napari_cfr_icl._errors import SettingsError
 from napari_cfr_icl._options import Options, option
 
 PRESETS = ("interactive", "paper", "public-code", "whole-image")
 PresetName = Literal["interactive", "paper", "public-code", "whole-image"]
-Precision = Literal["float32", "fast"]
+Arithmetic = Literal["float32", "bfloat16", "float16", "int8"]
+ARITHMETICS: tuple[Arithmetic, ...] = get_args(Arithmetic)
+Precision = Literal["float32", "bfloat16", "float16", "int8", "fast"]
 MaskChoice = Literal["single", "best", "best-first", "stable", "best-first-stable"]
 Padding = Literal["none", "mean", "black"]
 Resampling = Literal["corners", "antialiased", "antialiased-8bit"]
@@ -150,8 +152,9 @@ class Settings(Options):
     reduced_reads : bool
         Read a window that is larger than the network's input by averaging blocks of pixels, or from
         a coarser level of a pyramid, instead of in full resolution.
-    precision : {"float32", "fast"}
-        "fast" takes the quickest arithmetic this machine has, found by a timed trial.
+    precision : str
+        "float32", "bfloat16", "float16" or "int8"; or "fast" for the fastest that this machine
+        computes without emulation, by a rule.
     masks : MaskChoice
         Which mask to take of a network of SAM's kind, which offers one, and three alternatives for
         an ambiguous click with predicted qualities: "single", the one; "best", the best of the

@@ -6,7 +6,7 @@ import torch
 
 from golden_models import arrays, full_size, image_tensor, randomised
 from napari_cfr_icl.engine.models import build
-from napari_cfr_icl.engine.runtime.autotuner import EncoderCache, make_variant
+from napari_cfr_icl.engine.runtime.arithmetic import EncoderCache, run_in
 from napari_cfr_icl.engine.runtime.batch_norm_folding import fold_batch_norms
 
 ARCHITECTURE = {"family": "mobile_sam", "detail": True, "image_size": 448}
@@ -142,14 +142,14 @@ def test_batch_norms_fold(model):
 def test_traced_it_gives_the_same_logits_at_any_size(model, size):
     image, previous = picture(*size), torch.rand(1, 1, *size)
     expected = model(image, previous, CLICKS)
-    run = make_variant(model, "float32-traced")
+    run = run_in(model, "float32")
     torch.testing.assert_close(run(image, previous, CLICKS), expected, rtol=1e-3, atol=1e-3)
 
 
 def test_bfloat16_stays_near_float32(model):
     image, previous = picture(224, 224), torch.rand(1, 1, 224, 224)
     expected = model(image, previous, CLICKS)
-    logits = make_variant(model, "bfloat16")(image, previous, CLICKS)
+    logits = run_in(model, "bfloat16")(image, previous, CLICKS)
     assert logits.dtype == torch.float32
     assert 0 < float((logits - expected).pow(2).mean().sqrt() / expected.std()) < 0.1
 

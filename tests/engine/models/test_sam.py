@@ -13,7 +13,7 @@ from napari_cfr_icl.engine.models.mask_choice import chosen_masks, stability
 from napari_cfr_icl.engine.models.sam_vit import RelativeAttention
 from napari_cfr_icl.engine.passes import stretched
 from napari_cfr_icl.engine.predictor import Predictor
-from napari_cfr_icl.engine.runtime.autotuner import make_variant
+from napari_cfr_icl.engine.runtime.arithmetic import run_in
 from napari_cfr_icl.engine.settings import Settings
 from napari_cfr_icl.engine.windows import Window
 from sam_goldens import fitted, previous_mask, prompt, recorded, sam_network
@@ -207,7 +207,7 @@ def test_bfloat16_stays_near_float32(architecture):
     model = randomised(architecture)
     image, previous = picture(128, 160), torch.rand(1, 1, 128, 160)
     expected = model(image, previous, CLICK)
-    logits = make_variant(model, "bfloat16")(image, previous, CLICK)
+    logits = run_in(model, "bfloat16")(image, previous, CLICK)
     assert 0 < float((logits - expected).pow(2).mean().sqrt() / expected.std()) < 0.1
 
 

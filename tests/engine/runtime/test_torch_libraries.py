@@ -1,5 +1,6 @@
 """Torch's libraries are loaded ahead of torch, and torch is none the worse for it."""
 
+import os
 import subprocess
 import sys
 
@@ -53,3 +54,33 @@ def test_they_are_there_before_torch_and_torch_works():
 
 def test_without_torch_nothing_is_done():
     assert printed(WITHOUT_TORCH) == []
+
+
+WAITING = """
+import logging, os
+from napari_cfr_icl.engine.runtime.torch_libraries import load_torch_libraries
+
+logging.basicConfig(format="%(message)s", level="INFO")
+{first}
+load_torch_libraries()
+import torch
+load_torch_libraries()
+print(os.environ.get("OMP_WAIT_POLICY"))
+"""
+
+
+@pytest.mark.parametrize(
+    ("given", "first", "policy", "told"),
+    [
+        ({}, "", "PASSIVE", ""),
+        ({"OMP_WAIT_POLICY": "ACTIVE"}, "", "ACTIVE", ""),
+        ({}, "import torch", "None", "Another plugin loaded torch before"),
+    ],
+    ids=["ours", "the user's", "too late"],
+)
+def test_threads_wait_passively_unless_it_is_too_late(given, first, policy, told):
+    kept = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    program = [sys.executable, "-c", WAITING.format(first=first)]
+    done = subprocess.run(program, capture_output=True, text=True, check=True, env=kept | given)
+    assert done.stdout.split() == [policy]
+    assert (told in done.stderr) if told else done.stderr == ""

@@ -35,7 +35,7 @@ CHOICE = DatasetChoice(Path("data"))
         ),
         (
             lambda: EvaluateOptions((CHOICE,), Path("o"), ("m",), precision="half"),
-            "no precision 'half'; choose one of float32, fast",
+            "no precision 'half'; choose one of float32, bfloat16",
         ),
         (lambda: EvaluateOptions((CHOICE,), Path("o"), ("m",), worst=-1), "worst cases"),
     ],

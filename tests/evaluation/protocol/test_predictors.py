@@ -14,6 +14,7 @@ from napari_cfr_icl.evaluation.datasets import open_dataset
 from napari_cfr_icl.evaluation.protocol.options import DatasetChoice, EvaluateOptions
 from napari_cfr_icl.evaluation.protocol.predictors import for_set, methods_of, predictors_for
 from napari_cfr_icl.evaluation.protocol.records import Method
+from napari_cfr_icl.evaluation.protocol.run_identity import identity_of
 
 
 def options_for(*models, **changes):
@@ -32,12 +33,18 @@ def test_every_method_has_its_settings_on_one_network():
     assert (settings.refinement.name, settings.refinement.first_clicks) == ("a-cfr-4", 1)
 
 
-def test_precision_of_the_command_line_wins():
-    options = options_for(TINY_MODEL, presets=("interactive",), precision="float32")
-    predictors = predictors_for(str(TINY_MODEL), zoo.load(TINY_MODEL), options, "cpu")
+@pytest.mark.parametrize(("given", "used"), [({}, "float32"), ({"precision": "int8"}, "int8")])
+def test_arithmetic_is_the_one_named_whatever_the_preset_says(given, used):
+    options = options_for(TINY_MODEL, presets=("paper", "interactive"), **given)
+    network = zoo.load(TINY_MODEL)
+    davis = open_dataset(GOLDEN / "tiny_datasets" / "DAVIS", "davis")
+    predictors = predictors_for(str(TINY_MODEL), network, options, "cpu")
 
-    assert {p.settings.precision for p in predictors.values()} == {"float32"}
-    assert {p.network.arithmetic for p in predictors.values()} == {"float32"}
+    assert {p.settings.precision for p in predictors.values()} == {used}
+    assert {p.network.arithmetic for p in predictors.values()} == {used}
+    recorded = identity_of(options, (davis,), {str(TINY_MODEL): network})
+    assert recorded["precision"] == used
+    assert {settings["precision"] for settings in recorded["settings"].values()} == {used}
 
 
 @pytest.mark.parametrize(("model", "target"), [("g_hrnet_w4s", 600), ("g_vit_d12_p16", (672, 672))])

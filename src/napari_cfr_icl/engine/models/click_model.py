@@ -49,8 +49,6 @@ class ClickModel(nn.Module):
         cannot recover what rounding loses there.
     checkpointed : tuple of type
         Types of the submodules, each with one input, for activation checkpointing.
-    packable_parts : tuple of str
-        Submodules of nothing but convolutions, norms, ReLUs and sums, which `pack` speeds up.
     caches_image_features : bool
         Whether clicks and mask enter in `decode` only, so that the output of `encode` serves every
         pass over the same image.
@@ -72,7 +70,6 @@ class ClickModel(nn.Module):
     dead_keys: tuple[str, ...] = ()
     float32_parts: tuple[str, ...] = ()
     checkpointed: tuple[type[nn.Module], ...] = ()
-    packable_parts: tuple[str, ...] = ()
     caches_image_features: bool = False
     mask_choice: MaskChoice = "single"
     published_masks: MaskChoice = "single"

@@ -94,16 +94,6 @@ class HRNetOcr(ClickModel):
         "feature_extractor.conv2",
         "feature_extractor.bn2",
     )
-    packable_parts = tuple(
-        f"feature_extractor.{part}"
-        for part in (
-            "layer1",
-            *(f"transition{number}" for number in (1, 2, 3)),
-            *(f"stage{number}" for number in (2, 3, 4)),
-            "aux_head",
-            "conv3x3_ocr",
-        )
-    )
 
     def __init__(self, arch: HRNetOcrArchitecture) -> None:
         super().__init__(arch.described())

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from copy import copy
 from typing import TYPE_CHECKING
 
-from napari_cfr_icl.engine.runtime.autotuner import Run, find_fastest, make_variant, unmodified
+import torch
+
+from napari_cfr_icl._errors import DeviceError
+from napari_cfr_icl.engine.runtime.arithmetic import Abilities, Run, fastest, run_in
 from napari_cfr_icl.engine.runtime.device import (
     full_float32,
     pick_device,
@@ -15,11 +19,11 @@ from napari_cfr_icl.engine.runtime.device import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import torch
-
     from napari_cfr_icl.engine.models import ClickModel
     from napari_cfr_icl.engine.models.click_model import Features
     from napari_cfr_icl.engine.settings import Precision
+
+_log = logging.getLogger(__name__)
 
 
 class Network:
@@ -31,39 +35,49 @@ class Network:
         As `napari_cfr_icl.zoo.load` returns it; it is moved to the device.
     device : str
         See `pick_device`.
-    precision : {"float32", "fast"}
-        "fast" takes the fastest variant that a timed trial finds.
+    precision : str
+        An arithmetic by name, or "fast" for the `fastest` on the device.
 
     Attributes
     ----------
     device : torch.device
         Where it runs.
     arithmetic : str
-        "float32", "bfloat16", "float16" or "int8", with the layout where one is used:
-        "bfloat16-traced".
+        "float32", "bfloat16", "float16" or "int8".
+
+    Raises
+    ------
+    DeviceError
+        When this machine has no such device or lacks the arithmetic.
     """
 
     def __init__(self, model: ClickModel, device: str, precision: Precision) -> None:
         self.device = pick_device(device)
         with readable_memory_errors(self.device):
             self._model = model.to(self.device).eval()
-            self.arithmetic = "float32"
-            self._run: Run = _precise(unmodified(model), self.device)
-            if precision == "fast":
-                self.arithmetic, self._run = find_fastest(model, self.device)
+            self.use(
+                fastest(model, Abilities.of(self.device)) if precision == "fast" else precision
+            )
 
     def use(self, arithmetic: str) -> None:
-        """Switch to the arithmetic that an earlier trial found on a device of this kind.
+        """Switch to an arithmetic by name.
 
         Raises
         ------
-        RuntimeError
+        DeviceError
             When this machine lacks it.
         """
-        unchanged = arithmetic == "float32" and self.device.type == "cpu"
-        run = unmodified(self._model) if unchanged else make_variant(self._model, arithmetic)
-        self._run = _precise(run, self.device) if arithmetic.startswith("float32") else run
+        try:
+            run = run_in(self._model, arithmetic)
+        except torch.OutOfMemoryError:
+            raise
+        except (RuntimeError, AttributeError) as error:
+            raise DeviceError(
+                f"This machine cannot compute in {arithmetic}: choose float32."
+            ) from error
+        self._run: Run = _precise(run, self.device) if arithmetic == "float32" else run
         self.arithmetic = arithmetic
+        _log.debug("%s runs in %s on %s", type(self._model).__name__, arithmetic, self.device)
 
     def with_run(self, wrap: Callable[[Run], Run]) -> Network:
         """The same network, with its passes wrapped."""

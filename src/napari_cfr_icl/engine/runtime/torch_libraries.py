@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
 import sys
 from contextlib import suppress
 from importlib.machinery import PathFinder
 from pathlib import Path
 
+PASSIVE_WAITING = {"OMP_WAIT_POLICY": "PASSIVE"}
+"""Arithmetic threads sleep while they wait for each other.
+
+By default they spin, and where two programs have more threads than there are cores, each spins
+away the time that the other needs: on two busy cores a training step took 60 s instead of 1.5."""
+
+_log = logging.getLogger(__name__)
 _LAST = "libtorch_python.so"
 """Needs all the others."""
 
@@ -16,10 +24,19 @@ _LAST = "libtorch_python.so"
 def load_torch_libraries() -> None:
     """Load them as the import of torch would, but with Python's lock released.
 
-    For half a second this keeps a window responsive. Does nothing except on Linux, or where torch
+    For half a second this keeps a window responsive. Loads nothing except on Linux, or where torch
     is imported already or is not laid out as expected; its import then reports any error.
     """
-    spec = None if "torch" in sys.modules else PathFinder.find_spec("torch")
+    if "torch" in sys.modules:
+        # Once; later calls find the torch that an earlier one loaded.
+        if PASSIVE_WAITING.keys() - os.environ.keys():
+            _log.info(
+                "Another plugin loaded torch before: its threads spin while they wait. Beside "
+                "other programs, start napari with OMP_WAIT_POLICY=PASSIVE."
+            )
+        return
+    os.environ.update(PASSIVE_WAITING | os.environ)
+    spec = PathFinder.find_spec("torch")
     if sys.platform != "linux" or spec is None or spec.origin is None:
         return
     path = Path(spec.origin).parent / "lib" / _LAST

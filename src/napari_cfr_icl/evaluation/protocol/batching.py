@@ -22,7 +22,7 @@ from napari_cfr_icl.engine.runtime.device import out_of_memory
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from napari_cfr_icl.engine.runtime.autotuner import Run
+    from napari_cfr_icl.engine.runtime.arithmetic import Run
 
 Result = TypeVar("Result")
 

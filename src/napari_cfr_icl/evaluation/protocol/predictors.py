@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from napari_cfr_icl.engine.models import ClickModel
-    from napari_cfr_icl.engine.runtime.autotuner import Run
+    from napari_cfr_icl.engine.runtime.arithmetic import Run
     from napari_cfr_icl.engine.settings import Settings
     from napari_cfr_icl.evaluation.protocol.options import EvaluateOptions
 
@@ -44,19 +44,23 @@ def predictors_for(
         When a preset or the device cannot be had.
     """
     predictors: dict[Method, Predictor] = {}
-    made: dict[tuple[str, str], Predictor] = {}
+    made: dict[str, Predictor] = {}
     for method in methods_of(options, model):
-        settings = settings_for(method.preset, method.scheme, network)
-        settings = replace(settings, precision=options.precision or settings.precision)
-        way = settings.precision, settings.masks
-        if way not in made:
-            made[way] = Predictor(network, settings, device)
-        predictors[method] = with_settings(made[way], settings)
+        settings = settings_of(method, network, options)
+        if settings.masks not in made:
+            made[settings.masks] = Predictor(network, settings, device)
+        predictors[method] = with_settings(made[settings.masks], settings)
     return predictors
 
 
+def settings_of(method: Method, network: ClickModel, options: EvaluateOptions) -> Settings:
+    """The settings of a method, in the arithmetic of the run."""
+    settings = settings_for(method.preset, method.scheme, network)
+    return replace(settings, precision=options.precision)
+
+
 def with_settings(predictor: Predictor, settings: Settings) -> Predictor:
-    """The same network, made quick once, under other settings of the same precision and masks."""
+    """The same network, converted once, under other settings of the same precision and masks."""
     other = copy.copy(predictor)
     other.settings = settings
     return other

@@ -15,8 +15,7 @@ import torch
 from napari_cfr_icl import __version__
 from napari_cfr_icl._errors import OutputError
 from napari_cfr_icl._files import atomic_write_json, explained_write_failures
-from napari_cfr_icl.evaluation.protocol.predictors import methods_of
-from napari_cfr_icl.evaluation.protocol.settings_file import settings_for
+from napari_cfr_icl.evaluation.protocol.predictors import methods_of, settings_of
 from napari_cfr_icl.zoo.key_maps import published_weights
 
 if TYPE_CHECKING:
@@ -94,7 +93,7 @@ def identity_of(
         },
         "settings": {
             f"{method.model} {method.preset} {method.scheme}": asdict(
-                settings_for(method.preset, method.scheme, networks[method.model])
+                settings_of(method, networks[method.model], options)
             )
             if method.model in networks
             else PENDING

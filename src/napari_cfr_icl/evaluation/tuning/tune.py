@@ -64,7 +64,7 @@ def tune(
     with joined(options.device) as processes:
         network = zoo.load(options.model)
         settings = settings_for(options.preset, OWN_SCHEME, network)
-        settings = replace(settings, precision=options.precision or settings.precision)
+        settings = replace(settings, precision=options.precision)
         claim(options.out, _identity(options, datasets, network, settings), processes)
         predictor = Predictor(network, settings, str(processes.device))
         plan = options.plan(settings.refinement)

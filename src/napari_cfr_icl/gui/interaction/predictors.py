@@ -98,7 +98,7 @@ def reporting(
 
 
 class PredictorMaker:
-    """Makes predictors; a network is loaded and its fastest variant chosen only when it changes.
+    """Makes predictors; a network is loaded and converted only when it changes.
 
     Attributes
     ----------
@@ -129,7 +129,7 @@ class PredictorMaker:
         settings = choice.settings_for(self._model)
         made_of = (choice.model, choice.device, settings.precision, settings.masks)
         if made_of == self._made_of:
-            # Finding the quickest arithmetic takes seconds, and settings need none of it.
+            # Settings need no other copy of the weights.
             self._predictor.settings = settings
         else:
             # A GPU may fill up while the weights are moved to it: half a model is loaded anew.

@@ -1,4 +1,4 @@
-"""Precision: bfloat16 where the processor is made for it, else float32."""
+"""Precision: bfloat16 on GPUs made for it, else float32."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from napari_cfr_icl.engine.runtime.arithmetic import Abilities
 from napari_cfr_icl.engine.runtime.batch_norm_folding import fold_batch_norms
 
 if TYPE_CHECKING:
@@ -24,25 +25,14 @@ def precision_on(device: torch.device, wanted: str = "auto") -> torch.dtype:
     """
     if wanted != "auto":
         return torch.float32 if wanted == "float32" else torch.bfloat16
-    if device.type == "cuda":
-        with torch.cuda.device(device):  # older GPUs emulate it, many times slower than float32
-            native = torch.cuda.is_bf16_supported(including_emulation=False)
-        return torch.bfloat16 if native else torch.float32
-    # Older versions of PyTorch do not say what the processor can do.
-    abilities: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
-    quick = device.type == "cpu" and abilities.get("avx512_bf16", False)
-    return torch.bfloat16 if quick else torch.float32
+    return torch.bfloat16 if Abilities.of(device).bfloat16 else torch.float32
 
 
 def for_measuring(model: ClickModel, device: torch.device, precision: torch.dtype) -> ClickModel:
-    """A quick copy of a network whose answers do not depend on a timed trial.
-
-    The engine would choose its arithmetic by timing, and a resumed run must measure as the first
-    one did.
-    """
-    model = fold_batch_norms(model).to(device).to(memory_format=torch.channels_last)
+    """The network in the arithmetic of its training; in bfloat16 a copy, cast as there."""
     if precision == torch.float32:
         return model
+    model = fold_batch_norms(model).to(device).to(memory_format=torch.channels_last)
     encode, decode = model.encode, model.decode
 
     def cast_encode(image: Tensor) -> Features:

@@ -3,9 +3,10 @@ import pytest
 import torch
 
 from napari_cfr_icl import zoo
+from napari_cfr_icl._errors import DeviceError
 from napari_cfr_icl.engine import Click, Predictor, Settings
 from napari_cfr_icl.engine.models import build
-from napari_cfr_icl.engine.runtime import autotuner
+from napari_cfr_icl.engine.runtime.arithmetic import Abilities, fastest, run_in
 from napari_cfr_icl.engine.runtime.int8_linear import Int8Linear
 from napari_cfr_icl.engine.runtime.network import Network
 
@@ -31,20 +32,19 @@ def _inputs(model, shape, seed=0):
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-@pytest.mark.parametrize("variant", ["float32", "float32-traced", "float32-packed"])
 @torch.inference_mode()
-def test_folded_and_packed_or_traced_it_gives_the_same_logits_at_any_size(hrnet, variant, shape):
-    run = autotuner.make_variant(hrnet, variant)
+def test_folded_it_gives_the_same_logits_at_any_size(hrnet, shape):
+    run = run_in(hrnet, "float32")
     inputs = _inputs(hrnet, shape)
     torch.testing.assert_close(run(*inputs), hrnet(*inputs), atol=1e-3, rtol=1e-3)
 
 
-@pytest.mark.parametrize("variant", ["bfloat16", "int8"])
+@pytest.mark.parametrize("arithmetic", ["bfloat16", "int8"])
 @torch.inference_mode()
-def test_a_quicker_arithmetic_stays_near_float32(vit, variant):
+def test_another_arithmetic_stays_near_float32(vit, arithmetic):
     inputs = _inputs(vit, (448, 448))
     reference = vit(*inputs)
-    logits = autotuner.make_variant(vit, variant)(*inputs)
+    logits = run_in(vit, arithmetic)(*inputs)
     assert logits.dtype == torch.float32
     assert 0 < float((logits - reference).pow(2).mean().sqrt() / reference.std()) < 0.1
 
@@ -61,46 +61,65 @@ def test_8_bit_weights_are_exact_where_8_bits_are_enough():
     )
 
 
-def test_the_quickest_way_that_agrees_is_taken(hrnet, monkeypatch):
-    seconds = {
-        "bfloat16": 2.0,
-        "bfloat16-traced": 3.0,
-        "bfloat16-packed": 1.0,
-        "float32-traced": 4.0,
-        "float32-packed": 5.0,
-    }
-    made = []
-
-    def make_variant(model, variant):
-        made.append(variant)
-        error = wrong if "bfloat16" in variant else 0
-        return lambda *inputs: model(*inputs) + error
-
-    monkeypatch.setattr(autotuner, "make_variant", make_variant)
-    monkeypatch.setattr(
-        autotuner, "_seconds", lambda run, inputs: seconds[made[-1]] if made else 9.0
-    )
-    wrong = 0.0
-    assert autotuner.find_fastest(hrnet, torch.device("cpu"))[0] == "bfloat16-packed"
-    wrong = 1e6
-    made.clear()
-    # No layout of an arithmetic that disagrees is tried.
-    assert autotuner.find_fastest(hrnet, torch.device("cpu"))[0] == "float32-traced"
-    assert made == ["bfloat16", "float32-traced", "float32-packed"]
+@pytest.mark.parametrize(
+    ("abilities", "expected"),
+    [
+        (Abilities(), {"hrnet": "float32", "vit": "float32"}),
+        (Abilities(int8=True), {"hrnet": "float32", "vit": "int8"}),
+        (Abilities(bfloat16=True), {"hrnet": "bfloat16", "vit": "bfloat16"}),
+    ],
+    ids=["AVX2", "VNNI", "GPU"],
+)
+def test_the_arithmetic_follows_from_what_the_device_computes(abilities, expected, hrnet, vit):
+    networks = {"hrnet": hrnet, "vit": vit}
+    assert {name: fastest(network, abilities) for name, network in networks.items()} == expected
 
 
-def test_a_way_that_this_machine_lacks_is_passed_over(hrnet, monkeypatch):
-    def make_variant(model, variant):
+@pytest.mark.parametrize(
+    ("limits", "able"),
+    [
+        ({}, True),
+        ({"capability": "AVX2"}, False),
+        ({"instructions": {"avx512_bf16": True}}, False),
+        ({"onednn": "AVX2"}, False),
+    ],
+    ids=["VNNI", "kernels for AVX2", "no VNNI", "oneDNN for AVX2"],
+)
+def test_8_bits_are_for_processors_that_have_them(limits, able, monkeypatch):
+    capability = limits.get("capability", "AVX512")
+    instructions = limits.get("instructions", {"avx512_vnni": True})
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: instructions, raising=False)
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
+    if "onednn" in limits:
+        monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", limits["onednn"])
+    assert Abilities.of(torch.device("cpu")) == Abilities(int8=able)
+
+
+def test_an_arithmetic_that_this_machine_lacks_is_named(vit, monkeypatch):
+    def missing(*args):
         raise RuntimeError("no such kernel")
 
-    monkeypatch.setattr(autotuner, "make_variant", make_variant)
-    assert autotuner.find_fastest(hrnet, torch.device("cpu"))[0] == "float32"
+    monkeypatch.setattr(torch, "quantize_per_channel", missing)
+    with pytest.raises(DeviceError, match="cannot compute in int8: choose float32"):
+        Network(vit, "cpu", "int8")
+
+
+def test_the_first_pass_is_the_first_time_that_a_network_runs(hrnet):
+    """Nothing is tried before a click: a predictor is made without a pass."""
+    passes = []
+    hook = torch.nn.modules.module.register_module_forward_hook(lambda *args: passes.append(1))
+    try:
+        Network(hrnet, "cpu", "fast")
+    finally:
+        hook.remove()
+    assert passes == []
 
 
 def test_the_model_that_was_given_is_not_changed(hrnet):
     before = {name: value.clone() for name, value in hrnet.state_dict().items()}
     network = Network(hrnet, "cpu", "fast")
-    assert network.arithmetic.partition("-")[0] in ("float32", "bfloat16")
+    assert network.arithmetic == "float32"
     after = hrnet.state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)
     assert next(hrnet.parameters()).dtype == torch.float32
