@@ -57,13 +57,15 @@ def fastest(model: ClickModel, abilities: Abilities) -> str:
     Parameters
     ----------
     model : ClickModel
-        The network. One with batch norms consists of convolutions, which have no 8-bit form here.
+        The network. One with batch norms consists of convolutions, which have no 8-bit form here;
+        a decoder of cached features would lose too much in 8 bits.
     abilities : Abilities
         Those of its device.
     """
     if abilities.bfloat16:
         return "bfloat16"
-    return "int8" if abilities.int8 and not _has_batch_norms(model) else "float32"
+    linear = not model.caches_image_features and not _has_batch_norms(model)
+    return "int8" if abilities.int8 and linear else "float32"
 
 
 def run_in(model: ClickModel, arithmetic: str) -> Run:
