@@ -15,6 +15,8 @@ from napari_cfr_icl import __version__, samples, zoo
 from napari_cfr_icl._errors import OutputError
 from napari_cfr_icl.cli.segmentation import write_results
 from napari_cfr_icl.engine import Click, Patch, Predictor, Settings
+from napari_cfr_icl.engine.prompts.gestures import Box, Lasso, Scribble
+from napari_cfr_icl.engine.prompts.prompt import prompt_of
 
 NUCLEI = Path(samples.__file__).parent / "data" / "nuclei.tif"
 CLICKS = ["--click", "30,40,+", "--click", "5,5,-", "--click", "34,44,+"]
@@ -202,3 +204,51 @@ def test_the_place_that_cannot_be_written_is_named(tmp_path):
     trace.parent.mkdir()
     with pytest.raises(OutputError, match=r"into .*masks"):
         write_results(out, Patch.from_full(np.ones((3, 4), bool)), trace, {})
+
+
+@pytest.mark.parametrize("gesture", ["box", "scribble", "lasso"])
+def test_a_gesture_is_one_step_and_clicks_correct_it(run, tmp_path, gesture):
+    lasso = tmp_path / "lasso.csv"
+    lasso.write_text(
+        "index,shape-type,vertex-index,axis-0,axis-1\n0,polygon,0,90,300\n"
+        "0,polygon,1,90,350\n0,polygon,2,130,350\n0,polygon,3,130,300\n"
+    )
+    given, drawn = {
+        "box": ("90,300,130,350", Box(90, 300, 130, 350)),
+        "scribble": ("100,320 109,328 112,335 +", Scribble(((100, 320), (109, 328), (112, 335)))),
+        "lasso": (lasso, Lasso(((90, 300), (90, 350), (130, 350), (130, 300)))),
+    }[gesture]
+    out, trace = tmp_path / "mask.tif", tmp_path / "trace.json"
+    words = ["--model", HRNET, "--device", "cpu", "--click", "20,20,-"]
+    result = run("segment", NUCLEI, f"--{gesture}", given, *words, "--out", out, "--trace", trace)
+
+    assert result.exit_code == 0, result.stderr
+    image, model = samples.load("nuclei").image, zoo.load(str(HRNET))
+    settings = replace(Settings.interactive(model), precision="float32")
+    predictor, prompt = Predictor(model, settings, "cpu"), prompt_of(drawn, image.shape[:2])
+    first = predictor.predict(image, prompt.clicks, prompt.previous, prompt.view)
+    click = Click(20, 20, positive=False)
+    expected = predictor.predict(image, prompt.clicks.added(click), first).mask().full()
+    np.testing.assert_array_equal(tifffile.imread(out), expected.astype(np.uint8))
+    assert f"from a {gesture}, 1 click and " in result.stdout
+    story = json.loads(trace.read_text())
+    assert story["gesture"]["kind"] == gesture
+    assert [step["click"] is None for step in story["clicks"]] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["--box", "1,2,3"], "'1,2,3' is no box: write TOP,LEFT,BOTTOM,RIGHT"),
+        (["--scribble", "1,2 3"], "is no scribble: write ROW,COL for each point"),
+        (["--lasso", "nowhere.csv"], "The lasso nowhere.csv cannot be read"),
+        (["--box", "1,2,3,4", "--scribble", "1,2"], "Give one of --box, --scribble and --lasso"),
+        (["--box", "9000,2,9010,4"], "holds no pixel of the image"),
+        (["--box", "1,2,30,40", "--previous", NUCLEI], "leave --previous out"),
+    ],
+)
+def test_a_gesture_that_cannot_be_used_is_refused(run, tmp_path, words, why):
+    result = run("segment", NUCLEI, *words, "--model", HRNET, "--out", tmp_path / "mask.tif")
+    assert result.exit_code == 2
+    assert why in " ".join(result.stderr.split())
+    assert not list(tmp_path.iterdir())

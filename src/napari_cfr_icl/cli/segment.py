@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from napari_cfr_icl._errors import ClickError, SettingsError
 from napari_cfr_icl.cli.arguments import flags, make
+from napari_cfr_icl.cli.gestures import parse_gesture
 from napari_cfr_icl.cli.segment_options import SegmentOptions
 from napari_cfr_icl.engine.clicks import Click, Clicks
 
@@ -30,6 +31,30 @@ def segment(
             allow_leading_hyphen=True,
         ),
     ] = (),
+    box: Annotated[
+        str | None,
+        Parameter(
+            metavar="TOP,LEFT,BOTTOM,RIGHT",
+            help="A box around the object, before the clicks.",
+            allow_leading_hyphen=True,
+        ),
+    ] = None,
+    scribble: Annotated[
+        str | None,
+        Parameter(
+            metavar="'ROW,COL ROW,COL ... +|-'",
+            help="A stroke on the object (+) or the background (-), before the clicks.",
+            allow_leading_hyphen=True,
+        ),
+    ] = None,
+    lasso: Annotated[
+        Path | None,
+        Parameter(
+            metavar="FILE",
+            help="A closed stroke around the object, before the clicks: ROW,COL on each line, or a "
+            "shape that napari saved as CSV.",
+        ),
+    ] = None,
     plane: Annotated[
         str | None,
         Parameter(help="Plane of a stack, counted from 0: Z, or T,Z.", allow_leading_hyphen=True),
@@ -38,10 +63,12 @@ def segment(
 ) -> None:
     """Click an object out of an image.
 
-    Clicks are made one after the other, each going on from the mask before. Rows and columns count
-    from 0 at the top left. The mask is written whole or not at all.
+    A box, a scribble or a lasso may come first; it is one step, and clicks correct it. Clicks are
+    made one after the other, each going on from the mask before. Rows and columns count from 0 at
+    the top left. The mask is written whole or not at all.
     """
     options["image"], options["clicks"] = image, Clicks(map(parse_click, clicks))
+    options["gesture"] = parse_gesture(box, scribble, lasso)
     options["plane"] = None if plane is None else parse_plane(plane)
     chosen = make(SegmentOptions, options)
     # Here and not above: it loads torch, which --help and most mistakes need not wait for.

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from errno import EACCES
 from pathlib import Path
 
-from napari_cfr_icl._errors import ClickError, OutputError
+from napari_cfr_icl._errors import ClickError, OutputError, SettingsError
 from napari_cfr_icl._files import explain_write_failure
 from napari_cfr_icl._options import Options, option
 from napari_cfr_icl.engine.clicks import Clicks
+from napari_cfr_icl.engine.prompts.gestures import Box, Gesture, Lasso
 from napari_cfr_icl.engine.settings import PRESETS, Precision, Settings, WindowHints
 from napari_cfr_icl.zoo.catalog import DEFAULT_MODEL
 
@@ -19,10 +20,11 @@ _MASK_SUFFIXES = (".tif", ".tiff")
 
 @dataclass(frozen=True, slots=True)
 class SegmentOptions(Options):
-    """One image, the clicks of one object in its pixels, oldest first, and how to answer them."""
+    """One image, a gesture and the clicks of one object in its pixels, and how to answer them."""
 
     image: Path
     clicks: Clicks
+    gesture: Gesture | None
     plane: tuple[int, ...] | None
     out: Path = option(text="TIFF file for the mask: 1 on the object, 0 elsewhere.")
     previous: Path | None = option(None, "A mask to correct; all but 0 is object.")
@@ -42,8 +44,13 @@ class SegmentOptions(Options):
     trace: Path | None = option(None, "JSON file for what every pass of every click did.")
 
     def __post_init__(self) -> None:
-        if not self.clicks and self.previous is None:
-            raise ClickError("Give at least one --click, or a mask to refine with --previous.")
+        if not self.clicks and self.previous is None and self.gesture is None:
+            raise ClickError(
+                "Give at least one --click, or a mask to refine with --previous; or begin with "
+                "--box, --scribble or --lasso."
+            )
+        if self.previous is not None and isinstance(self.gesture, Box | Lasso):
+            raise SettingsError("A box or lasso stands for a mask: leave --previous out, or it.")
         self.settings(None)
         check_outputs(self.image, *([self.out] if self.trace is None else [self.out, self.trace]))
 

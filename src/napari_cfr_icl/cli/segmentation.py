@@ -13,8 +13,10 @@ import numpy as np
 from napari_cfr_icl import __version__
 from napari_cfr_icl._files import atomic_path, explained_write_failures
 from napari_cfr_icl.cli.image_source import open_mask, open_source
+from napari_cfr_icl.engine.clicks import Clicks
 from napari_cfr_icl.engine.prediction import as_feedback
 from napari_cfr_icl.engine.predictor import Predictor
+from napari_cfr_icl.engine.prompts.prompt import prompt_of
 from napari_cfr_icl.exports.label_image import LabelImage
 from napari_cfr_icl.exports.tiff import write_tiff
 from napari_cfr_icl.zoo.file_kinds import file_sha256
@@ -23,9 +25,10 @@ from napari_cfr_icl.zoo.store import ModelStore
 
 if TYPE_CHECKING:
     from napari_cfr_icl.cli.segment_options import SegmentOptions
-    from napari_cfr_icl.engine.clicks import Click, Clicks
+    from napari_cfr_icl.engine.clicks import Click
     from napari_cfr_icl.engine.prediction import Prediction
     from napari_cfr_icl.engine.predictor import Previous
+    from napari_cfr_icl.engine.prompts.prompt import Prompt
     from napari_cfr_icl.engine.refine import StepTrace
     from napari_cfr_icl.engine.source import ImageSource
     from napari_cfr_icl.engine.windows import Patch
@@ -51,14 +54,17 @@ def run(options: SegmentOptions) -> str:
     model_path = locate(options.model, ModelStore())
     model = load_file(model_path)
     predictor = Predictor(model, options.settings(model), options.device)
-    predictions = click_by_click(predictor, image, options.clicks, previous)
+    gesture = options.gesture
+    begin = None if gesture is None else prompt_of(gesture, image.shape)
+    predictions = click_by_click(predictor, image, options.clicks, previous, begin)
     mask = predictions[-1].mask()
     trace = describe(options, model_path, predictor, predictions)
     write_results(options.out, mask, options.trace, trace)
     passes = sum(prediction.passes for prediction in predictions)
     seconds = sum(step.seconds for prediction in predictions for step in prediction.trace)
+    drawn = "" if gesture is None else f"a {type(gesture).__name__.lower()}, "
     return (
-        f"{options.out}: {counted(int(mask.values.sum()), 'pixel')}, from "
+        f"{options.out}: {counted(int(mask.values.sum()), 'pixel')}, from {drawn}"
         f"{counted(len(options.clicks), 'click')} and {counted(passes, 'pass')} in "
         f"{1000 * seconds:.0f} ms."
     )
@@ -100,13 +106,24 @@ def counted(number: int, thing: str) -> str:
 
 
 def click_by_click(
-    predictor: Predictor, image: ImageSource, clicks: Clicks, previous: Previous
+    predictor: Predictor,
+    image: ImageSource,
+    clicks: Clicks,
+    previous: Previous,
+    begin: Prompt | None = None,
 ) -> list[Prediction]:
-    """The prediction after each click; without any, the one that the previous mask gives."""
+    """The prediction after `begin` and each click; without any, that of the previous mask."""
     predictions: list[Prediction] = []
-    for count in range(1, len(clicks) + 1) if clicks else [0]:
-        previous = predictor.predict(image, clicks[:count], previous)
-        predictions.append(previous)
+    if begin is not None:
+        given = previous if begin.previous is None else begin.previous
+        predictions.append(predictor.predict(image, begin.clicks, given, begin.view))
+    elif not clicks:
+        return [predictor.predict(image, clicks, previous)]
+    made = Clicks() if begin is None else begin.clicks
+    for click in clicks:
+        made = made.added(click)
+        previous = predictions[-1] if predictions else previous
+        predictions.append(predictor.predict(image, made, previous))
     return predictions
 
 
@@ -114,13 +131,17 @@ def describe(
     options: SegmentOptions, model_path: Path, predictor: Predictor, predictions: list[Prediction]
 ) -> dict[str, Any]:
     """A record of the run as plain data: enough to repeat it, and to see every pass."""
-    clicks = options.clicks or [None]
+    gesture = options.gesture
+    first = [None] if gesture is not None or not options.clicks else []
     return {
         "program": f"napari-cfr-icl {__version__}",
         "image": str(options.image),
         "plane": options.plane,
         "axes": options.axes,
         "shape": predictions[-1].probabilities.image_shape,
+        "gesture": None
+        if gesture is None
+        else {"kind": type(gesture).__name__.lower(), **asdict(gesture)},
         "previous": None if options.previous is None else str(options.previous),
         "model": {
             "name": options.model,
@@ -134,7 +155,7 @@ def describe(
         "arithmetic": predictor.network.arithmetic,
         "clicks": [
             _describe_click(click, prediction)
-            for click, prediction in zip(clicks, predictions, strict=True)
+            for click, prediction in zip([*first, *options.clicks], predictions, strict=True)
         ],
     }
 

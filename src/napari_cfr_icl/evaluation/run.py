@@ -20,6 +20,7 @@ from napari_cfr_icl.evaluation.protocol.records import Method, Record, in_order
 from napari_cfr_icl.evaluation.protocol.result_log import ResultLog, gather_logs, read_logs
 from napari_cfr_icl.evaluation.protocol.run_identity import claim, identity_of
 from napari_cfr_icl.evaluation.protocol.simulate import simulate
+from napari_cfr_icl.evaluation.protocol.simulated_gestures import begun_with
 from napari_cfr_icl.evaluation.protocol.simulated_users import user_for
 from napari_cfr_icl.evaluation.protocol.skipped import SkippedPictures, nothing_left, without
 from napari_cfr_icl.evaluation.protocol.work_list import WorkItem, open_datasets, work_items
@@ -192,7 +193,8 @@ class _Worker:
             subject = work.subject(index, item, image.shape)
             user = user_for(protocol.user, protocol.seed, subject.name)
             predictor = for_set(predictors[method], method, work.window_scale)
-            clicks = partial(simulate, predictor, image, truth, user, protocol)
+            begin = begun_with(protocol, truth, subject.name)
+            clicks = partial(simulate, predictor, image, truth, user, protocol, begin)
             yield partial(_record, method, subject, predictor, clicks)
 
 

@@ -11,6 +11,7 @@ from napari_cfr_icl.engine import Predictor
 from napari_cfr_icl.engine.source import ImageSource
 from napari_cfr_icl.evaluation.protocol.options import Protocol
 from napari_cfr_icl.evaluation.protocol.simulate import replay, simulate
+from napari_cfr_icl.evaluation.protocol.simulated_gestures import begun_with
 from napari_cfr_icl.evaluation.protocol.simulated_users import RobotUser
 
 load = cache(zoo.load)
@@ -58,12 +59,16 @@ def test_clicking_ends_at_the_target():
     assert all(item.seconds > 0 and item.user_seconds > 0 for item in done)
 
 
-def test_clicks_made_again_lead_to_the_same_masks():
+@pytest.mark.parametrize("gesture", ["click", "box"])
+def test_clicks_made_again_lead_to_the_same_masks(gesture):
     run = golden_runs("g_vit_d12_p16")[-1]
     image, predictor = ImageSource.of(run.image), predictor_of(run)
-    done = simulate(predictor, image, run.truth, RobotUser(), Protocol(max_clicks=3))
+    protocol = Protocol(max_clicks=3, gesture=gesture)
+    begin = begun_with(protocol, run.truth, "object")
+    done = simulate(predictor, image, run.truth, RobotUser(), protocol, begin)
 
-    *_, last = replay(predictor, image, [item.click for item in done])
+    assert len(done) == 3
+    *_, last = replay(predictor, image, [item.click for item in done], begin)
 
     mask = last.mask().full()
     union = np.count_nonzero(mask | (run.truth == 1))

@@ -16,6 +16,7 @@ OWN_SCHEME = "preset"
 """Name of the scheme that leaves a preset's inner loop as it is."""
 
 USERS = ("robot", "realistic")
+GESTURES = ("click", "box", "scribble", "lasso")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,12 @@ class Protocol(Options):
     target: float | None = option(None, "IoU to click on to. Default: the highest --iou.")
     user: str = option("robot", "Who clicks: robot (the papers' user) or realistic.", choices=USERS)
     seed: int = option(0, "Seed of all that is drawn.")
+    gesture: str = option(
+        "click",
+        "What an object begins with: click, box, scribble or lasso, drawn with errors like a "
+        "hand's; it counts as one click.",
+        choices=GESTURES,
+    )
 
     def __post_init__(self) -> None:
         Options.__post_init__(self)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_cfr_icl.engine.clicks import Click, Clicks
+from napari_cfr_icl.engine.prompts.prompt import Prompt
 from napari_cfr_icl.evaluation.protocol.metrics import iou, noc
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ def simulate(
     truth: NDArray[np.int8],
     user: User,
     protocol: Protocol,
+    begin: Prompt | None = None,
 ) -> list[Simulation]:
     """Click one object until the target or the last click is reached.
 
@@ -71,6 +73,8 @@ def simulate(
         Who clicks.
     protocol : Protocol
         When to stop.
+    begin : Prompt, optional
+        What takes the place of the first click.
 
     Returns
     -------
@@ -82,16 +86,17 @@ def simulate(
     done: list[Simulation] = []
     for _ in range(protocol.max_clicks):
         begun = time.perf_counter()
-        click = user.next_click(truth, mask, clicks)
-        clicks = clicks.added(click)
+        prompt = begin if begin is not None and not done else None
+        prompt = prompt or Prompt(clicks.added(user.next_click(truth, mask, clicks)), previous)
+        clicks = prompt.clicks
         chosen = time.perf_counter()
-        previous = predictor.predict(image, clicks, previous)
+        previous = predictor.predict(image, clicks, prompt.previous, prompt.view)
         predicted = time.perf_counter()
         mask = previous.mask().full()
         quality = float(iou(truth, mask))
         done.append(
             Simulation(
-                click,
+                clicks[-1] if prompt is not begin else clicks[0],
                 quality,
                 previous.passes,
                 previous.stopped,
@@ -111,11 +116,18 @@ def reached(quality: float, protocol: Protocol) -> bool:
 
 
 def replay(
-    predictor: Predictor, image: ImageSource, clicks: Iterable[Click]
+    predictor: Predictor,
+    image: ImageSource,
+    clicks: Iterable[Click],
+    begin: Prompt | None = None,
 ) -> Iterator[Prediction]:
-    """The predictions that clicks made earlier led to, one after each click."""
+    """The predictions that clicks made earlier led to, one after each click.
+
+    With `begin` it stands for the first click.
+    """
     made, previous = Clicks(), None
     for click in clicks:
-        made = made.added(click)
-        previous = predictor.predict(image, made, previous)
+        prompt = begin if begin is not None and not made else Prompt(made.added(click), previous)
+        made = prompt.clicks
+        previous = predictor.predict(image, made, prompt.previous, prompt.view)
         yield previous

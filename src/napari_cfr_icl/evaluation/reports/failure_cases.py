@@ -16,6 +16,7 @@ from napari_cfr_icl.engine.windows import Patch, Window
 from napari_cfr_icl.evaluation.protocol.metrics import noc
 from napari_cfr_icl.evaluation.protocol.predictors import for_set, methods_of
 from napari_cfr_icl.evaluation.protocol.simulate import replay
+from napari_cfr_icl.evaluation.protocol.simulated_gestures import begun_with
 from napari_cfr_icl.evaluation.reports.plots import file_stem
 from napari_cfr_icl.evaluation.reports.tables import method_titles
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_cfr_icl.engine.predictor import Predictor
+    from napari_cfr_icl.engine.prompts.prompt import Prompt
     from napari_cfr_icl.evaluation.datasets.dataset import Dataset
     from napari_cfr_icl.evaluation.protocol.options import EvaluateOptions, Protocol
     from napari_cfr_icl.evaluation.protocol.records import Method, Record
@@ -96,7 +98,7 @@ def write_worst_cases(
         best = _best_method(mine, options.protocol)
         candidates = [record for record in mine if record.method == best]
         predictor = for_set(predictors[best], best, dataset.window_scale)
-        cases = cases_of(worst_of(candidates, options.worst), dataset, predictor)
+        cases = cases_of(worst_of(candidates, options.worst), dataset, predictor, options.protocol)
         if cases:
             title = f"{dataset.name}, {titles[best]}: the worst of {len(candidates)}"
             stem = file_stem(f"worst {dataset.name} {best.model}")
@@ -105,7 +107,7 @@ def write_worst_cases(
 
 
 def cases_of(
-    records: Sequence[Record], dataset: Dataset, predictor: Predictor
+    records: Sequence[Record], dataset: Dataset, predictor: Predictor, protocol: Protocol
 ) -> list[FailureCase]:
     """The cases of these records, in their order; of pictures that can still be read."""
     pictures = {picture.key: picture for picture in dataset.pictures}
@@ -120,7 +122,8 @@ def cases_of(
             # A finished run is reported again after years; a drawing is not worth its tables.
             _log.warning("%s is not drawn: %s", record.subject.name, error)
             continue
-        cases.append(case_of(record, image, truth, predictor))
+        begin = begun_with(protocol, truth, record.subject.name)
+        cases.append(case_of(record, image, truth, predictor, begin))
     return cases
 
 
@@ -141,10 +144,14 @@ def worst_of(records: Sequence[Record], count: int) -> list[Record]:
 
 
 def case_of(
-    record: Record, image: ImageSource, truth: NDArray[np.int8], predictor: Predictor
+    record: Record,
+    image: ImageSource,
+    truth: NDArray[np.int8],
+    predictor: Predictor,
+    begin: Prompt | None = None,
 ) -> FailureCase:
-    """The case of a record, its last mask made again from its clicks."""
-    *_, last = replay(predictor, image, record.clicks)
+    """The case of a record, its last mask made again from its clicks, or `begin` for the first."""
+    *_, last = replay(predictor, image, record.clicks, begin)
     mask = last.mask()
     window = _around(Patch.from_full((truth == 1) | mask.full()), image.shape)
     step = -(-max(window.shape) // _LONGEST_SIDE)
