@@ -11,6 +11,7 @@ class PlainStore:
     def __init__(self, shape):
         self.labels = np.zeros(shape, np.int32)
         self.read_windows = []
+        self.is_there = True
 
     @property
     def shape(self):

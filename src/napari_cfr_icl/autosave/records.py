@@ -155,6 +155,8 @@ class ObjectRecord(Record):
     labels : int or None
         Number of the label image that it came from and returns to; None for a new object, and in
         older files.
+    written : Patch of bool or None
+        The pixels that it has in the labels, where they are not those of `base`.
     """
 
     axes: tuple[int, int]
@@ -166,3 +168,4 @@ class ObjectRecord(Record):
     base: MaskField = None
     answers: tuple[AnswerRecord, ...] = ()
     labels: int | None = None
+    written: MaskField = None

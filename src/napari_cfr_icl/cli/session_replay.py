@@ -199,7 +199,8 @@ def _write_again(
     operation: Operation, made: ObjectRecord, labels: list[NDArray[Any]], mask: Patch
 ) -> None:
     store = _ArrayStore(labels[operation.labels], made)
-    old = None if made.base is None else made.base.threshold(0.5)
+    there = made.written or made.base
+    old = None if there is None else there.threshold(0.5)
     edit = writing(store, mask, made.label or 0, protect=made.protect, old=old)
     if edit is not None:
         edit.apply()
@@ -222,6 +223,10 @@ class _ArrayStore:
 
     def fit(self, mask: Patch) -> Patch:
         return mask
+
+    @property
+    def is_there(self) -> bool:
+        return True
 
     def to_image(self, mask: Patch) -> Patch:
         return mask

@@ -43,11 +43,17 @@ class History:
     ----------
     limit : int, optional
         Largest number of steps; the oldest are forgotten.
+
+    Attributes
+    ----------
+    stranded : tuple of LabelEdit
+        Edits of the step undone or redone last that were left out: their labels have another shape.
     """
 
     def __init__(self, limit: int = 1000) -> None:
         self._past: deque[HistoryStep] = deque(maxlen=limit)
         self._future: list[HistoryStep] = []
+        self.stranded: tuple[LabelEdit, ...] = ()
 
     @property
     def can_undo(self) -> bool:
@@ -112,7 +118,7 @@ class History:
             When there is no step to undo.
         """
         step = self._past[-1]
-        for edit in reversed(step.edits):
+        for edit in reversed(self._possible(step)):
             edit.revert()
         self._past.pop()
         self._future.append(HistoryStep(present, step.edits))
@@ -127,8 +133,13 @@ class History:
             When there is no undone step.
         """
         step = self._future[-1]
-        for edit in step.edits:
+        for edit in self._possible(step):
             edit.apply()
         self._future.pop()
         self._past.append(HistoryStep(present, step.edits))
         return step.state
+
+    def _possible(self, step: HistoryStep) -> list[LabelEdit]:
+        """The edits of a step that can be made; the others are noted."""
+        self.stranded = tuple(edit for edit in step.edits if not edit.store.is_there)
+        return [edit for edit in step.edits if edit.store.is_there]

@@ -54,6 +54,8 @@ class ObjectState:
         undoing and deleting the newest click bring back the very same mask without a pass.
     base : Patch or None
         The mask it started from, for an object that was there before.
+    written : Patch or None
+        The pixels that it has in the labels, where the user has painted another base since.
     label : int or None
         The id it keeps; None takes the next free one.
     origin : LabelPlane or None
@@ -64,6 +66,7 @@ class ObjectState:
     clicks: Clicks = field(default_factory=Clicks)
     answers: tuple[CachedAnswer | None, ...] = ()
     base: Patch | None = None
+    written: Patch | None = None
     label: int | None = None
     origin: LabelPlane | None = None
 

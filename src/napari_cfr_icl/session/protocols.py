@@ -70,6 +70,10 @@ class LabelPlane(Protocol):
     def shape(self) -> tuple[int, int]:
         """(rows, columns)."""
 
+    @property
+    def is_there(self) -> bool:
+        """False once the label image has another shape than when this plane of it was taken."""
+
     def next_label(self) -> int:
         """The next free id.
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from psygnal import Signal
 
-from napari_cfr_icl._errors import CfrIclError, MaskError
+from napari_cfr_icl._errors import CfrIclError, MaskError, OutputError
 from napari_cfr_icl.engine.clicks import Clicks
 from napari_cfr_icl.session.history import History
 from napari_cfr_icl.session.labels import LabelEdit, holds, writing
@@ -176,7 +176,12 @@ class Session:
             self._enter(self._state.with_answer(None), record=False)
 
     def start_from(
-        self, mask: Patch, label: int | None, scene: Scene, origin: LabelPlane | None = None
+        self,
+        mask: Patch,
+        label: int | None,
+        scene: Scene,
+        origin: LabelPlane | None = None,
+        written: Patch | None = None,
     ) -> None:
         """Make an existing object the current one, to be corrected; it keeps its id.
 
@@ -190,9 +195,27 @@ class Session:
             The plane.
         origin : LabelPlane, optional
             The label plane it comes from and returns to; None for the chosen labels.
+        written : Patch, optional
+            Its pixels in the labels; `mask` by default.
         """
-        state = ObjectState(scene=scene, base=mask, label=label, origin=origin)
+        state = ObjectState(scene=scene, base=mask, written=written, label=label, origin=origin)
         self._enter(state, record=True)
+
+    def paint(self, mask: Patch, scene: Scene) -> None:
+        """Go on from a mask that the user has painted, in the place of the current one.
+
+        The clicks made it what it was and are done with; further ones correct the painted mask.
+
+        Parameters
+        ----------
+        mask : Patch of bool
+            The mask.
+        scene : Scene
+            The plane, for an object that begins with it.
+        """
+        before = self._state
+        written = before.written or before.base
+        self.start_from(mask, before.label, before.scene or scene, before.origin, written)
 
     def write(self, store: LabelPlane) -> None:
         """Write the current object into the labels and begin the next one.
@@ -269,14 +292,22 @@ class Session:
             self._enter(ObjectState(), record=True)
 
     def undo(self) -> None:
-        """Undo the last step: a click, a written or a dropped object."""
+        """Undo the last step: a click, a written or a dropped object.
+
+        Raises
+        ------
+        OutputError
+            When labels of the step have another shape now; the rest of it is undone.
+        """
         if self.can_undo:
             self._enter(self._history.undo(self._state), record=False)
+            self._report_stranded()
 
     def redo(self) -> None:
-        """Redo the last undone step."""
+        """Redo the last undone step; raises as `undo` does."""
         if self.can_redo:
             self._enter(self._history.redo(self._state), record=False)
+            self._report_stranded()
 
     def forget_steps(self) -> None:
         """Clear the history: the layers that its steps were made on are gone."""
@@ -325,15 +356,21 @@ class Session:
         label = state.label if state.label is not None else store.next_label()
         edit = None
         if mask is not None:
-            old = state.base.threshold(0.5) if state.base is not None else None
+            there = state.written or state.base
+            old = None if there is None else there.threshold(0.5)
             edit = writing(store, mask, label, protect=self.protect, old=old)
         if edit is not None:
             edit.apply()
         elif mask is None or not holds(store, mask, label):
-            raise MaskError(
-                "There is nothing to write: the mask is empty or covered by other objects."
-            )
+            raise MaskError(f"There is nothing to write: {_why_nothing(store, mask)}.")
         return label, edit
+
+    def _report_stranded(self) -> None:
+        if self._history.stranded:
+            raise OutputError(
+                "The labels have another shape now than when this was written: "
+                "what it changed in them stays as it is."
+            )
 
     def _receive_inspection(self, message: Message) -> None:
         match message:
@@ -385,3 +422,12 @@ class Session:
         if preparing != self._preparing:
             self._preparing = preparing
             self.preparing_changed.emit(preparing)
+
+
+def _why_nothing(store: LabelPlane, mask: Patch | None) -> str:
+    """The reason why a mask changes no pixel of the labels."""
+    if mask is None or mask.bounds() is None:
+        return "the mask is empty"
+    if store.fit(mask).bounds() is None:
+        return "the mask lies outside the labels layer"
+    return "other objects cover the mask"

@@ -98,7 +98,7 @@ def test_a_mask_wholly_on_other_objects(driver, said):
     driver.click(40, 60)
     driver.wait_for_answer()
     driver.type(Qt.Key.Key_W)
-    assert said() == ["There is nothing to write: the mask is empty or covered by other objects."]
+    assert said() == ["There is nothing to write: other objects cover the mask."]
 
 
 def test_what_a_notification_cuts_off_stands_in_the_dock_until_the_next_change(driver, said):

@@ -73,8 +73,7 @@ class Controller:
         self.folder = FolderController(
             dock, self.session, viewer, recorder, self.write, self.presenter.show_trouble
         )
-        dock.image.choose(dock.image.layer)
-        self._layers.use_image(dock.image.layer)
+        self._layers.begin()
         self._prepare.start()
         self.autosave.recovery.look()
         self._open_dock = OpenDock(dock, self.session, self.workspace)
@@ -222,18 +221,25 @@ class Controller:
         self._mode.events.connect(self._on_mode_changed)
         self._mode.picked.connect(self.pick_at)
         workspace.clicks_changed.connect(self._click_sync.read)
+        workspace.preview.painted.connect(self._click_sync.read_paint)
         workspace.image_changed.connect(self.presenter.show_channels)
         workspace.image_changed.connect(self._on_image_changed)
-        workspace.tool_changed.connect(self.presenter.show_hint)
+        workspace.image_moved.connect(self._layers.show_moved)
+        workspace.tool_changed.connect(self._on_tool_changed)
         dock.resume.clicked.connect(workspace.select_clicks)
+        dock.use_as_labels.clicked.connect(self._layers.use_as_labels)
         self.viewer.dims.events.point.connect(self._on_dims_changed)
         self.viewer.dims.events.ndisplay.connect(self._on_dims_changed)
+        self.viewer.dims.events.margin_left.connect(self._on_thickness_changed)
+        self.viewer.dims.events.margin_right.connect(self._on_thickness_changed)
 
     def _disconnect(self) -> None:
         self.dock.keys.close()
         self._layers.close()
         self.viewer.dims.events.point.disconnect(self._on_dims_changed)
         self.viewer.dims.events.ndisplay.disconnect(self._on_dims_changed)
+        self.viewer.dims.events.margin_left.disconnect(self._on_thickness_changed)
+        self.viewer.dims.events.margin_right.disconnect(self._on_thickness_changed)
         for signal in (
             self.session.object_changed,
             self.session.busy_changed,
@@ -241,7 +247,9 @@ class Controller:
             self.session.failed,
             self.session.timed,
             self.workspace.clicks_changed,
+            self.workspace.preview.painted,
             self.workspace.image_changed,
+            self.workspace.image_moved,
             self.workspace.tool_changed,
         ):
             signal.disconnect()
@@ -322,6 +330,16 @@ class Controller:
 
     def _on_dims_changed(self) -> None:
         self._propagation.show_stack()
+        self._on_tool_changed()
+
+    def _on_thickness_changed(self) -> None:
+        if any(str(layer.projection_mode) != "none" for layer in self.workspace.channels):
+            self.presenter.show_channels()
+            self._on_image_changed()
+
+    def _on_tool_changed(self) -> None:
+        if self.workspace.takes_paint and self.session.state.is_empty:
+            self.workspace.offer_canvas()
         self.presenter.show_hint()
 
     def _on_object_changed(self, state: ObjectState) -> None:

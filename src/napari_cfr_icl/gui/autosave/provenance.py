@@ -19,7 +19,7 @@ from napari_cfr_icl.autosave.records import (
 )
 from napari_cfr_icl.engine.rendering import Rendering
 from napari_cfr_icl.engine.windows import Patch, Window
-from napari_cfr_icl.gui.layers.channels import ChannelSource
+from napari_cfr_icl.gui.layers.channels import DrawnSource
 from napari_cfr_icl.gui.layers.planes import LayerPlane
 from napari_cfr_icl.session.objects import ObjectState, Scene
 from napari_cfr_icl.session.protocols import Answer
@@ -87,7 +87,7 @@ class ProvenanceTracker:
 def picture_of(scene: Scene | None) -> PictureRecord | None:
     """The rendering of a scene's plane; None where its source does not say it."""
     source: Any = None if scene is None else scene.source
-    if isinstance(source, ChannelSource):
+    if isinstance(source, DrawnSource):
         return None
     rendering, plane = getattr(source, "rendering", None), getattr(source, "plane", None)
     if not isinstance(rendering, Rendering) or plane is None:

@@ -15,7 +15,8 @@ from napari_cfr_icl.autosave.event_log import EventLog, LabelsRecord
 from napari_cfr_icl.autosave.records import ObjectRecord
 from napari_cfr_icl.engine.windows import Patch
 from napari_cfr_icl.gui.interaction.workspace import Workspace
-from napari_cfr_icl.gui.layers.click_layer import TAG, transform_of
+from napari_cfr_icl.gui.layers.click_layer import TAG
+from napari_cfr_icl.gui.layers.placement import transform_of
 from napari_cfr_icl.gui.layers.planes import LayerPlane, data_shape
 from napari_cfr_icl.session.session import Session
 
@@ -145,7 +146,7 @@ class Restorer:
                 None if made.labels is None else self._workspace.store(plane, layers[made.labels])
             )
             scene = self._workspace.scene(plane)
-            self._session.start_from(mask, made.label, scene, origin)
+            self._session.start_from(mask, made.label, scene, origin, made.written)
         if made.clicks and self._workspace.clicks is not None:
             # As if by the user.
             self._workspace.clicks.show(made.clicks, image, plane)

@@ -174,6 +174,11 @@ class Keys:
             for name, action in self._actions.items():
                 layer.bind_key(self._keys[name], _for_layer(action), overwrite=True)
 
+    def take_over_undo(self, layer: Layer) -> None:
+        """Have napari's keys for undo and redo on a layer act as ours do."""
+        for key, name in ("Control-Z", "undo"), ("Control-Shift-Z", "redo"):
+            layer.bind_key(key, _for_layer(self._actions[name]), overwrite=True)
+
     def release(self, layers: Iterable[Layer]) -> None:
         """Unbind them."""
         for layer in layers:

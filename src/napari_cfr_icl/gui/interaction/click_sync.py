@@ -1,4 +1,4 @@
-"""The points of the clicks layer, read as clicks of the current object."""
+"""Points of the clicks layer as clicks of the current object, and paint on its mask."""
 
 from __future__ import annotations
 
@@ -56,7 +56,14 @@ class ClickSync:
         if not state.is_empty and not self._workspace.is_on_image(state):
             self.refused.emit(messages.GONE_IMAGE)
             return
-        places = clicks.places(image)
+        every = clicks.places(image)
+        places = [(place, sign) for place, sign in every if np.isfinite(place).all()]
+        self._read_places(places)
+        if len(places) < len(every):
+            self.refused.emit(messages.NOWHERE)
+
+    def _read_places(self, places: Places) -> None:
+        state = self._session.state
         plane = self._plane_for(places)
         if plane is None:
             self.refused.emit(messages.NO_PLANE)
@@ -69,6 +76,21 @@ class ClickSync:
                 return
             found, _ = _clicks_on(places, plane)
         self._take(found, plane)
+
+    def read_paint(self) -> None:
+        """Take the mask that the user has painted as that of the current object."""
+        found, state = self._workspace.preview.mask, self._session.state
+        if found is None:
+            return
+        mask, plane = found
+        if self._session.propagation.is_filling:
+            self.refused.emit(messages.FILLING)
+        elif not state.is_empty and not self._workspace.is_on_image(state):
+            self.refused.emit(messages.GONE_IMAGE)
+        elif not state.is_empty and plane_of(state) != plane:
+            self.refused.emit(messages.ELSEWHERE)
+        else:
+            self._session.paint(mask, state.scene or self._workspace.scene(plane))
 
     def _take(self, clicks: Clicks, plane: LayerPlane) -> None:
         """Pass the clicks to the session, except those outside the image."""

@@ -9,8 +9,9 @@ from napari.layers import Image, Points
 from psygnal import Signal, SignalInstance
 
 from napari_cfr_icl.gui.interaction.bindings import ClickMouse, Keys, MouseMode
-from napari_cfr_icl.gui.layers.click_layer import TAG, ClickLayer, make_click_layer, transform_of
+from napari_cfr_icl.gui.layers.click_layer import TAG, ClickLayer, make_click_layer
 from napari_cfr_icl.gui.layers.napari_private import restore_extent, skip_extent
+from napari_cfr_icl.gui.layers.placement import copy_transform
 
 
 class ClickTool:
@@ -70,8 +71,7 @@ class ClickTool:
             found = make_click_layer(image)
             layers.append(found)
         else:
-            for name, value in transform_of(image).items():
-                setattr(found, name, value)
+            copy_transform(image, found)
             layers.move(layers.index(found), len(layers))
         self._take(found)
         self.select()

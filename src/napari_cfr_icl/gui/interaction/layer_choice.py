@@ -9,6 +9,7 @@ from napari.layers import Image, Labels
 
 from napari_cfr_icl.gui.interaction.workspace import Workspace
 from napari_cfr_icl.gui.layers.click_layer import TAG, is_preview
+from napari_cfr_icl.gui.layers.label_conversion import labels_from, looks_like_labels
 from napari_cfr_icl.gui.layers.planes import data_shape
 from napari_cfr_icl.gui.views import messages
 from napari_cfr_icl.gui.views.segment_dock import SegmentDock
@@ -63,6 +64,15 @@ class LayerChoice:
         self._closed = True
         self._layers.events.removed.disconnect(self._on_layer_removed)
 
+    def begin(self) -> None:
+        """Work on the topmost image, or rather on one whose pixels are no ids of objects."""
+        images = [layer for layer in reversed(self._layers) if isinstance(layer, Image)]
+        image = images[0] if images else None
+        if len(images) > 1:
+            image = next((layer for layer in images if not looks_like_labels(layer)), image)
+        self._dock.image.choose(image)
+        self.use_image(image)
+
     def use_image(self, image: Image | None) -> None:
         """Work on this image, with labels that fit it."""
         self._workspace.use_image(image)
@@ -72,6 +82,24 @@ class LayerChoice:
         if self._session.state.is_empty:
             # Clicks that an earlier dock left behind are taken up.
             self._read()
+        self._show()
+
+    def use_as_labels(self) -> None:
+        """Turn the image layer that holds ids into the labels of the image that it lies on."""
+        found = self._workspace.label_image
+        if found is None:
+            return
+        ids, image = found
+        labels = labels_from(ids)
+        labels.metadata[TAG] = "objects"
+        self._layers.insert(self._layers.index(ids) + 1, labels)
+        self._dock.image.choose(image)
+        if image is not self._workspace.image:
+            self._on_image_chosen(image)
+        self._layers.remove(ids)
+        self._layers.move(self._layers.index(labels), self._layers.index(image) + 1)
+        self._dock.labels.choose(labels)
+        self._on_labels_chosen(labels)
         self._show()
 
     def use_reshaped_image(self) -> None:
@@ -95,6 +123,15 @@ class LayerChoice:
             self._dock.image.choose(image)
             self.use_image(image)
         self._workspace.reveal(plane)
+
+    def show_moved(self, followed: list[Labels]) -> None:
+        """Show the object where the image is now, and name the labels that followed it."""
+        if self._workspace.is_on_image(self._session.state):
+            self.reveal()
+        self._show()
+        if followed:
+            self._dock.show_hint(messages.followed([layer.name for layer in followed]))
+        self._attempt(self._check_labels)
 
     def _choose_labels(self, image: Image) -> bool:
         """Choose labels that fit the image: its last ones, the chosen ones or ours; true if any do.

@@ -51,10 +51,12 @@ class Presenter:
         self.show_hint()
 
     def show_channels(self) -> None:
-        """Name the layers that the model sees, unless it is the image alone."""
+        """Name what the model sees, unless it is a plane of the image alone."""
         channels, image = self._workspace.channels, self._workspace.image
-        self._dock.seen.setVisible(channels not in ([], [image]))
-        self._dock.seen.setText(messages.seen([layer.name for layer in reversed(channels)]))
+        projection = self._workspace.projection
+        self._dock.seen.setVisible(channels not in ([], [image]) or bool(projection))
+        names = [layer.name for layer in reversed(channels)]
+        self._dock.seen.setText(messages.seen(names, projection))
 
     def show_object(self) -> None:
         """Show clicks and mask of the current object."""
@@ -65,6 +67,7 @@ class Presenter:
         self._dock.resume.setVisible(
             self._workspace.plane is not None and not self._workspace.takes_clicks
         )
+        self._dock.use_as_labels.setVisible(self._workspace.label_image is not None)
         if self._insisted is not None and self._insisted[1] == self._moment():
             self.say(self._insisted[0])
         else:
@@ -81,9 +84,11 @@ class Presenter:
             return messages.FILLING
         if workspace.plane is None:
             return messages.NO_PLANE
+        if state.is_empty and (found := workspace.label_image) is not None:
+            return messages.holds_ids(*(layer.name for layer in found))
         if (cover := workspace.cover) is not None:
             return messages.covered(workspace.image.name, cover.name)
-        if not workspace.takes_clicks:
+        if not (workspace.takes_clicks or workspace.takes_paint):
             shown = workspace.clicks is not None and workspace.clicks.points.visible
             return messages.OTHER_TOOL if shown else messages.HIDDEN_CLICKS
         if state.scene is not None and not workspace.is_on_screen(state):
@@ -91,6 +96,8 @@ class Presenter:
         return ""
 
     def _next_step(self) -> str:
+        if self._workspace.takes_paint:
+            return messages.PAINT
         mask = self._session.mask
         found = mask is not None and bool(mask.values.any())
         return messages.next_step(self._session.state, preparing=self._preparing, found=found)

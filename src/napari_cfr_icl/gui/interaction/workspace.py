@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from weakref import WeakKeyDictionary
+
 import napari
 import numpy as np
 from napari.layers import Image, Labels, Layer
@@ -12,10 +14,12 @@ from napari_cfr_icl._errors import OutputError
 from napari_cfr_icl.engine.windows import Patch, Window
 from napari_cfr_icl.gui.interaction.bindings import Keys, MouseMode
 from napari_cfr_icl.gui.interaction.click_tool import ClickTool
-from napari_cfr_icl.gui.layers.channels import ChannelWatch, channels_of, cover_of
-from napari_cfr_icl.gui.layers.click_layer import TAG, ClickLayer, transform_of
+from napari_cfr_icl.gui.layers.channels import ChannelWatch, channels_of, cover_of, lies_on
+from napari_cfr_icl.gui.layers.click_layer import TAG, ClickLayer
+from napari_cfr_icl.gui.layers.label_conversion import looks_like_labels
 from napari_cfr_icl.gui.layers.label_target import LabelStore, LabelTarget
 from napari_cfr_icl.gui.layers.napari_private import RemovalGuard
+from napari_cfr_icl.gui.layers.placement import Placement, copy_transform, transform_of
 from napari_cfr_icl.gui.layers.planes import (
     LayerPlane,
     data_shape,
@@ -24,6 +28,7 @@ from napari_cfr_icl.gui.layers.planes import (
     shown_window,
 )
 from napari_cfr_icl.gui.layers.preview import Preview
+from napari_cfr_icl.gui.layers.projection import slab_of
 from napari_cfr_icl.gui.layers.scenes import scene_of
 from napari_cfr_icl.session.objects import ObjectState, Scene
 
@@ -35,7 +40,8 @@ class Workspace:
     """The layers of one dock. Adds those that are missing, and releases all at `close`.
 
     `clicks_changed` is emitted when the user changed the points, `image_changed` when the image is
-    rendered differently or has other data, `tool_changed` when another layer or tool was chosen or
+    rendered differently or has other data, `image_moved` (with the labels layers that followed it)
+    when its transform was changed, `tool_changed` when another layer or tool was chosen or
     layers were rearranged.
 
     Parameters
@@ -57,6 +63,7 @@ class Workspace:
 
     clicks_changed = Signal()
     image_changed = Signal()
+    image_moved = Signal(list)
     tool_changed = Signal()
 
     def __init__(self, viewer: napari.Viewer, keys: Keys, mode: MouseMode) -> None:
@@ -66,6 +73,7 @@ class Workspace:
         self.preview = Preview(viewer)
         self._shape: tuple[int, ...] = ()
         self._keys = keys
+        self._ids: WeakKeyDictionary[Image, tuple[object, bool]] = WeakKeyDictionary()
         self._targets: dict[str, LabelTarget] = {}
         self._tool = ClickTool(viewer, keys, mode, self.clicks_changed)
         # Never their `emit` itself: psygnal calls it while it is connected.
@@ -73,6 +81,7 @@ class Workspace:
         self._channels = ChannelWatch(viewer.layers)
         self._channels.changed.connect(self._on_channels_changed)
         self._channels.arranged.connect(self._on_tool_changed)
+        self._placement = Placement(self._on_moved, self._on_image_settled)
         self._removals = RemovalGuard(viewer)
         viewer.layers.selection.events.active.connect(self._on_tool_changed)
 
@@ -90,6 +99,12 @@ class Workspace:
     def takes_clicks(self) -> bool:
         """True if a press on the canvas is a click."""
         return self._tool.is_active
+
+    @property
+    def takes_paint(self) -> bool:
+        """True if the mask of the current object is the layer that the mouse acts on."""
+        active = self.viewer.layers.selection.active
+        return active is not None and active is self.preview.layer
 
     @property
     def plane(self) -> LayerPlane | None:
@@ -113,7 +128,7 @@ class Workspace:
         """A plane of the image in the terms of the session."""
         if self.image is None:
             raise ValueError("there is no image")
-        return scene_of(self.image, plane, self.channels)
+        return scene_of(self.image, plane, self.channels, self.viewer.dims)
 
     @property
     def channels(self) -> list[Image]:
@@ -121,9 +136,41 @@ class Workspace:
         return [] if self.image is None else channels_of(self.image, self.viewer.layers)
 
     @property
+    def projection(self) -> str:
+        """Napari's name of the projection that is drawn; empty for a plane that is drawn alone."""
+        plane = self.plane
+        if self.image is None or plane is None:
+            return ""
+        slab = slab_of(self.image, plane, self.viewer.dims)
+        return str(self.image.projection_mode) if slab else ""
+
+    @property
     def cover(self) -> Image | None:
         """An image layer on top of the image that hides it."""
         return None if self.image is None else cover_of(self.image, self.viewer.layers)
+
+    @property
+    def label_image(self) -> tuple[Image, Image] | None:
+        """An image of ids on another image, and that one; one of the two is worked on."""
+        image, cover = self.image, self.cover
+        if image is None:
+            return None
+        if cover is not None and self._holds_ids(cover):
+            return cover, image
+        others = [
+            layer
+            for layer in reversed(self.viewer.layers)
+            if isinstance(layer, Image) and layer is not image and lies_on(image, layer)
+        ]
+        if others and self._holds_ids(image):
+            return next(((image, one) for one in others if not self._holds_ids(one)), None)
+        return None
+
+    def _holds_ids(self, layer: Image) -> bool:
+        known = self._ids.get(layer)
+        if known is None or known[0] is not layer.data:
+            known = self._ids[layer] = layer.data, looks_like_labels(layer)
+        return known[1]
 
     def is_on_image(self, state: ObjectState) -> bool:
         """True if an object lies on the image."""
@@ -150,6 +197,7 @@ class Workspace:
         OutputError
             When the labels layer does not reach there.
         """
+        self._placement.settle()
         layer = layer or self.labels
         if self.image is None or layer is None:
             raise OutputError("Choose a labels layer for the objects first.")
@@ -163,10 +211,11 @@ class Workspace:
         self.preview.remove()
         if image is None:
             self._tool.release()
-            return
-        self._tool.place(image)
-        self.preview.prepare(image, self.plane)
-        self._bind_preview()
+        else:
+            self._tool.place(image)
+            self.preview.prepare(image, self.plane)
+            self._bind_preview()
+        self._watch_places()
 
     def use_labels(self, layer: Labels | None, highest: int | None = None) -> None:
         """Write objects into another layer; `highest` is its highest id, where that is known."""
@@ -176,6 +225,7 @@ class Workspace:
         if layer is not None:
             self._target_of(layer, highest)
             self._keys.bind([layer])
+        self._watch_places()
 
     def make_labels(self) -> Labels:
         """Add an empty labels layer in the image's place, and write objects into it."""
@@ -206,8 +256,11 @@ class Workspace:
         if mask is None or shown is None:
             self.preview.clear()
         else:
+            there = self.preview.layer
             self.preview.show(mask, self.image, shown)
-            self._bind_preview()
+            if self.preview.layer is not there:
+                self._bind_preview()
+                self._watch_places()
 
     def reveal(self, plane: LayerPlane) -> None:
         """Bring a plane of the image onto the screen."""
@@ -218,6 +271,12 @@ class Workspace:
         for axis in range(self.image.ndim):
             if axis not in plane.axes:
                 self.viewer.dims.set_point(axis + missing, float(world[axis]))
+
+    def offer_canvas(self) -> None:
+        """Have the empty mask cover what is on the screen, so that an object can be painted."""
+        plane, view = self.plane, self.view
+        if self.image is not None and plane is not None and view is not None:
+            self.preview.move_to(view, self.image, plane)
 
     def forget(self, layer: Layer) -> None:
         """Release a layer that was removed; adds and removes none itself."""
@@ -232,6 +291,7 @@ class Workspace:
             self.image = None
             self._channels.watch(None)
             self.preview.clear()
+        self._watch_places()
 
     def close(self) -> None:
         """Release all layers; the preview is removed, the user's layers stay."""
@@ -244,6 +304,7 @@ class Workspace:
         for target in self._targets.values():
             target.close()
         self._targets.clear()
+        self._placement.watch(None, (), ())
         self._removals.close()
 
     def _show_clicks(self, state: ObjectState, plane: LayerPlane | None) -> None:
@@ -259,11 +320,28 @@ class Workspace:
         """The one target of a labels layer, so that no id is given twice."""
         if layer.unique_id not in self._targets:
             self._targets[layer.unique_id] = LabelTarget(layer, highest)
+            self._watch_places()
         return self._targets[layer.unique_id]
 
     def _bind_preview(self) -> None:
         if self.preview.layer is not None:
             self._keys.bind([self.preview.layer])
+            self._keys.take_over_undo(self.preview.layer)
+
+    def _watch_places(self) -> None:
+        """Watch the transforms of the image and of all layers on it."""
+        clicks = [] if self.clicks is None else [self.clicks.points]
+        preview = [] if self.preview.layer is None else [self.preview.layer]
+        labels = [target.layer for target in self._targets.values()]
+        self._placement.watch(self.image, [*clicks, *preview], labels)
+
+    def _on_moved(self) -> None:
+        if self.image is not None and self.clicks is not None:
+            copy_transform(self.image, self.clicks.points)
+            self.preview.realign(self.image)
+
+    def _on_image_settled(self, followed: list[Labels]) -> None:
+        self.image_moved.emit(followed)
 
     def _on_tool_changed(self) -> None:
         self.tool_changed.emit()

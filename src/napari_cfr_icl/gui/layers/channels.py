@@ -21,7 +21,10 @@ from napari_cfr_icl.gui.layers.planes import LayerPlane, data_shape
 from napari_cfr_icl.images.plane import Plane
 
 RGBA = 4
-_LOOKS = ("visible", "opacity", "blending", "colormap", "contrast_limits", "gamma")
+_LOOKS = (
+    *("visible", "opacity", "blending", "colormap", "contrast_limits", "gamma", "projection_mode"),
+    *("scale", "translate", "rotate", "shear", "affine"),
+)
 
 
 class ChannelArray:
@@ -45,8 +48,12 @@ class ChannelArray:
         return np.stack(parts, axis=-1)[..., channel]
 
 
-class ChannelSource(ImageSource):
-    """A plane of several layers; no file holds it, so none is named for it."""
+class DrawnSource(ImageSource):
+    """A plane as napari draws it, which no file holds."""
+
+
+class ChannelSource(DrawnSource):
+    """A plane of several layers."""
 
     def __init__(self, channels: Sequence[Image], plane: LayerPlane, levels: list[list[Any]]):
         where = Plane(*plane.axes, channels[0].ndim, (*plane.index, 0))
@@ -108,7 +115,8 @@ class ChannelWatch:
         if self._image is None:
             return ()
         channels = channels_of(self._image, self._layers)
-        return tuple(zip([layer.unique_id for layer in channels], _drawn(channels), strict=True))
+        names = [(layer.unique_id, str(layer.projection_mode)) for layer in channels]
+        return tuple(zip(names, _drawn(channels), strict=True))
 
     def _on_layers_changed(self) -> None:
         if self._image is not None and self._image in self._layers:
@@ -123,7 +131,7 @@ class ChannelWatch:
         self.arranged.emit()
 
     def _on_data(self, event: Any) -> None:
-        if any(unique_id == event.source.unique_id for unique_id, _ in self._look):
+        if any(name[0] == event.source.unique_id for name, _ in self._look):
             self.changed.emit()
 
 
@@ -150,6 +158,12 @@ def cover_of(image: Image, layers: Iterable[Layer]) -> Image | None:
         if isinstance(layer, Image) and _hides(layer) and _overlap(layer, image):
             return layer
     return None
+
+
+def lies_on(layer: Image, image: Image) -> bool:
+    """True for a layer with the rows and columns of an image, and at its place."""
+    same = data_shape(layer)[-2:] == data_shape(image)[-2:]
+    return same and _overlap(layer, image)
 
 
 def _hides(layer: Image) -> bool:

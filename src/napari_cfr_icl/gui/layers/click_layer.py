@@ -18,6 +18,7 @@ from psygnal import SignalInstance
 from qtpy.QtCore import QTimer
 
 from napari_cfr_icl.engine.clicks import Clicks
+from napari_cfr_icl.gui.layers.placement import transform_of
 from napari_cfr_icl.gui.layers.planes import LayerPlane
 
 Places = list[tuple[NDArray[np.float64], bool]]
@@ -30,7 +31,6 @@ _LOOKS = {True: ("disc", GREEN), False: ("cross", RED)}
 
 SIZE_ON_SCREEN = 13
 TAG = "cfr_icl"
-_TRANSFORM = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
 _FALSE = frozenset({"false", "0", "0.0", "negative", "background", "no"})
 
 
@@ -230,11 +230,6 @@ def make_click_layer(image: Layer) -> Points:
     )
     points.canvas_size_limits = (SIZE_ON_SCREEN, SIZE_ON_SCREEN)
     return points
-
-
-def transform_of(layer: Layer) -> dict[str, Any]:
-    """The arguments that give another layer the same transform."""
-    return {name: getattr(layer, name) for name in _TRANSFORM if hasattr(layer, name)}
 
 
 def _is_positive(value: Any) -> bool:

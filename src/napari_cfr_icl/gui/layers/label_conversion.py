@@ -1,17 +1,28 @@
-"""Labels layers that cannot be written as they are, and the conversion that helps."""
+"""Labels that cannot be written as they are, label images opened as pictures, and the cures."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-from napari.layers import Labels
+from napari.layers import Image, Labels
+from numpy.typing import NDArray
 
 from napari_cfr_icl._errors import OutputError
+from napari_cfr_icl.gui.layers.placement import transform_of
 
 MOST_BYTES = 1 << 31
 """Largest array that is offered to be copied into memory."""
+
+MOST_SAMPLED = 1 << 26
+"""Largest array that is looked into although it is not in memory."""
+
+MOST_ROWS = 64
+"""Number of rows that tell whether an image holds ids."""
+
+LEAST_EQUAL, MOST_STEPS = 0.6, 0.5
+"""Share of equal neighbours in objects, and of the least difference among unequal ones."""
 
 _WIDER = {
     "uint8": "uint16",
@@ -59,6 +70,53 @@ class RecoverableError(OutputError):
                 f"There is not enough memory for a copy of {self._layer.name!r}; choose another "
                 "labels layer."
             ) from error
+
+
+def looks_like_labels(layer: Image) -> bool:
+    """True for an image of ids: whole numbers that are the same over whole objects.
+
+    Some rows are looked at, of the middle plane or the first with any object, and nothing of a
+    large array that would have to be computed or fetched.
+    """
+    data = layer.data[0] if layer.multiscale else layer.data
+    kind = np.dtype(data.dtype).kind
+    in_memory = isinstance(data, np.ndarray) or _bytes(data) <= MOST_SAMPLED
+    if layer.rgb or layer.ndim < 2 or kind not in "biuf" or not in_memory or 0 in data.shape:
+        return False
+    for index in _planes_to_look_at(data.shape[:-2]):
+        rows = data.shape[-2]
+        found = np.asarray(data[(*index, slice(None, None, max(1, rows // MOST_ROWS)))])
+        if found.any():
+            return _has_plateaus(found)
+    return False
+
+
+def _planes_to_look_at(shape: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+    """The middle plane, then some from the first to the last."""
+    yield tuple(side // 2 for side in shape)
+    count = int(np.prod(shape, dtype=np.int64))
+    for number in np.unique(np.linspace(0, count - 1, 9).astype(np.int64)) if shape else ():
+        yield tuple(int(i) for i in np.unravel_index(number, shape))
+
+
+def _has_plateaus(rows: NDArray[Any]) -> bool:
+    """True where neighbours in a row are equal, or leap; in pictures they differ a little."""
+    if not np.isfinite(rows).all() or (rows.dtype.kind == "f" and (rows != np.rint(rows)).any()):
+        return False
+    left, right = rows[:, :-1].astype(np.float64), rows[:, 1:].astype(np.float64)
+    equal = left == right
+    inside = (left != 0) | (right != 0)
+    steps = ~equal & (left != 0) & (right != 0) & (np.abs(left - right) == 1)
+    few_steps = steps.sum() <= MOST_STEPS * max(1, (~equal).sum())
+    return bool(few_steps and (equal & inside).sum() >= LEAST_EQUAL * inside.sum() and inside.any())
+
+
+def labels_from(layer: Image) -> Labels:
+    """A labels layer with the pixels and the place of an image of ids."""
+    data = layer.data[0] if layer.multiscale else layer.data
+    if np.dtype(data.dtype).kind in "bf":
+        data = data.astype(np.uint8 if np.dtype(data.dtype).kind == "b" else np.int32)
+    return Labels(data, name=layer.name, metadata=dict(layer.metadata), **transform_of(layer))
 
 
 def check_writable(layer: Labels) -> None:

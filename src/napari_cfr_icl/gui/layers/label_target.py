@@ -15,6 +15,7 @@ from napari_cfr_icl.gui.layers.label_conversion import check_writable, ids_taken
 from napari_cfr_icl.gui.layers.napari_private import region_painter
 from napari_cfr_icl.gui.layers.planes import (
     LayerPlane,
+    data_shape,
     on_grid,
     plane_to_plane,
     resampled,
@@ -138,6 +139,7 @@ class LabelStore:
     ) -> None:
         self._target = target
         self._plane = plane
+        self._data_shape = data_shape(target.layer)
         exact = on_grid(matrix, plane.shape)
         self.shares_pixels = exact is not None
         self._to_image = matrix if exact is None else exact
@@ -152,6 +154,11 @@ class LabelStore:
     def shape(self) -> tuple[int, int]:
         """(rows, columns)."""
         return self._plane.shape
+
+    @property
+    def is_there(self) -> bool:
+        """False once the layer's data have another shape."""
+        return data_shape(self.layer) == self._data_shape
 
     def next_label(self) -> int:
         """The next free id of the layer."""
@@ -168,6 +175,7 @@ class LabelStore:
 
     def read(self, window: Window) -> NDArray[Any]:
         """The ids in `window`, as a copy."""
+        self._check_shape()
         others = set(range(self._target.layer.ndim)) - set(self._plane.axes)
         return np.array(self._target.layer.data[self._box(window)]).squeeze(tuple(others))
 
@@ -182,6 +190,7 @@ class LabelStore:
             When the layer is locked, or its array does not take values or these ids.
         """
         layer = self._target.layer
+        self._check_shape()
         check_writable(layer)
         if int(np.max(ids)) > np.iinfo(layer.dtype).max:
             raise ids_taken(layer)
@@ -199,6 +208,13 @@ class LabelStore:
                 f"The labels layer {layer.name!r} cannot be written ({error}); choose another one."
             ) from error
         self._target.took(int(np.max(ids)))
+
+    def _check_shape(self) -> None:
+        if not self.is_there:
+            raise OutputError(
+                f"The labels layer {self.layer.name!r} has another shape now than when this object "
+                "was taken from it: undo the object, or drop it."
+            )
 
     def _box(self, window: Window) -> tuple[slice, ...]:
         """A window of this plane in the layer's data."""

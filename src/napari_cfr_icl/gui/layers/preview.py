@@ -10,11 +10,12 @@ import napari
 import numpy as np
 from napari.layers import Image, Labels, Layer
 from napari.utils.colormaps import DirectLabelColormap
-from numpy.typing import NDArray
+from psygnal import Signal
 
 from napari_cfr_icl.engine.windows import Patch, Window
 from napari_cfr_icl.gui.layers.click_layer import TAG
 from napari_cfr_icl.gui.layers.napari_private import skip_extent
+from napari_cfr_icl.gui.layers.placement import data_to_world, place_at
 from napari_cfr_icl.gui.layers.planes import LayerPlane
 
 NAME = "current object"
@@ -26,7 +27,9 @@ than to fill it."""
 
 
 class Preview:
-    """Shows the mask of the current object.
+    """Shows the mask of the current object, and takes what the user paints there.
+
+    `painted` is emitted when napari's brush, eraser, bucket or polygon changed the layer.
 
     Parameters
     ----------
@@ -35,8 +38,10 @@ class Preview:
     name, colour : str
         Of the layer.
     contour : int
-        Width of an outline; 0 fills the mask.
+        Width of an outline, which cannot be painted on; 0 fills the mask.
     """
+
+    painted = Signal()
 
     def __init__(
         self, viewer: napari.Viewer, name: str = NAME, colour: str = COLOUR, contour: int = 0
@@ -48,12 +53,23 @@ class Preview:
         self._layer: Labels | None = None
         self._shown: Patch | None = None
         self._room = Window(0, 0, 1, 1)
+        self._plane: LayerPlane | None = None
         self._hidden = False
 
     @property
     def layer(self) -> Labels | None:
         """The layer, if there is one at the moment."""
         return self._layer if self._layer in self._viewer.layers else None
+
+    @property
+    def mask(self) -> tuple[Patch, LayerPlane] | None:
+        """The layer's pixels as they are now, and their plane."""
+        layer, plane = self.layer, self._plane
+        if layer is None or plane is None:
+            return None
+        found = Patch(layer.data.reshape(self._room.shape) != 0, self._room, plane.shape)
+        bounds = found.bounds() or Window(self._room.top, self._room.left, 1, 1)
+        return Patch(found.read(bounds), bounds, plane.shape), plane
 
     def owns(self, layer: Layer) -> bool:
         """True for the preview, also right after its removal."""
@@ -77,6 +93,17 @@ class Preview:
         shown[mask.window.relative_to(self._room).slices] = mask.values
         layer.refresh(extent=False)
 
+    def _on_paint(self) -> None:
+        self._shown = None
+        self.painted.emit()
+
+    def move_to(self, view: Window, image: Image, plane: LayerPlane) -> None:
+        """Have the empty layer cover where the user looks, to be painted on."""
+        if self.layer is not None and (
+            plane != self._plane or view.intersection(self._room) != view
+        ):
+            self._move(self.layer, self._room_for(view, plane), image, plane)
+
     def prepare(self, image: Image, plane: LayerPlane | None) -> None:
         """Add an empty layer in advance: napari takes longer for it than a first mask should."""
         self.remove()
@@ -84,6 +111,12 @@ class Preview:
             rows, cols = plane.shape
             middle = Window(rows // 2, cols // 2, 1, 1)
             self._layer = self._added(self._room_for(middle, plane), image, plane)
+
+    def realign(self, image: Image) -> None:
+        """Move the layer to the place of the image, whose transform has changed."""
+        if self.layer is not None and self._plane is not None and self.layer.ndim == image.ndim:
+            origin = self._plane.coordinates(self._room.top, self._room.left)
+            place_at(self.layer, data_to_world(image, origin), image.units)
 
     def clear(self) -> None:
         """Show nothing."""
@@ -118,7 +151,7 @@ class Preview:
     def _is_in_place(self, layer: Labels, mask: Window, image: Image, plane: LayerPlane) -> bool:
         """True where the layer covers a mask already."""
         room = self._room
-        affine = _data_to_world(image, plane.coordinates(room.top, room.left))
+        affine = data_to_world(image, plane.coordinates(room.top, room.left))
         return (
             mask.intersection(room) == mask
             and room.shape == self._room_for(mask, plane).shape
@@ -128,18 +161,18 @@ class Preview:
 
     def _move(self, layer: Labels, room: Window, image: Image, plane: LayerPlane) -> None:
         """Move the layer to another part of the plane, or to another plane."""
-        self._room = room
-        layer.affine = _data_to_world(image, plane.coordinates(room.top, room.left))
+        self._room, self._plane = room, plane
+        self.realign(image)
         shape = _room_shape(room, plane, image.ndim)
         if layer.data.shape != shape:
             layer.data = np.zeros(shape, np.uint8)
 
     def _added(self, room: Window, image: Image, plane: LayerPlane) -> Labels:
-        self._room = room
+        self._room, self._plane = room, plane
         layer = Labels(
             np.zeros(_room_shape(room, plane, image.ndim), np.uint8),
             name=self._name,
-            affine=_data_to_world(image, plane.coordinates(room.top, room.left)),
+            affine=data_to_world(image, plane.coordinates(room.top, room.left)),
             opacity=1.0 if self._contour else 0.5,
             colormap=DirectLabelColormap(
                 color_dict={None: "transparent", 0: "transparent", 1: self._colour}
@@ -149,7 +182,8 @@ class Preview:
             axis_labels=image.axis_labels,
         )
         layer.contour = self._contour
-        layer.editable = False
+        layer.editable = not self._contour
+        layer.events.paint.connect(self._on_paint)
         layer.visible = not self._hidden
         layers = self._viewer.layers
         selected = set(layers.selection)
@@ -172,13 +206,3 @@ def _room_shape(room: Window, plane: LayerPlane, ndim: int) -> tuple[int, ...]:
     for axis, side in zip(plane.axes, room.shape, strict=True):
         shape[axis] = side
     return tuple(shape)
-
-
-def _data_to_world(image: Image, origin: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The image's affine matrix with `origin` of its data as origin, (ndim + 1, ndim + 1)."""
-    start = np.asarray(image.data_to_world(origin), float)
-    matrix = np.eye(image.ndim + 1)
-    matrix[:-1, -1] = start
-    for axis, unit in enumerate(np.eye(image.ndim)):
-        matrix[:-1, axis] = np.asarray(image.data_to_world(origin + unit), float) - start
-    return matrix

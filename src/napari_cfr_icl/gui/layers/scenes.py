@@ -6,17 +6,21 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from napari.components import Dims
 from napari.layers import Image
 
 from napari_cfr_icl.engine.rendering import Rendering
 from napari_cfr_icl.engine.source import ImageSource
-from napari_cfr_icl.gui.layers.channels import ChannelSource
+from napari_cfr_icl.gui.layers.channels import ChannelSource, DrawnSource
 from napari_cfr_icl.gui.layers.planes import LayerPlane, data_shape
+from napari_cfr_icl.gui.layers.projection import ProjectedArray, slab_of
 from napari_cfr_icl.images.plane import Plane
 from napari_cfr_icl.session.objects import Scene
 
 
-def scene_of(layer: Image, plane: LayerPlane, together: Sequence[Image] = ()) -> Scene:
+def scene_of(
+    layer: Image, plane: LayerPlane, together: Sequence[Image] = (), dims: Dims | None = None
+) -> Scene:
     """A plane of an image layer for the session; holds the arrays, never the layers.
 
     Parameters
@@ -27,15 +31,19 @@ def scene_of(layer: Image, plane: LayerPlane, together: Sequence[Image] = ()) ->
         One of its planes.
     together : sequence of napari.layers.Image
         The layers that are rendered with it, as `channels_of` finds them; none by default.
+    dims : napari.components.Dims, optional
+        The thickness of the plane that napari draws; a single plane by default.
     """
     if together and list(together) != [layer]:
-        levels = zip(*(_levels(channel, plane) for channel in together), strict=True)
-        mixed = ChannelSource(together, plane, [list(level) for level in levels])
-        return Scene((layer.unique_id, plane), mixed, plane.shape)
+        mixed = zip(*(_levels(channel, plane, dims) for channel in together), strict=True)
+        source: ImageSource = ChannelSource(together, plane, [list(level) for level in mixed])
+        return Scene((layer.unique_id, plane), source, plane.shape)
     position = plane.index + ((0,) if layer.rgb else ())
     channels = layer.ndim if layer.rgb else None
     where = Plane(*plane.axes, channels, position)
-    source = ImageSource(_levels(layer, plane), rendering_of(layer), where)
+    levels = _levels(layer, plane, dims)
+    kind = DrawnSource if isinstance(levels[0], ProjectedArray) else ImageSource
+    source = kind(levels, rendering_of(layer), where)
     return Scene((layer.unique_id, plane), source, plane.shape)
 
 
@@ -50,15 +58,16 @@ def rendering_of(layer: Image) -> Rendering:
     return Rendering.grey(low, high, float(layer.gamma))
 
 
-def _levels(layer: Image, plane: LayerPlane) -> list[Any]:
-    """The array, or the levels of a pyramid that hold the plane at the same index."""
-    if not layer.multiscale:
-        return [layer.data]
+def _levels(layer: Image, plane: LayerPlane, dims: Dims | None) -> list[Any]:
+    """The array, or the levels of a pyramid that hold the plane at the same index, projected."""
     full = data_shape(layer)
-    return [
+    levels = [
         level
-        for level in layer.data
+        for level in (layer.data if layer.multiscale else [layer.data])
         if all(
             level.shape[axis] == full[axis] for axis in range(layer.ndim) if axis not in plane.axes
         )
     ]
+    slab = {} if dims is None else slab_of(layer, plane, dims)
+    mode = str(layer.projection_mode)
+    return [ProjectedArray(level, slab, mode) for level in levels] if slab else levels

@@ -15,8 +15,10 @@ LOADING = "Loading the model"
 NO_IMAGE = "Open an image to begin."
 NO_PLANE = "Switch to 2D and to a plane of the image to click on it."
 OTHER_TOOL = "Another layer or tool is chosen: clicks mark nothing now."
+PAINT = "Paint or erase the mask with napari's tools; {write} writes it."
 HIDDEN_CLICKS = "The clicks layer is hidden: clicks mark nothing now."
 OUTSIDE = "That was outside the image."
+NOWHERE = "Clicks without a finite place (NaN or infinite) are left out."
 OTHER_PIXELS = (
     "These labels have other pixels than the image: masks are fitted to them, "
     "and cut off where they end."
@@ -61,6 +63,16 @@ _FILL_ENDED = {
 def covered(image: str, cover: str) -> str:
     """The hint while another image hides the one to segment."""
     return f"{cover} covers {image}, which is worked on: choose {cover} as image, or hide it."
+
+
+def holds_ids(labels: str, image: str) -> str:
+    """The hint while an image layer holds ids of objects."""
+    return f"{labels} holds whole numbers, as labels do, and lies on {image}: use it as its labels?"
+
+
+def followed(labels: Sequence[str]) -> str:
+    """The hint after the image was scaled, moved or turned."""
+    return f"The image was moved: {_listed(['the clicks', *labels])} follow it."
 
 
 def propagated(report: Report, start: int | None = None) -> str:
@@ -113,10 +125,19 @@ def next_step(state: ObjectState, *, preparing: bool, found: bool) -> str:
     return "Correct it with more clicks, or press {write} to write it."
 
 
-def seen(names: Sequence[str]) -> str:
-    """The layers that the model sees together."""
+def seen(names: Sequence[str], projection: str = "") -> str:
+    """The layers that the model sees together, and the projection of a thick slice."""
+    if projection:
+        return (
+            f"The model sees the projection that is drawn ({projection} of {_listed(names)}); "
+            "objects are written on the plane of the slider."
+        )
+    return f"The model sees {_listed(names)}."
+
+
+def _listed(names: Sequence[str]) -> str:
     *most, last = names or [""]
-    return f"The model sees {', '.join(most)} and {last}." if most else f"The model sees {last}."
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def outcome(answer: Answer) -> str:

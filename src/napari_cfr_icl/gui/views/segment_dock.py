@@ -74,6 +74,10 @@ class SegmentDock(ClosableDock):
             "Back to clicking", "Choose the clicks layer again, and its tool for new points."
         )
         self.resume.hide()
+        self.use_as_labels = KeyButton(
+            "Use as labels", "Turn the image layer into a labels layer, and write objects into it."
+        )
+        self.use_as_labels.hide()
         self.busy = BusyIndicator()
         self.question = InlinePrompt()
 
@@ -94,6 +98,7 @@ class SegmentDock(ClosableDock):
         for widget in (
             self.hint,
             self.resume,
+            self.use_as_labels,
             self.busy,
             self.question,
             self.offer,
