@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from napari_cfr_icl._errors import MaskError
 from napari_cfr_icl.engine.windows import Patch, Window, enclosing
 from napari_cfr_icl.session.answer_cache import CompressedArray
 
 if TYPE_CHECKING:
+    from napari_cfr_icl.session.objects import ObjectState
     from napari_cfr_icl.session.protocols import LabelPlane
 
 SMALL_PLANE = 1 << 22
@@ -129,6 +131,43 @@ def writing(
     after = gained[changed] * before.dtype.type(label)
     ids = CompressedArray.of(before[changed]), CompressedArray.of(after)
     return LabelEdit(store, window, CompressedArray.of(changed), *ids)
+
+
+def write_object(
+    state: ObjectState, mask: Patch | None, store: LabelPlane, *, protect: bool
+) -> tuple[int, LabelEdit | None]:
+    """Write an object with its mask into the labels that it came from, or into `store`.
+
+    Returns its id and the edit, which is None where the very same pixels were there before.
+
+    Raises
+    ------
+    OutputError
+        When the labels cannot take it; nothing has changed then.
+    MaskError
+        When the object has no pixel that could be written.
+    """
+    store = state.origin or store
+    label = state.label if state.label is not None else store.next_label()
+    edit = None
+    if mask is not None:
+        there = state.written or state.base
+        old = None if there is None else there.threshold(0.5)
+        edit = writing(store, mask, label, protect=protect, old=old)
+    if edit is not None:
+        edit.apply()
+    elif mask is None or not holds(store, mask, label):
+        raise MaskError(f"There is nothing to write: {_why_nothing(store, mask)}.")
+    return label, edit
+
+
+def _why_nothing(store: LabelPlane, mask: Patch | None) -> str:
+    """The reason why a mask changes no pixel of the labels."""
+    if mask is None or mask.bounds() is None:
+        return "the mask is empty"
+    if store.fit(mask).bounds() is None:
+        return "the mask lies outside the labels layer"
+    return "other objects cover the mask"
 
 
 def _reaches_edge(bounds: Window, window: Window, whole: Window) -> bool:

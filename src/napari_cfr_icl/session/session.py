@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from psygnal import Signal
 
-from napari_cfr_icl._errors import CfrIclError, MaskError, OutputError
+from napari_cfr_icl._errors import CfrIclError, OutputError
 from napari_cfr_icl.engine.clicks import Clicks
 from napari_cfr_icl.session.history import History
-from napari_cfr_icl.session.labels import LabelEdit, holds, writing
+from napari_cfr_icl.session.labels import LabelEdit, write_object
 from napari_cfr_icl.session.objects import ObjectState, Scene
 from napari_cfr_icl.session.propagator import Propagator
 from napari_cfr_icl.session.runner import (
@@ -247,7 +247,7 @@ class Session:
         One step for undo. Returns the id; raises as `write` does. A `state` that has no id of its
         own but a mask is the same object, and gets this id.
         """
-        label, edit = self._written(store)
+        label, edit = write_object(self._state, self.mask, store, protect=self.protect)
         if state.base is not None and state.label is None:
             state = replace(state, label=label)
         self._enter(state, record=True, edit=edit)
@@ -346,25 +346,6 @@ class Session:
                 self._waiting_store = None
                 self.failed.emit(error)
 
-    def _written(self, store: LabelPlane) -> tuple[int, LabelEdit | None]:
-        """Write the current object; returns its id and the edit.
-
-        The edit is None where the very same pixels were there before.
-        """
-        state, mask = self._state, self.mask
-        store = state.origin or store
-        label = state.label if state.label is not None else store.next_label()
-        edit = None
-        if mask is not None:
-            there = state.written or state.base
-            old = None if there is None else there.threshold(0.5)
-            edit = writing(store, mask, label, protect=self.protect, old=old)
-        if edit is not None:
-            edit.apply()
-        elif mask is None or not holds(store, mask, label):
-            raise MaskError(f"There is nothing to write: {_why_nothing(store, mask)}.")
-        return label, edit
-
     def _report_stranded(self) -> None:
         if self._history.stranded:
             raise OutputError(
@@ -422,12 +403,3 @@ class Session:
         if preparing != self._preparing:
             self._preparing = preparing
             self.preparing_changed.emit(preparing)
-
-
-def _why_nothing(store: LabelPlane, mask: Patch | None) -> str:
-    """The reason why a mask changes no pixel of the labels."""
-    if mask is None or mask.bounds() is None:
-        return "the mask is empty"
-    if store.fit(mask).bounds() is None:
-        return "the mask lies outside the labels layer"
-    return "other objects cover the mask"

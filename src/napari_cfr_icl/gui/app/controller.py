@@ -269,8 +269,9 @@ class Controller:
             return state.origin
         if not self.workspace.is_on_image(state):
             raise OutputError(self.dock.keys.in_words(messages.GONE_IMAGE))
-        if self.workspace.labels is None:
-            self.dock.labels.choose(self.workspace.make_labels())
+        mask = None if self.session.mask is None else self.session.mask.bounds()
+        if self.workspace.labels is None or not self.workspace.labels_reach(mask):
+            self.dock.labels.choose(self.workspace.make_labels(mask))
         return self.workspace.store(plane_of(state))
 
     def _show_state(self) -> None:

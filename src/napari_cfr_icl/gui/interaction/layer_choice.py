@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from napari.layers import Image, Labels
+from qtpy.QtWidgets import QFileDialog
 
 from napari_cfr_icl.gui.interaction.workspace import Workspace
 from napari_cfr_icl.gui.layers.click_layer import TAG, is_preview
 from napari_cfr_icl.gui.layers.label_conversion import labels_from, looks_like_labels
+from napari_cfr_icl.gui.layers.new_labels import folder_of, is_large, move_labels
 from napari_cfr_icl.gui.layers.planes import data_shape
 from napari_cfr_icl.gui.views import messages
 from napari_cfr_icl.gui.views.segment_dock import SegmentDock
@@ -77,7 +81,8 @@ class LayerChoice:
         """Work on this image, with labels that fit it."""
         self._workspace.use_image(image)
         if image is not None and not self._choose_labels(image):
-            self._dock.labels.choose(self._workspace.make_labels())
+            self._workspace.use_labels(None)
+            self._attempt(self._make_labels)
         self._remember_labels()
         if self._session.state.is_empty:
             # Clicks that an earlier dock left behind are taken up.
@@ -144,13 +149,31 @@ class LayerChoice:
         for layer in (last, chosen, *reversed(above)):
             if layer not in above or not isinstance(layer, Labels) or layer.multiscale:
                 continue
-            ours = layer in (last, chosen) or layer.metadata.get(TAG) == "objects"
+            ours = (
+                layer in (last, chosen) or layer.metadata.get(TAG) == "objects" or is_large(image)
+            )
             if ours and data_shape(layer) == data_shape(image):
                 if layer is not chosen:
                     self._workspace.use_labels(layer)
                 self._dock.labels.choose(layer)
                 return True
         return False
+
+    def _make_labels(self) -> None:
+        """Make labels of the image's size, on the disk if need be, and say where."""
+        self._dock.labels.choose(None)
+        layer = self._workspace.make_labels()
+        self._dock.labels.choose(layer)
+        folder = None if layer is None else folder_of(layer.data)
+        if layer is not None and folder is not None:
+            self._dock.question.ask(
+                messages.on_disk(str(folder)), "Keep them elsewhere…", partial(self._move, layer)
+            )
+
+    def _move(self, layer: Labels) -> None:
+        folder = QFileDialog.getExistingDirectory(self._dock, "Folder for the labels")
+        if folder:
+            self._attempt(partial(move_labels, layer, Path(folder)))
 
     def _remember_labels(self) -> None:
         """Remember the labels of the image, for when it is chosen again."""

@@ -15,11 +15,12 @@ from napari_cfr_icl.engine.windows import Patch, Window
 from napari_cfr_icl.gui.interaction.bindings import Keys, MouseMode
 from napari_cfr_icl.gui.interaction.click_tool import ClickTool
 from napari_cfr_icl.gui.layers.channels import ChannelWatch, channels_of, cover_of, lies_on
-from napari_cfr_icl.gui.layers.click_layer import TAG, ClickLayer
+from napari_cfr_icl.gui.layers.click_layer import ClickLayer
 from napari_cfr_icl.gui.layers.label_conversion import looks_like_labels
 from napari_cfr_icl.gui.layers.label_target import LabelStore, LabelTarget
 from napari_cfr_icl.gui.layers.napari_private import RemovalGuard
-from napari_cfr_icl.gui.layers.placement import Placement, copy_transform, transform_of
+from napari_cfr_icl.gui.layers.new_labels import PART, empty_labels, is_drawable, part_around
+from napari_cfr_icl.gui.layers.placement import Placement, copy_transform
 from napari_cfr_icl.gui.layers.planes import (
     LayerPlane,
     data_shape,
@@ -31,9 +32,6 @@ from napari_cfr_icl.gui.layers.preview import Preview
 from napari_cfr_icl.gui.layers.projection import slab_of
 from napari_cfr_icl.gui.layers.scenes import scene_of
 from napari_cfr_icl.session.objects import ObjectState, Scene
-
-LABEL_TYPE = np.uint16
-"""Enough ids for a field of cells, and every other program reads it."""
 
 
 class Workspace:
@@ -227,21 +225,43 @@ class Workspace:
             self._keys.bind([layer])
         self._watch_places()
 
-    def make_labels(self) -> Labels:
-        """Add an empty labels layer in the image's place, and write objects into it."""
+    def make_labels(self, mask: Window | None = None) -> Labels | None:
+        """Add an empty labels layer in the image's place, and write objects into it.
+
+        On planes that are too large for napari it covers a part around a mask; None without one.
+
+        Raises
+        ------
+        OutputError
+            When there is no room for it.
+        """
         if self.image is None:
             raise ValueError("there is no image")
-        layer = Labels(
-            np.zeros(data_shape(self.image), LABEL_TYPE),
-            name="objects",
-            metadata={TAG: "objects"},
-            **transform_of(self.image),
-        )
+        self.use_labels(None)
+        plane = self.plane
+        if plane is None or is_drawable(plane):
+            layer = empty_labels(self.image)
+        elif mask is not None:
+            layer = empty_labels(self.image, plane, part_around(mask, plane))
+        else:
+            return None
         layers = self.viewer.layers
         layers.insert(layers.index(self.image) + 1, layer)
         self.use_labels(layer, highest=0)
         self.select_clicks()
         return layer
+
+    def labels_reach(self, mask: Window | None) -> bool:
+        """False for a mask outside labels of ours that cover a part of a huge plane."""
+        layer, plane = self.labels, self.plane
+        if self.image is None or layer is None or mask is None or plane is None:
+            return True
+        if PART not in layer.metadata:
+            return True
+        corners = [(mask.top, mask.left), (mask.bottom - 1, mask.right - 1)]
+        worlds = (self.image.data_to_world(plane.coordinates(*corner)) for corner in corners)
+        places = [np.rint(layer.world_to_data(world)) for world in worlds]
+        return all((place >= 0).all() and (place < data_shape(layer)).all() for place in places)
 
     def select_clicks(self) -> None:
         """Make the clicks layer the one that the mouse acts on."""

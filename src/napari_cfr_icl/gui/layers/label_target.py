@@ -13,6 +13,7 @@ from napari_cfr_icl._errors import OutputError
 from napari_cfr_icl.engine.windows import Patch, Window
 from napari_cfr_icl.gui.layers.label_conversion import check_writable, ids_taken
 from napari_cfr_icl.gui.layers.napari_private import region_painter
+from napari_cfr_icl.gui.layers.new_labels import stored_chunks
 from napari_cfr_icl.gui.layers.planes import (
     LayerPlane,
     data_shape,
@@ -238,7 +239,9 @@ class LabelStore:
 
 
 def _highest_label(data: Any) -> int:
-    """The largest value of an array, read strip by strip."""
+    """The largest value of an array, read strip by strip, or by the chunks that a folder has."""
+    if (chunks := stored_chunks(data)) is not None:
+        return max((int(np.asarray(data[chunk]).max()) for chunk in chunks), default=0)
     if data.ndim == 0 or 0 in data.shape:
         return 0
     rest = int(np.prod(data.shape[1:], dtype=np.int64))

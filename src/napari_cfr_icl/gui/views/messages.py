@@ -65,6 +65,11 @@ def covered(image: str, cover: str) -> str:
     return f"{cover} covers {image}, which is worked on: choose {cover} as image, or hide it."
 
 
+def on_disk(folder: str) -> str:
+    """The question where labels are kept that are too large for the memory."""
+    return f"The labels of this image are kept on the disk, in {folder}."
+
+
 def holds_ids(labels: str, image: str) -> str:
     """The hint while an image layer holds ids of objects."""
     return f"{labels} holds whole numbers, as labels do, and lies on {image}: use it as its labels?"
