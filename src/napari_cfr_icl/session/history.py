@@ -12,6 +12,11 @@ if TYPE_CHECKING:
     from napari_cfr_icl.session.objects import ObjectState
 
 
+CHANGED_LABELS = (
+    "The labels have another shape now than when this was written: "
+    "what it changed in them stays as it is."
+)
+
 REACH = 8
 """Steps on either side of the present whose answers stay uncompressed."""
 

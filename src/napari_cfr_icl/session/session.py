@@ -13,7 +13,7 @@ from psygnal import Signal
 
 from napari_cfr_icl._errors import CfrIclError, OutputError
 from napari_cfr_icl.engine.clicks import Clicks
-from napari_cfr_icl.session.history import History
+from napari_cfr_icl.session.history import CHANGED_LABELS, History
 from napari_cfr_icl.session.labels import LabelEdit, write_object
 from napari_cfr_icl.session.objects import ObjectState, Scene
 from napari_cfr_icl.session.propagator import Propagator
@@ -348,10 +348,7 @@ class Session:
 
     def _report_stranded(self) -> None:
         if self._history.stranded:
-            raise OutputError(
-                "The labels have another shape now than when this was written: "
-                "what it changed in them stays as it is."
-            )
+            raise OutputError(CHANGED_LABELS)
 
     def _receive_inspection(self, message: Message) -> None:
         match message:

@@ -15,8 +15,8 @@ from napari_cfr_icl.exports.label_image import LabelImage
 from napari_cfr_icl.exports.writing import write_labels
 from napari_cfr_icl.gui.autosave.image_log import PATH
 from napari_cfr_icl.gui.folder.read_ahead import Read
-from napari_cfr_icl.gui.interaction.workspace import LABEL_TYPE
 from napari_cfr_icl.gui.layers.click_layer import TAG
+from napari_cfr_icl.gui.layers.new_labels import LABEL_TYPE
 from napari_cfr_icl.gui.layers.placement import transform_of
 from napari_cfr_icl.gui.layers.planes import data_shape
 from napari_cfr_icl.session.folder import ImageFolder, fitted, squeezed

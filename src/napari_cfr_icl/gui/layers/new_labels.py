@@ -100,7 +100,8 @@ def stored_chunks(data: Any) -> list[tuple[slice, ...]] | None:
     root, sides = folder_of(data), getattr(data, "chunks", None)
     if root is None or sides is None or getattr(data, "shards", None) or data.fill_value:
         return None
-    names = (path.relative_to(root).as_posix() for path in (root / data.path).rglob("*"))
+    inside = root / data.path
+    names = (path.relative_to(inside).as_posix() for path in inside.rglob("*"))
     places = (re.findall(r"\d+", name) for name in names if re.fullmatch(r"[c/.\d]+", name))
     return [
         tuple(
@@ -147,9 +148,7 @@ def _array(shape: tuple[int, ...], name: str) -> Any:
         ) from error
     words = "".join(letter if letter.isalnum() else "-" for letter in name)[:40]
     folder = data_folder() / "labels" / f"{words}-{datetime.now():%Y%m%d-%H%M%S-%f}.zarr"
-    chunks = tuple(
-        min(side, CHUNK) if axis >= len(shape) - 2 else 1 for axis, side in enumerate(shape)
-    )
+    chunks = (1,) * (len(shape) - 2) + tuple(min(side, CHUNK) for side in shape[-2:])
     try:
         return zarr.create_array(folder, shape=shape, dtype=LABEL_TYPE, chunks=chunks)
     except OSError as error:
