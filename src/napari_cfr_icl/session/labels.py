@@ -151,7 +151,7 @@ def write_object(
     label = state.label if state.label is not None else store.next_label()
     edit = None
     if mask is not None:
-        there = state.written or state.base
+        there = state.in_labels
         old = None if there is None else there.threshold(0.5)
         edit = writing(store, mask, label, protect=protect, old=old)
     if edit is not None:

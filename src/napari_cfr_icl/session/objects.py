@@ -106,6 +106,24 @@ class ObjectState:
         answers = self.answers[:same] + (None,) * (len(clicks) - same)
         return replace(self, scene=scene, clicks=clicks, answers=answers)
 
+    def painted(self, mask: Patch, scene: Scene) -> ObjectState:
+        """The same object with a mask that the user has painted; `scene` is for a new one.
+
+        The clicks made the mask what it was and are done with; further ones correct this one.
+        """
+        return ObjectState(
+            scene=self.scene or scene,
+            base=mask,
+            written=self.in_labels,
+            label=self.label,
+            origin=self.origin,
+        )
+
+    @property
+    def in_labels(self) -> Patch | None:
+        """The pixels that an object has in the labels that it came from."""
+        return self.written or self.base
+
     def with_answer(self, answer: Answer | None) -> ObjectState:
         """The same object with another answer to its newest click; None asks for it again."""
         cached = None if answer is None else CachedAnswer(answer)

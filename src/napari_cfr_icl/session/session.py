@@ -29,7 +29,7 @@ from napari_cfr_icl.session.runner import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable, Hashable, Sequence
 
     from napari_cfr_icl.engine.windows import Patch, Window
     from napari_cfr_icl.session.protocols import LabelPlane, PredictorLike
@@ -201,21 +201,26 @@ class Session:
         state = ObjectState(scene=scene, base=mask, written=written, label=label, origin=origin)
         self._enter(state, record=True)
 
-    def paint(self, mask: Patch, scene: Scene) -> None:
-        """Go on from a mask that the user has painted, in the place of the current one.
+    def take(self, state: ObjectState, edits: Sequence[LabelEdit] = ()) -> None:
+        """Make `state` the current object, and edit the labels: one step for undo.
 
-        The clicks made it what it was and are done with; further ones correct the painted mask.
-
-        Parameters
-        ----------
-        mask : Patch of bool
-            The mask.
-        scene : Scene
-            The plane, for an object that begins with it.
+        Raises
+        ------
+        OutputError
+            When the labels cannot be written; nothing has changed then.
         """
-        before = self._state
-        written = before.written or before.base
-        self.start_from(mask, before.label, before.scene or scene, before.origin, written)
+        done: list[LabelEdit] = []
+        try:
+            for edit in edits:
+                edit.apply()
+                done.append(edit)
+        except CfrIclError:
+            for edit in reversed(done):
+                edit.revert()
+            raise
+        self._enter(state, record=True)
+        for edit in edits:
+            self._history.extend(edit)
 
     def write(self, store: LabelPlane) -> None:
         """Write the current object into the labels and begin the next one.

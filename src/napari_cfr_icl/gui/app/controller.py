@@ -164,6 +164,18 @@ class Controller:
         """Make the object under the mouse the current one."""
         self.pick_at(self.viewer.cursor.position)
 
+    def join(self) -> None:
+        """Join the object under the mouse to the current one."""
+        self.presenter.attempt(partial(self._picker.join, self.viewer.cursor.position))
+
+    def split(self) -> None:
+        """Split the current object, which was grabbed."""
+        self.presenter.attempt(self._picker.split)
+
+    def delete(self) -> None:
+        """Delete the current object, or else the one under the mouse, from its labels."""
+        self.presenter.attempt(partial(self._picker.delete, self.viewer.cursor.position))
+
     def pick_at(self, world: Sequence[float]) -> None:
         """Make the object at a point in world coordinates the current one."""
         self._mode.picks = False
@@ -187,6 +199,9 @@ class Controller:
             "redo": self.redo,
             "drop": self.drop,
             "grab": self.pick,
+            "join": self.join,
+            "split": self.split,
+            "delete": self.delete,
             "next_sign": self.flip_sign,
             "hide": self.hide,
             "previous_plane": partial(self._step, -1),
@@ -202,6 +217,8 @@ class Controller:
         dock.object.redo_requested.connect(self.redo)
         dock.object.drop_requested.connect(self.drop)
         dock.object.grab_requested.connect(self._on_pick_requested)
+        dock.object.split_requested.connect(self.split)
+        dock.object.delete_requested.connect(self.delete)
         dock.object.sign_requested.connect(self._on_sign_requested)
         dock.object.hide_requested.connect(workspace.preview.set_hidden)
         dock.object.threshold_changed.connect(self._on_threshold_changed)

@@ -90,7 +90,8 @@ class ClickSync:
         elif not state.is_empty and plane_of(state) != plane:
             self.refused.emit(messages.ELSEWHERE)
         else:
-            self._session.paint(mask, state.scene or self._workspace.scene(plane))
+            scene = state.scene or self._workspace.scene(plane)
+            self._session.take(state.painted(mask, scene))
 
     def _take(self, clicks: Clicks, plane: LayerPlane) -> None:
         """Pass the clicks to the session, except those outside the image."""

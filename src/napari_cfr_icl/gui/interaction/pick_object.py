@@ -1,11 +1,11 @@
-"""Picking an existing object (key G): it becomes the current one, to be corrected."""
+"""Finished objects under the mouse: picked to be corrected, joined, split, deleted."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
-from napari.layers import Labels
+from napari.layers import Image, Labels
 
 from napari_cfr_icl._errors import MaskError
 from napari_cfr_icl.engine.windows import Window
@@ -14,7 +14,9 @@ from napari_cfr_icl.gui.layers.click_layer import is_objects
 from napari_cfr_icl.gui.layers.label_target import LabelStore
 from napari_cfr_icl.gui.layers.planes import LayerPlane, shown_plane
 from napari_cfr_icl.gui.views import messages
+from napari_cfr_icl.session.finished import deleted, joined, split
 from napari_cfr_icl.session.labels import object_around
+from napari_cfr_icl.session.objects import ObjectState
 from napari_cfr_icl.session.session import Session
 
 FIRST_LOOK = 256
@@ -69,6 +71,51 @@ class ObjectPicker:
         if found is None:
             self._refuse(messages.NOTHING_TO_GRAB)
             return
+        if self._is_current(*found[:2]) or not self._makes_way():
+            return
+        picked = self._picked(found, image, plane)
+        if picked is not None:
+            self._session.take(picked)
+
+    def join(self, world: Sequence[float]) -> None:
+        """Join the object at a point in world coordinates to the current one; raises as `pick`."""
+        image, plane, state = self._workspace.image, self._workspace.plane, self._session.state
+        found = self._find(world)
+        if image is None or plane is None or found is None:
+            self._refuse(messages.NOTHING_TO_GRAB)
+        elif state.is_waiting or (not state.is_empty and not self._workspace.is_on_screen(state)):
+            self._refuse(messages.STILL_WAITING if state.is_waiting else messages.AWAY)
+        elif isinstance(state.origin, LabelStore) and state.origin.layer is not found[0]:
+            self._refuse(messages.OTHER_LABELS)
+        elif not self._is_current(*found[:2]):
+            picked = self._picked(found, image, plane)
+            if picked is not None:
+                self._session.take(*joined(state, self._session.mask, picked))
+
+    def delete(self, world: Sequence[float]) -> None:
+        """Delete the current object, or the one at a point in world coordinates, from its labels.
+
+        Raises
+        ------
+        MaskError
+            When the current object is a new one.
+        """
+        if self._session.state.is_empty:
+            self.pick(world)
+        if not self._session.state.is_empty:
+            self._session.take(*deleted(self._session.state))
+
+    def split(self) -> None:
+        """Split the current object; raises MaskError where it does not fall into parts."""
+        if self._session.state.is_waiting:
+            self._refuse(messages.STILL_WAITING)
+        else:
+            self._session.take(*split(self._session.state, self._session.mask))
+
+    def _picked(
+        self, found: tuple[Labels, int, tuple[int, int]], image: Image, plane: LayerPlane
+    ) -> ObjectState | None:
+        """The object that was found, as the current one; None if it has gone meanwhile."""
         layer, label, place = found
         store = self._workspace.store(plane, layer)
         if not store.shares_pixels:
@@ -77,8 +124,13 @@ class ObjectPicker:
                 f"{image.name!r} (shapes {_sides(store.shape)} and {_sides(plane.shape)}); "
                 "an object can be corrected only where they coincide."
             )
-        if not self._is_current(layer, label) and self._makes_way():
-            self._start(store, label, place, plane)
+        half = FIRST_LOOK // 2
+        around = Window(place[0] - half, place[1] - half, FIRST_LOOK, FIRST_LOOK)
+        mask = object_around(store, label, around)
+        if mask is None:
+            return None
+        scene = self._workspace.scene(plane)
+        return ObjectState(scene, base=store.to_image(mask), label=label, origin=store)
 
     def _find(self, world: Sequence[float]) -> tuple[Labels, int, tuple[int, int]] | None:
         """The layer with an object at that point, the object's id, and its (row, column)."""
@@ -116,16 +168,6 @@ class ObjectPicker:
             return False
         self._write()
         return self._session.state.is_empty
-
-    def _start(
-        self, store: LabelStore, label: int, place: tuple[int, int], plane: LayerPlane
-    ) -> None:
-        half = FIRST_LOOK // 2
-        around = Window(place[0] - half, place[1] - half, FIRST_LOOK, FIRST_LOOK)
-        mask = object_around(store, label, around)
-        if mask is not None:
-            scene = self._workspace.scene(plane)
-            self._session.start_from(store.to_image(mask), label, scene, store)
 
 
 def _value(layer: Labels, plane: LayerPlane, row: int, col: int) -> int:

@@ -31,6 +31,7 @@ RESHAPED = "The image has another shape now: click its objects anew."
 NOTHING_TO_GRAB = "There is no object under the mouse in any labels layer that is shown."
 GRAB_NOW = "Click the object that you want to correct."
 STILL_WAITING = "The mask of this object is on its way; once more when it is there."
+OTHER_LABELS = "That object is in other labels: only objects of one labels layer can be joined."
 GONE_LABELS = (
     "The labels layer that this object came from is no longer there; "
     "undo ({undo}) or drop it ({drop})."

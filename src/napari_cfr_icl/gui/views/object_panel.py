@@ -18,6 +18,7 @@ class ObjectPanel(QWidget):
     """Buttons for the current object, and the threshold of its mask.
 
     Emits `undo_requested`, `redo_requested`, `write_requested`, `drop_requested`,
+    `split_requested`, `delete_requested`,
     `grab_requested` (bool: is the next click to grab an object), `sign_requested` (bool: is the
     next click on the object), `hide_requested` (bool), `threshold_changed` (float, 0 to 1) and
     `protect_changed` (bool).
@@ -28,6 +29,8 @@ class ObjectPanel(QWidget):
     redo_requested = Signal()
     write_requested = Signal()
     drop_requested = Signal()
+    split_requested = Signal()
+    delete_requested = Signal()
     sign_requested = Signal(bool)
     hide_requested = Signal(bool)
     threshold_changed = Signal(float)
@@ -53,9 +56,18 @@ class ObjectPanel(QWidget):
         self.redo = KeyButton("Redo", "Do the undone step again.")
         self.drop = KeyButton("Drop", "Forget this object.")
         self.grab_object = KeyButton(
-            "Grab", "Correct an object that exists: the key over it, or this and a click on it."
+            "Grab",
+            "Correct an object that exists: the key over it, or this and a click on it. "
+            "With Shift the key joins another object to it.",
         )
         self.grab_object.setCheckable(True)
+        self.split = KeyButton(
+            "Split",
+            "Cut the grabbed object into a part for each click on it; the first keeps its id.",
+        )
+        self.delete = KeyButton(
+            "Delete", "Delete the grabbed object from its labels; the key also one under the mouse."
+        )
         self.sign = KeyButton("Background next", "The next left click marks background.")
         self.sign.setCheckable(True)
         self.hide_mask = KeyButton("Hide", "Hide the mask; the key hides it while it is held.")
@@ -76,6 +88,7 @@ class ObjectPanel(QWidget):
                 [self.write],
                 [self.undo, self.redo],
                 [self.drop, self.grab_object],
+                [self.split, self.delete],
                 [self.sign, self.hide_mask],
             ]
         )
@@ -88,6 +101,8 @@ class ObjectPanel(QWidget):
         self.redo.clicked.connect(self.redo_requested)
         self.drop.clicked.connect(self.drop_requested)
         self.grab_object.toggled.connect(self.grab_requested)
+        self.split.clicked.connect(self.split_requested)
+        self.delete.clicked.connect(self.delete_requested)
         self.sign.toggled.connect(self._on_sign_toggled)
         self.hide_mask.toggled.connect(self.hide_requested)
         self.threshold.valueChanged.connect(self._on_threshold_moved)
@@ -100,6 +115,8 @@ class ObjectPanel(QWidget):
         self.redo.show_key(keys.shown("redo"))
         self.drop.show_key(keys.shown("drop"))
         self.grab_object.show_key(keys.shown("grab"))
+        self.split.show_key(keys.shown("split"))
+        self.delete.show_key(keys.shown("delete"))
         self.sign.show_key(keys.shown("next_sign"))
         self.hide_mask.show_key(keys.shown("hide"))
 
