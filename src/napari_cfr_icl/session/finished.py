@@ -69,20 +69,17 @@ def split(state: ObjectState, shown: Patch | None) -> Step:
     MaskError
         When it was not picked from labels, or does not fall into parts.
     """
-    store, label = _home(state, "split")
+    store, _ = _home(state, "split")
     there = _pixels(state)
-    window = there.bounds()
-    pixels = np.zeros((1, 1), bool) if window is None else there.read(window)
-    parts = _parts(state, shown, pixels, window or there.window)
+    window = there.bounds() or there.window
+    parts = _parts(state, shown, there.read(window), window)
     if len(parts) < 2:
         raise MaskError(
             "There is nothing to split: click on each of the parts, or correct the mask to be one."
         )
     first = store.next_label()
     edits = [
-        writing(
-            store, Patch(part, window or there.window, there.image_shape), number, protect=False
-        )
+        writing(store, Patch(part, window, there.image_shape), number, protect=False)
         for number, part in enumerate(parts[1:], first)
     ]
     return ObjectState(), [edit for edit in edits if edit is not None]

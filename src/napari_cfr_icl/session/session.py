@@ -6,6 +6,7 @@ methods belong to one thread, which the runner's messages are delivered to as we
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -204,20 +205,13 @@ class Session:
     def take(self, state: ObjectState, edits: Sequence[LabelEdit] = ()) -> None:
         """Make `state` the current object, and edit the labels: one step for undo.
 
-        Raises
-        ------
-        OutputError
-            When the labels cannot be written; nothing has changed then.
+        Raises OutputError when the labels cannot be written; nothing has changed then.
         """
-        done: list[LabelEdit] = []
-        try:
+        with ExitStack() as on_failure:
             for edit in edits:
                 edit.apply()
-                done.append(edit)
-        except CfrIclError:
-            for edit in reversed(done):
-                edit.revert()
-            raise
+                on_failure.callback(edit.revert)
+            on_failure.pop_all()
         self._enter(state, record=True)
         for edit in edits:
             self._history.extend(edit)

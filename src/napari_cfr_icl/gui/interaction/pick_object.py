@@ -71,9 +71,10 @@ class ObjectPicker:
         if found is None:
             self._refuse(messages.NOTHING_TO_GRAB)
             return
+        store = self._store_of(found[0], image, plane)
         if self._is_current(*found[:2]) or not self._makes_way():
             return
-        picked = self._picked(found, image, plane)
+        picked = self._picked(store, *found[1:], plane)
         if picked is not None:
             self._session.take(picked)
 
@@ -88,7 +89,7 @@ class ObjectPicker:
         elif isinstance(state.origin, LabelStore) and state.origin.layer is not found[0]:
             self._refuse(messages.OTHER_LABELS)
         elif not self._is_current(*found[:2]):
-            picked = self._picked(found, image, plane)
+            picked = self._picked(self._store_of(found[0], image, plane), *found[1:], plane)
             if picked is not None:
                 self._session.take(*joined(state, self._session.mask, picked))
 
@@ -112,11 +113,8 @@ class ObjectPicker:
         else:
             self._session.take(*split(self._session.state, self._session.mask))
 
-    def _picked(
-        self, found: tuple[Labels, int, tuple[int, int]], image: Image, plane: LayerPlane
-    ) -> ObjectState | None:
-        """The object that was found, as the current one; None if it has gone meanwhile."""
-        layer, label, place = found
+    def _store_of(self, layer: Labels, image: Image, plane: LayerPlane) -> LabelStore:
+        """The plane of a labels layer, whose pixels must be the image's."""
         store = self._workspace.store(plane, layer)
         if not store.shares_pixels:
             raise MaskError(
@@ -124,6 +122,12 @@ class ObjectPicker:
                 f"{image.name!r} (shapes {_sides(store.shape)} and {_sides(plane.shape)}); "
                 "an object can be corrected only where they coincide."
             )
+        return store
+
+    def _picked(
+        self, store: LabelStore, label: int, place: tuple[int, int], plane: LayerPlane
+    ) -> ObjectState | None:
+        """An object of the labels as the current one; None if it has gone meanwhile."""
         half = FIRST_LOOK // 2
         around = Window(place[0] - half, place[1] - half, FIRST_LOOK, FIRST_LOOK)
         mask = object_around(store, label, around)

@@ -63,7 +63,7 @@ class ObjectPanel(QWidget):
         self.grab_object.setCheckable(True)
         self.split = KeyButton(
             "Split",
-            "Cut the grabbed object into a part for each click on it; the first keeps its id.",
+            "Cut the grabbed object: a part for each click on it, the first keeps its id.",
         )
         self.delete = KeyButton(
             "Delete", "Delete the grabbed object from its labels; the key also one under the mouse."
