@@ -102,6 +102,8 @@ class LayerChoice:
         if image is not self._workspace.image:
             self._on_image_chosen(image)
         self._layers.remove(ids)
+        # Two layers of one name were not possible.
+        labels.name = ids.name
         self._layers.move(self._layers.index(labels), self._layers.index(image) + 1)
         self._dock.labels.choose(labels)
         self._on_labels_chosen(labels)
