@@ -7,6 +7,7 @@ import pytest
 from qtpy.QtCore import Qt
 
 from autosave_user import crash, grab, labels, opened, picture, settle, write
+from napari_cfr_icl.gui.layers.napari_private import look_at
 from napari_cfr_icl.gui.views import messages
 
 SHAPE = (120, 160)
@@ -86,7 +87,7 @@ def test_an_object_can_begin_with_the_brush_on_any_plane(viewer, open_dock, disk
 def test_the_brush_reaches_what_is_on_the_screen_of_a_large_image(viewer, open_dock, disks, data):
     viewer.add_image(np.zeros((9000, 9000), np.uint8), contrast_limits=(0, 255))
     driver = opened(open_dock, viewer)
-    viewer.camera.center, viewer.camera.zoom = (0, 8500, 8600), 2
+    look_at(viewer, (8500, 8600), side=300)
     driver.settle()
     choose_brush(driver)
     driver.drag((8500, 8600), (8500, 8650))

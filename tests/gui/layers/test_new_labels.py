@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dask
 import dask.array as da
 import numpy as np
 import pytest
@@ -9,9 +10,19 @@ import zarr
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog
 
+from napari_cfr_icl.gui.layers.napari_private import look_at
 from napari_cfr_icl.gui.layers.new_labels import folder_of
 
 HUGE = (2000, 300, 2048, 2048)
+
+slow = pytest.mark.slow
+"""Dask takes many seconds for the graph of six hundred thousand planes."""
+
+
+@pytest.fixture(autouse=True)
+def no_threads_of_dask():
+    with dask.config.set(scheduler="synchronous"):
+        yield
 
 
 def huge():
@@ -41,6 +52,7 @@ def assert_undone(driver):
     assert driver.session.state.is_empty
 
 
+@slow
 def test_labels_of_terabytes_are_on_the_disk_where_the_user_wants(
     viewer, open_dock, disks, tmp_path, monkeypatch
 ):
@@ -65,6 +77,7 @@ def test_labels_of_terabytes_are_on_the_disk_where_the_user_wants(
     assert not labels(driver).data[1234, 56, 300, 400]
 
 
+@slow
 def test_a_fitting_zarr_that_is_there_is_taken_with_its_ids(viewer, open_dock, disks, tmp_path):
     kept = zarr.create_array(
         tmp_path / "kept.zarr", shape=HUGE, chunks=(1, 1, 512, 512), dtype="u4"
@@ -80,6 +93,7 @@ def test_a_fitting_zarr_that_is_there_is_taken_with_its_ids(viewer, open_dock, d
     assert_undone(driver)
 
 
+@slow
 def test_chosen_in_an_open_dock_it_gets_labels_of_its_own(viewer, open_dock, disks):
     viewer.add_image(np.zeros((90, 120), np.uint8), name="small", contrast_limits=(0, 255))
     driver = open_dock(viewer)
@@ -95,6 +109,7 @@ def test_chosen_in_an_open_dock_it_gets_labels_of_its_own(viewer, open_dock, dis
     assert labels(driver).data.shape == HUGE
 
 
+@slow
 def test_without_room_the_other_images_labels_are_not_left_active(
     viewer, open_dock, disks, said, tmp_path, monkeypatch
 ):
@@ -122,7 +137,7 @@ def test_planes_too_large_for_napari_get_labels_of_the_part_at_work(viewer, open
     assert labels(driver) is None
     workspace = driver.dock.controller.workspace
     for number, (row, col) in enumerate([(side - 900, side - 700), (side - 950, side - 750)], 1):
-        viewer.camera.center, viewer.camera.zoom = (0, row, col), 1
+        look_at(viewer, (row, col), side=800)
         driver.settle()
         disks.steps = one_disk
         write(driver, row, col)
@@ -131,7 +146,7 @@ def test_planes_too_large_for_napari_get_labels_of_the_part_at_work(viewer, open
         world = image.data_to_world((row, col))
         assert labels(driver).get_value(world, world=True) == number
     first = labels(driver)
-    viewer.camera.center = (0, 500, 600)
+    look_at(viewer, (500, 600), side=800)
     driver.settle()
     write(driver, 500, 600)
     assert labels(driver) is not first
