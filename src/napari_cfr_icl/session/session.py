@@ -203,10 +203,7 @@ class Session:
         self._enter(state, record=True)
 
     def take(self, state: ObjectState, edits: Sequence[LabelEdit] = ()) -> None:
-        """Make `state` the current object, and edit the labels: one step for undo.
-
-        Raises OutputError when the labels cannot be written; nothing has changed then.
-        """
+        """Make `state` the current object and edit the labels, all or nothing: one undo step."""
         with ExitStack() as on_failure:
             for edit in edits:
                 edit.apply()
