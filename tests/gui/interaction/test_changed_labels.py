@@ -30,8 +30,8 @@ def write(driver, row, col):
 
 OTHERS = pytest.mark.parametrize(
     "shape",
-    [(40, 50), (150, 160), (3, *SHAPE), (40,), (0, 0), (2, 1, *SHAPE)],
-    ids=["smaller", "larger", "a-stack", "a-row", "empty", "four-axes"],
+    [(40, 50), (150, 160), (3, *SHAPE), (2, 1, *SHAPE)],
+    ids=["smaller", "larger", "a-stack", "four-axes"],
 )
 
 
@@ -112,6 +112,7 @@ def test_points_without_a_place_are_left_out_and_clicking_goes_on(
     image = np.zeros((4, *SHAPE)[-axes:], np.uint8)
     viewer.add_image(image, name="grey", contrast_limits=(0, 255))
     driver = open_dock(viewer)
+    driver.wait(lambda: driver.dock.controller.is_prepared)
     points = driver.dock.controller.workspace.clicks.points
     middle = tuple(float(side // 2) for side in image.shape)
     points.add([(*middle[:-1], value)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dask
 import dask.array as da
 import numpy as np
 import pytest
@@ -98,7 +99,8 @@ def test_a_change_of_the_thickness_is_seen_by_the_object_under_way_and_said(
     assert driver.dock.seen.isHidden()
 
 
-def test_two_thick_axes_of_a_lazy_image_in_another_order(viewer, open_dock, looking):
+def test_two_thick_axes_of_a_lazy_image_in_another_order(viewer, open_dock, looking, monkeypatch):
+    monkeypatch.setitem(dask.config.config, "scheduler", "synchronous")
     pixels = da.from_array(noise((4, 40, 6, 50)), chunks=(1, 20, 2, 25))
     layer = viewer.add_image(pixels, projection_mode="mean", contrast_limits=(0, 255))
     driver = open_dock(viewer)

@@ -138,7 +138,8 @@ class LayerChoice:
         self._show()
         if followed:
             self._dock.show_hint(messages.followed([layer.name for layer in followed]))
-        self._attempt(self._check_labels)
+        if self._workspace.labels not in followed:
+            self._attempt(self._check_labels)
 
     def _choose_labels(self, image: Image) -> bool:
         """Choose labels that fit the image: its last ones, the chosen ones or ours; true if any do.

@@ -34,7 +34,8 @@ def canvas_widget(viewer: napari.Viewer) -> QWidget:
 def canvas_position(viewer: napari.Viewer, world: Sequence[float]) -> QPoint:
     """The place on that widget of a point in world coordinates, one for each axis."""
     view = _canvas(viewer).view
-    row, col = (float(world[axis]) for axis in viewer.dims.displayed)
+    missing = viewer.dims.ndim - len(world)
+    row, col = (float(world[axis - missing]) for axis in viewer.dims.displayed)
     x, y, _, w = (view.transform * view.scene.transform).map([col, row, 0, 1])
     return QPoint(round(x / w), round(y / w))
 
