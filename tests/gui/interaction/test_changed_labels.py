@@ -123,7 +123,8 @@ def test_points_without_a_place_are_left_out_and_clicking_goes_on(
     viewer.reset_view()
     driver.click(20, 30)
     driver.wait_for_answer()
-    points.data = np.array([*points.data, (value,) * axes, (*middle[:-2], 70, 80)])
+    here = viewer.dims.current_step[: axes - 2]
+    points.data = np.array([*points.data, (value,) * axes, (*here, 70, 80)])
     driver.wait_for_answer()
     rows = [round(click.row) for click in driver.session.state.clicks]
     assert rows[0] == 20
