@@ -85,6 +85,7 @@ class SearchEvents:
         return {
             "objects": len(records),
             "clicks": _rounded(balanced_means(scores.clicks, scores.datasets)),
+            "failed": scores.failed.sum(axis=1).tolist(),
             "passes": _rounded(balanced_means(scores.passes, scores.datasets)),
             "front": front(scores),
             "recommended": recommended(scores.take(chosen_by), objective),

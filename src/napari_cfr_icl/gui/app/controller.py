@@ -224,6 +224,7 @@ class Controller:
         workspace.clicks_changed.connect(self._click_sync.read)
         workspace.image_changed.connect(self.presenter.show_channels)
         workspace.image_changed.connect(self._on_image_changed)
+        workspace.labels_changed.connect(self._on_labels_changed)
         workspace.tool_changed.connect(self.presenter.show_hint)
         dock.resume.clicked.connect(workspace.select_clicks)
         self.viewer.dims.events.point.connect(self._on_dims_changed)
@@ -242,6 +243,7 @@ class Controller:
             self.session.timed,
             self.workspace.clicks_changed,
             self.workspace.image_changed,
+            self.workspace.labels_changed,
             self.workspace.tool_changed,
         ):
             signal.disconnect()
@@ -301,11 +303,18 @@ class Controller:
 
     def _on_threshold_changed(self, threshold: float) -> None:
         self.session.threshold = threshold
-        self.presenter.show_object()
+        self._on_labels_changed()
 
     def _on_protect_changed(self, protect: bool) -> None:
         self.session.protect = protect
+        self._on_labels_changed()
         self._switch.protect(protect)
+
+    def _on_labels_changed(self) -> None:
+        """Show the object's share of its mask, which has changed without a click."""
+        if not self.session.state.is_empty:
+            self.presenter.show_object()
+            self.presenter.show_hint()
 
     def _on_image_changed(self) -> None:
         self._redraw.start()

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
-from napari_cfr_icl._errors import CfrIclError
-from napari_cfr_icl.gui.interaction.workspace import Workspace
+from napari_cfr_icl._errors import CfrIclError, OutputError
+from napari_cfr_icl.engine.windows import Patch
+from napari_cfr_icl.gui.interaction.workspace import Workspace, plane_of
 from napari_cfr_icl.gui.layers.label_conversion import RecoverableError
 from napari_cfr_icl.gui.threads.activity import Activity
 from napari_cfr_icl.gui.views import messages
 from napari_cfr_icl.gui.views.segment_dock import SegmentDock
 from napari_cfr_icl.gui.widgets.notices import in_short, show_error
+from napari_cfr_icl.session.labels import others_in
+from napari_cfr_icl.session.protocols import LabelPlane
 from napari_cfr_icl.session.session import Session
 
 
@@ -34,6 +38,7 @@ class Presenter:
         self._preparing = False
         self._insisted: tuple[str, object] | None = None
         self._loading = Activity(None, dock)
+        self._others: tuple[Patch, int] | None = None
 
     def close(self) -> None:
         """Remove the progress bar."""
@@ -58,7 +63,22 @@ class Presenter:
 
     def show_object(self) -> None:
         """Show clicks and mask of the current object."""
-        self._workspace.show_object(self._session.state, self._session.mask)
+        session, workspace = self._session, self._workspace
+        mask, others = session.mask, None
+        if mask is not None and session.protect and workspace.is_on_image(session.state):
+            # Labels that cannot take the object say so at W.
+            with suppress(OutputError):
+                others = others_in(self._store(), mask, session.state.label)
+        self._others = others
+        if mask is not None and others is not None:
+            free = mask.values & ~others[0].read(mask.window)
+            mask = Patch(free, mask.window, mask.image_shape)
+        workspace.show_object(session.state, mask)
+
+    def _store(self) -> LabelPlane:
+        """The labels that the object would be written into now."""
+        state = self._session.state
+        return state.origin or self._workspace.store(plane_of(state))
 
     def show_hint(self) -> None:
         """Tell the next step, or the reason why a click would do nothing."""
@@ -93,6 +113,10 @@ class Presenter:
     def _next_step(self) -> str:
         mask = self._session.mask
         found = mask is not None and bool(mask.values.any())
+        if mask is not None and self._others is not None:
+            taken, other = self._others
+            count, size = int(taken.values.sum()), int(mask.values.sum())
+            return messages.taken(min(count, size), size, other)
         return messages.next_step(self._session.state, preparing=self._preparing, found=found)
 
     def show_preparing(self, preparing: bool) -> None:

@@ -35,7 +35,8 @@ class Workspace:
     """The layers of one dock. Adds those that are missing, and releases all at `close`.
 
     `clicks_changed` is emitted when the user changed the points, `image_changed` when the image is
-    rendered differently or has other data, `tool_changed` when another layer or tool was chosen or
+    rendered differently or has other data, `labels_changed` when the chosen labels are others or
+    are drawn anew, `tool_changed` when another layer or tool was chosen or
     layers were rearranged.
 
     Parameters
@@ -57,6 +58,7 @@ class Workspace:
 
     clicks_changed = Signal()
     image_changed = Signal()
+    labels_changed = Signal()
     tool_changed = Signal()
 
     def __init__(self, viewer: napari.Viewer, keys: Keys, mode: MouseMode) -> None:
@@ -172,10 +174,16 @@ class Workspace:
         """Write objects into another layer; `highest` is its highest id, where that is known."""
         if self.labels is not None:
             self._keys.release([self.labels])
+            self.labels.events.set_data.disconnect(self._on_labels_drawn)
+            self.labels.events.labels_update.disconnect(self._on_labels_drawn)
         self.labels = layer
         if layer is not None:
             self._target_of(layer, highest)
             self._keys.bind([layer])
+            # The last that napari tells of a change, and all of its own undo.
+            for event in (layer.events.set_data, layer.events.labels_update):
+                event.connect(self._on_labels_drawn)
+        self.labels_changed.emit()
 
     def make_labels(self) -> Labels:
         """Add an empty labels layer in the image's place, and write objects into it."""
@@ -267,6 +275,9 @@ class Workspace:
 
     def _on_tool_changed(self) -> None:
         self.tool_changed.emit()
+
+    def _on_labels_drawn(self) -> None:
+        self.labels_changed.emit()
 
     def _on_channels_changed(self) -> None:
         self.image_changed.emit()

@@ -93,7 +93,7 @@ class SearchPanel(QWidget):
         """Show that a search runs, before any number is known."""
         self.start.setEnabled(False)
         self.cancel.setEnabled(True)
-        self.bar.setRange(0, 0)
+        self.bar.show_progress(0, 0)
         self.bar.show()
         self.report.hide()
         self.status.setText(text)

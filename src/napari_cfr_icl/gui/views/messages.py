@@ -88,6 +88,23 @@ def propagated(report: Report, start: int | None = None) -> str:
     )
 
 
+def taken(count: int, size: int, other: int) -> str:
+    """The hint on the pixels of a mask that are left to other objects.
+
+    Parameters
+    ----------
+    count, size : int
+        Pixels that belong to others, and all pixels of the mask.
+    other : int
+        The id of the object that has most of them.
+    """
+    correct = f"to correct object {other}, {{drop}} and then {{grab}} over it."
+    if count == size:
+        return f"All of this belongs to others, which are protected; {correct}"
+    text = f"{count} of {size} px belong to others, which are protected; "
+    return f"{text}{'{write} writes the rest.' if 2 * count < size else correct}"
+
+
 def next_step(state: ObjectState, *, preparing: bool, found: bool) -> str:
     """The hint on what to do next.
 
