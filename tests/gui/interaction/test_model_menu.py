@@ -206,7 +206,7 @@ def test_the_dock_learns_how_quick_the_model_is_and_remembers(driver, viewer, op
     for number in range(FEWEST):
         driver.click(20 + 15 * number, 60)
         driver.wait_for_answer()
-    speed = re.compile(r"About \d+ ms a pass on this machine\.")
+    speed = re.compile(r"About \d+\.\d+ s a pass on this machine\.")
     assert speed.search(engine.about.text())
     assert speed.search(fact_of(engine, engine.preferences.model))
     assert not speed.search(fact_of(engine, NAME))

@@ -69,6 +69,10 @@ class SearchEvents:
         now = time.monotonic()
         self._quiet_until = now + _REST * (now - begun)
 
+    def enter(self, stage: str) -> None:
+        """Write what is done now."""
+        self._event(stage=stage)
+
     def leave_out(self, picture: SkippedPicture) -> None:
         """Write that a picture cannot be read."""
         self._event(left_out=asdict(picture))

@@ -193,6 +193,9 @@ class Controller:
             "previous_plane": partial(self._step, -1),
             "next_plane": partial(self._step, 1),
             "fill_planes": self.dock.stack.fill.click,
+            "previous_image": partial(self._go, -1),
+            "next_image": partial(self._go, 1),
+            "next_unfinished": partial(self._go, 1, unfinished=True),
         }
 
     def _connect(self) -> None:
@@ -216,6 +219,7 @@ class Controller:
         session.busy_changed.connect(dock.show_busy)
         session.preparing_changed.connect(self._on_preparing_changed)
         session.failed.connect(self.presenter.show_trouble)
+        session.wrote.connect(self.presenter.show_written)
         session.timed.connect(dock.engine.note_pass)
         self._click_sync.taking.connect(self._on_prepare)
         self._click_sync.refused.connect(self.presenter.refuse)
@@ -240,6 +244,7 @@ class Controller:
             self.session.busy_changed,
             self.session.preparing_changed,
             self.session.failed,
+            self.session.wrote,
             self.session.timed,
             self.workspace.clicks_changed,
             self.workspace.image_changed,
@@ -343,3 +348,6 @@ class Controller:
 
     def _fill(self, first: int, last: int) -> None:
         self.presenter.attempt(partial(self._propagation.fill, first, last))
+
+    def _go(self, step: int, *, unfinished: bool = False) -> None:
+        self.folder.leave(step, unfinished=unfinished)

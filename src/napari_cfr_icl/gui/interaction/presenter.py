@@ -12,6 +12,7 @@ from napari_cfr_icl.gui.layers.label_conversion import RecoverableError
 from napari_cfr_icl.gui.threads.activity import Activity
 from napari_cfr_icl.gui.views import messages
 from napari_cfr_icl.gui.views.segment_dock import SegmentDock
+from napari_cfr_icl.gui.widgets.elapsed import Elapsed
 from napari_cfr_icl.gui.widgets.notices import in_short, show_error
 from napari_cfr_icl.session.labels import others_in
 from napari_cfr_icl.session.protocols import LabelPlane
@@ -38,11 +39,15 @@ class Presenter:
         self._preparing = False
         self._insisted: tuple[str, object] | None = None
         self._loading = Activity(None, dock)
+        self._elapsed = Elapsed(self._on_elapsed, dock)
         self._others: tuple[Patch, int] | None = None
 
     def close(self) -> None:
         """Remove the progress bar."""
         self._loading.close()
+        # Qt may have deleted the timer with the dock.
+        with suppress(RuntimeError):
+            self._elapsed.end()
 
     def show_state(self) -> None:
         """Refresh everything."""
@@ -117,15 +122,21 @@ class Presenter:
             taken, other = self._others
             count, size = int(taken.values.sum()), int(mask.values.sum())
             return messages.taken(min(count, size), size, other)
-        return messages.next_step(self._session.state, preparing=self._preparing, found=found)
+        loading = self._elapsed.text if self._preparing else ""
+        return messages.next_step(self._session.state, loading=loading, found=found)
+
+    def _on_elapsed(self, _: str) -> None:
+        self.show_hint()
 
     def show_preparing(self, preparing: bool) -> None:
         """Show that the model is being loaded, or no longer is."""
         self._preparing = preparing
         if preparing:
             self._loading.show(messages.LOADING, 0, 0)
+            self._elapsed.begin(messages.LOADING)
         else:
             self._loading.end()
+            self._elapsed.end()
         self.show_hint()
 
     def say(self, sentence: str) -> None:
@@ -136,6 +147,11 @@ class Presenter:
         """Keep a sentence as the hint until the user does something."""
         self._insisted = sentence, self._moment()
         self.show_hint()
+
+    def show_written(self, label: int) -> None:
+        """Say that an object was written, until the next click."""
+        if self._session.state.is_empty:
+            self.insist(messages.written(label))
 
     def _moment(self) -> object:
         """A value that changes with a click, another plane, or another model or method."""

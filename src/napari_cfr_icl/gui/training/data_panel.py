@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import napari
-from qtpy.QtCore import Signal
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QHeaderView, QPushButton, QTreeWidget, QTreeWidgetItem, QWidget
 
@@ -21,7 +21,9 @@ SEVERITIES = {
     "warning": ("look at it", ORANGE),
     "note": ("to know", GREEN),
 }
-_HEIGHT = 150
+_HEIGHT = 180
+NAME_WIDTH = 110
+"""Width in pixels of the names of files; the sentences have the rest."""
 
 
 class DataPanel(QWidget):
@@ -46,8 +48,12 @@ class DataPanel(QWidget):
         self.findings.setRootIsDecorated(False)
         self.findings.setFixedHeight(_HEIGHT)
         self.findings.setWordWrap(True)
+        self.findings.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         if (header := self.findings.header()) is not None:
-            header.setSectionResizeMode(0, QHeaderView.ResizeMode.ResizeToContents)
+            header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
+            header.resizeSection(0, NAME_WIDTH)
+            # Sentences wrap anew.
+            header.sectionResized.connect(self.findings.scheduleDelayedItemsLayout)
         column(self.source, self.check, self.bar, self.summary, self.findings, into=self)
         self.check.clicked.connect(self.check_requested)
         self.source.changed.connect(self._on_source_changed)
@@ -78,6 +84,7 @@ class DataPanel(QWidget):
             word, colour = SEVERITIES[finding["severity"]]
             item = QTreeWidgetItem([finding["key"], f"{word}: {finding['text']}"])
             item.setForeground(1, QColor(colour))
+            item.setToolTip(0, finding["key"])
             item.setToolTip(1, finding["text"])
             self.findings.addTopLevelItem(item)
         self.findings.setVisible(bool(found))

@@ -124,7 +124,8 @@ def _check(item: Mapping[str, Any]) -> str:
     numbers = ", ".join(f"{shown(item[key])} {name}" for key, name in names.items())
     if pictures >= FEWEST:
         return f"on {item['dataset']} {numbers}"
-    counted = f"{objects} object{'' if objects == 1 else 's'} of {pictures} picture{'' if pictures == 1 else 's'}"
+    counted = f"{objects} object{'' if objects == 1 else 's'}"
+    counted += f" of {pictures} picture{'' if pictures == 1 else 's'}"
     return f"on {item['dataset']} {numbers}: too few to judge ({counted})"
 
 

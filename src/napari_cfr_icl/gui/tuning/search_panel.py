@@ -18,6 +18,7 @@ from napari_cfr_icl.gui.tuning.search_options import SearchOptions
 from napari_cfr_icl.gui.views.source_choice import SourceChoice
 from napari_cfr_icl.gui.widgets.arrange import form, row
 from napari_cfr_icl.gui.widgets.durations import time_left
+from napari_cfr_icl.gui.widgets.elapsed import Elapsed
 from napari_cfr_icl.gui.widgets.named_action import NamedAction
 from napari_cfr_icl.gui.widgets.option_field import as_option, option_field
 from napari_cfr_icl.gui.widgets.progress_bar import ProgressBar
@@ -96,11 +97,12 @@ class SearchPanel(QWidget):
         self.bar.show_progress(0, 0)
         self.bar.show()
         self.report.hide()
-        self.status.setText(text)
+        self._elapsed.begin(text)
 
     def show_progress(self, fraction: float, seconds_left: float | None, objects: int) -> None:
         """Show the progress of the search."""
         self.bar.show_progress(round(BAR_STEPS * fraction), BAR_STEPS)
+        self._elapsed.end()
         parts = [f"{objects} object{'' if objects == 1 else 's'} clicked", time_left(seconds_left)]
         self.status.setText(", ".join(part for part in parts if part) + ".")
 
@@ -109,6 +111,7 @@ class SearchPanel(QWidget):
         self.start.setEnabled(True)
         self.cancel.setEnabled(False)
         self.bar.hide()
+        self._elapsed.end()
         self.status.setText(text)
         self.report.setVisible(results is not None)
         self._results = results
@@ -126,6 +129,7 @@ class SearchPanel(QWidget):
         self.cancel = QPushButton("Cancel")
         self.bar = ProgressBar(thin=True)
         self.status = WrappedLabel()
+        self._elapsed = Elapsed(self.status.setText, self)
         self.report = QPushButton("Open the report")
 
     def _lay_out(self) -> None:

@@ -85,6 +85,7 @@ class TuningDock(ClosableDock):
         self.search_panel.cancel_requested.connect(self._on_cancel)
         self.search_panel.use_requested.connect(self._on_use)
         self.searches.progressed.connect(self._on_progressed)
+        self.searches.entered.connect(self.search_panel.show_running)
         self.searches.finished.connect(self._on_finished)
         self.searches.failed.connect(self._on_failed)
 
@@ -114,7 +115,7 @@ class TuningDock(ClosableDock):
             self._on_failed(error)
             return
         self.search_panel.clear()
-        self.search_panel.show_running("Loading the model…")
+        self.search_panel.show_running("Starting")
         self._activity.show(SEARCHING, 0, 0)
         self.searches.start(options, source, engine)
 
@@ -128,8 +129,6 @@ class TuningDock(ClosableDock):
         if scores.objects:
             self.search_panel.show_progress(fraction, seconds, scores.objects)
             self.search_panel.show_scores(scores)
-        else:
-            self.search_panel.show_running("Clicking the first object…")
 
     def _on_finished(self, scores: PolicyScores, text: str) -> None:
         self._activity.end()

@@ -11,6 +11,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QLabel, QWidget
 
 from napari_cfr_icl.engine.settings import PRESETS
+from napari_cfr_icl.gui.views.messages import in_seconds
 from napari_cfr_icl.gui.views.model_fetch import ModelFetch
 from napari_cfr_icl.gui.views.model_menu import ModelMenu
 from napari_cfr_icl.gui.widgets.arrange import column, form
@@ -129,7 +130,7 @@ class EnginePanel(QWidget):
             facts.extend([f"{status.size / 1e6:.0f} MB."] if status.size else [])
         speed = self._speeds.of(name, self._preferences.device)
         if speed is not None:
-            facts.append(f"About {speed:.0f} ms a pass on this machine.")
+            facts.append(f"About {in_seconds(speed / 1000)} a pass on this machine.")
         return " ".join(facts)
 
     def _on_fetched(self, name: str) -> None:
