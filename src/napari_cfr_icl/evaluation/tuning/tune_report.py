@@ -87,7 +87,7 @@ def text_of(choice: Selection) -> str:
         "worse than no refinement.\n",
         "## Checked on the other half\n",
         *(f"{too_few(item)}\n" for item in choice.held_out if not item.clicks.is_sound),
-        markdown(_comparison_table(noc, "StdInfer", choice.held_out)),
+        markdown(_comparison_table(noc, "no refinement", choice.held_out)),
         markdown(_comparison_table(noc, f"today: {today}", choice.held_out_current)),
         "## The efficient front\n",
         markdown([policy_table(choice)[0], *(_policy_row(choice, i) for i in choice.front)]),

@@ -62,6 +62,8 @@ class Saving:
         dock.work.export_requested.connect(self._on_export)
         dock.work.save_requested.connect(self._on_save)
         dock.work.open_requested.connect(self._on_open)
+        # A sentence on the labels of another picture.
+        dock.image.layer_chosen.connect(lambda _: dock.work.say(""))
 
     def _on_export(self) -> None:
         layer, image = self._workspace.labels, self._workspace.image
@@ -70,7 +72,8 @@ class Saving:
             self._files.failed(OutputError(no_layer))
             return
         formats = ";;".join(FORMATS.values())
-        start = str(self._folder() / f"{layer.name}.tif")
+        stem = layer.name if image is None else f"{_stem(image)}_labels"
+        start = str(self._folder() / f"{stem}.tif")
         file, kind = QFileDialog.getSaveFileName(self._dock, "Export labels", start, formats)
         if file:
             # The result of the last attempt must not stand beside the error of this one.
@@ -150,3 +153,9 @@ class Saving:
         image = self._workspace.image
         path = None if image is None else path_of(image)
         return Path(path).parent if path else Path.cwd()
+
+
+def _stem(image: Image) -> str:
+    """The name of the picture, without the ending of its file."""
+    path = path_of(image)
+    return Path(path).name.split(".tif")[0].removesuffix(".ome") if path else image.name

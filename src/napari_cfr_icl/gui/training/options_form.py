@@ -6,6 +6,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from magicgui.widgets.bases import ValueWidget
+from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QLabel, QLineEdit, QWidget
 
 from napari_cfr_icl._options import with_values
@@ -49,7 +50,12 @@ class ModelMenu(QComboBox):
 
 
 class OptionsForm(QWidget):
-    """Form made from the declaration of the options: a new option needs no other line here."""
+    """Form made from the declaration of the options: a new option needs no other line here.
+
+    `changed` is emitted whenever a value is changed, by whomever.
+    """
+
+    changed = Signal()
 
     def __init__(self, options: TrainOptions) -> None:
         super().__init__()
@@ -113,10 +119,15 @@ class OptionsForm(QWidget):
         if name == "base":
             menu = self.fields[name] = ModelMenu()
             menu.setToolTip(f"{metadata['help']}  ({name})")
+            menu.currentTextChanged.connect(self._on_field_changed)
             return menu
         field = self.fields[name] = option_field(name, metadata, value)
+        field.changed.connect(self._on_field_changed)
         native: QWidget = field.native
         return native
+
+    def _on_field_changed(self) -> None:
+        self.changed.emit()
 
 
 def _declared(options: TrainOptions) -> list[tuple[str, Any, Any]]:

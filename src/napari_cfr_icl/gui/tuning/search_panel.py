@@ -154,6 +154,7 @@ class SearchPanel(QWidget):
         self.plot.policy_chosen.connect(self._on_policy_chosen)
         self.use.requested.connect(self._on_use)
         self.report.clicked.connect(self._on_report)
+        self.source.changed.connect(self._on_source_changed)
 
     def _on_policy_chosen(self, index: int) -> None:
         self._chosen = index
@@ -161,6 +162,11 @@ class SearchPanel(QWidget):
 
     def _on_use(self, name: str) -> None:
         self.use_requested.emit(name, self._scores.policies[self._index])
+
+    def _on_source_changed(self) -> None:
+        """Take back what was said about other pictures."""
+        if self.start.isEnabled():
+            self.status.setText("")
 
     def _on_report(self) -> None:
         if self._results is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import napari
+from napari.utils.notifications import show_info
 from qtpy.QtWidgets import QTabWidget, QVBoxLayout
 
 from napari_cfr_icl._errors import CfrIclError
@@ -106,6 +107,7 @@ class TuningDock(ClosableDock):
             show_error(error)
             return
         choose_preset(self._viewer, name)
+        show_info(f"{name} is kept as a preset and used from now on.")
 
     def _on_start(self) -> None:
         engine = EngineChoice.of(current_preferences(self._viewer))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from magicgui.widgets import CheckBox, ComboBox
@@ -27,7 +29,16 @@ INFERENCES = {
     "CFR-4": "cfr-4",
     "A-CFR-4 (adaptive)": "a-cfr-4",
 }
-DEVICES = ("auto", "cpu", "cuda", "mps")
+_GPU_FILES = ("/dev/nvidia0", "/dev/dxg", "/dev/kfd", "C:/Windows/System32/nvcuda.dll")
+"""One of them is there with a driver that "cuda" works with; to ask torch would take seconds."""
+
+DEVICES = (
+    "auto",
+    "cpu",
+    *(["cuda"] if any(Path(file).exists() for file in _GPU_FILES) else []),
+    *(["mps"] if sys.platform == "darwin" else []),
+)
+"""Devices that this machine may have."""
 EVERY_CLICK = "Otherwise only the clicks that the preset says, which may be the first one alone."
 
 
