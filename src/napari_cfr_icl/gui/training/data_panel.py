@@ -8,7 +8,7 @@ from typing import Any
 import napari
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QColor
-from qtpy.QtWidgets import QHeaderView, QPushButton, QTreeWidget, QTreeWidgetItem, QWidget
+from qtpy.QtWidgets import QHeaderView, QPushButton, QTableWidget, QTableWidgetItem, QWidget
 
 from napari_cfr_icl.gui.views.source_choice import SourceChoice
 from napari_cfr_icl.gui.widgets.arrange import column
@@ -42,18 +42,18 @@ class DataPanel(QWidget):
         self.check.setToolTip("Read all pictures and labels, and tell what is wrong with which.")
         self.bar = ProgressBar(thin=True)
         self.summary = WrappedLabel()
-        self.findings = QTreeWidget()
-        self.findings.setColumnCount(2)
-        self.findings.setHeaderLabels(["file", "what was found"])
-        self.findings.setRootIsDecorated(False)
+        self.findings = QTableWidget(0, 2)
+        self.findings.setHorizontalHeaderLabels(["file", "what was found"])
         self.findings.setFixedHeight(_HEIGHT)
-        self.findings.setWordWrap(True)
         self.findings.setTextElideMode(Qt.TextElideMode.ElideMiddle)
-        if (header := self.findings.header()) is not None:
-            header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
-            header.resizeSection(0, NAME_WIDTH)
-            # Sentences wrap anew.
-            header.sectionResized.connect(self.findings.scheduleDelayedItemsLayout)
+        self.findings.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
+        self.findings.setColumnWidth(0, NAME_WIDTH)
+        if (header := self.findings.horizontalHeader()) is not None:
+            header.setStretchLastSection(True)
+        if (rows := self.findings.verticalHeader()) is not None:
+            rows.hide()
+            # A sentence has as many lines as it needs.
+            rows.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         column(self.source, self.check, self.bar, self.summary, self.findings, into=self)
         self.check.clicked.connect(self.check_requested)
         self.source.changed.connect(self._on_source_changed)
@@ -79,14 +79,15 @@ class DataPanel(QWidget):
         if skipped:
             text += f", {skipped} file{'' if skipped == 1 else 's'} cannot be used"
         self.show_idle(f"{text}.")
-        self.findings.clear()
-        for finding in found:
+        self.findings.setRowCount(len(found))
+        for row, finding in enumerate(found):
             word, colour = SEVERITIES[finding["severity"]]
-            item = QTreeWidgetItem([finding["key"], f"{word}: {finding['text']}"])
-            item.setForeground(1, QColor(colour))
-            item.setToolTip(0, finding["key"])
-            item.setToolTip(1, finding["text"])
-            self.findings.addTopLevelItem(item)
+            name = QTableWidgetItem(finding["key"])
+            name.setToolTip(finding["key"])
+            text = QTableWidgetItem(f"{word}: {finding['text']}")
+            text.setForeground(QColor(colour))
+            self.findings.setItem(row, 0, name)
+            self.findings.setItem(row, 1, text)
         self.findings.setVisible(bool(found))
 
     def show_idle(self, text: str) -> None:
@@ -97,7 +98,7 @@ class DataPanel(QWidget):
         self.summary.setVisible(bool(text))
 
     def _on_source_changed(self) -> None:
-        self.findings.clear()
+        self.findings.setRowCount(0)
         self.findings.hide()
         self.show_idle("")
         self.source_changed.emit()

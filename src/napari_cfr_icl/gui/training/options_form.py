@@ -71,7 +71,7 @@ class OptionsForm(QWidget):
                 row_of = form({name.replace("_", " "): field})
                 self._rest[name] = row_of, f"{name.replace('_', ' ')} {metadata['help']}".lower()
         self.search = QLineEdit()
-        self.search.setPlaceholderText("Find another option: crop, copy, weights…")
+        self.search.setPlaceholderText("Find another option: brightness, paste, patience…")
         self.search.setClearButtonEnabled(True)
         self.found = QLabel()
         rows = (row_of for row_of, _ in self._rest.values())

@@ -147,7 +147,8 @@ def decide(comparisons: Sequence[ModelComparison], target: float, fresh: bool) -
     )
     passed = not worse and deciding.difference.mean <= 0
     if few:
-        found = f"Too few held-out pictures to judge; on these {'not ' if passed else ''}worse"
+        found = f"Too few held-out pictures to judge; on these {'not ' if passed else ''}worse "
+        found += "than the base"
     elif worse:
         where = ", ".join(f"{item.collection} at {item.threshold:.0%}" for item in worse)
         found = f"Worse than the base ({where})"
