@@ -53,8 +53,12 @@ class Presenter:
         """Refresh everything."""
         session = self._session
         self.show_object()
+        shown = session.state.shown
         self._dock.object.show_possible(
-            undo=session.can_undo, redo=session.can_redo, current=not session.state.is_empty
+            undo=session.can_undo,
+            redo=session.can_redo,
+            current=not session.state.is_empty,
+            threshold=not (isinstance(shown, Patch) and shown.values.dtype == bool),
         )
         self._dock.loop.show_answer(session.state.answer)
         self.show_channels()

@@ -23,7 +23,7 @@ from napari_cfr_icl.gui.layers.planes import (
     shown_plane,
     shown_window,
 )
-from napari_cfr_icl.gui.layers.preview import Preview
+from napari_cfr_icl.gui.layers.preview import Preview, unlike_preview
 from napari_cfr_icl.gui.layers.scenes import scene_of
 from napari_cfr_icl.session.objects import ObjectState, Scene
 
@@ -192,6 +192,7 @@ class Workspace:
         layer = Labels(
             np.zeros(data_shape(self.image), LABEL_TYPE),
             name="objects",
+            colormap=unlike_preview(),
             metadata={TAG: "objects"},
             **transform_of(self.image),
         )

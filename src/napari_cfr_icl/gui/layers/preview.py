@@ -9,7 +9,8 @@ from __future__ import annotations
 import napari
 import numpy as np
 from napari.layers import Image, Labels, Layer
-from napari.utils.colormaps import DirectLabelColormap
+from napari.utils.colormaps import CyclicLabelColormap, DirectLabelColormap, label_colormap
+from napari.utils.colormaps.standardize_color import transform_color
 from numpy.typing import NDArray
 
 from napari_cfr_icl.engine.windows import Patch, Window
@@ -19,6 +20,9 @@ from napari_cfr_icl.gui.layers.planes import LayerPlane
 
 NAME = "current object"
 COLOUR = "#00b7ff"
+
+COLOURS, LEAST_DIFFERENCE = 49, 0.6
+"""Colours of napari's labels, and how far, summed over red, green and blue, ours are from blue."""
 
 ROOM = 2048
 """Rows and columns that the layer covers, unless a mask is larger: to move it takes napari longer
@@ -182,3 +186,12 @@ def _data_to_world(image: Image, origin: NDArray[np.float64]) -> NDArray[np.floa
     for axis, unit in enumerate(np.eye(image.ndim)):
         matrix[:-1, axis] = np.asarray(image.data_to_world(origin + unit), float) - start
     return matrix
+
+
+def unlike_preview() -> CyclicLabelColormap:
+    """Napari's colours of labels without those that look like the current object's."""
+    colours = np.asarray(label_colormap(COLOURS).colors)
+    blue = transform_color(COLOUR)[0]
+    unlike = np.abs(colours[:, :3] - blue[:3]).sum(axis=1) > LEAST_DIFFERENCE
+    unlike[0] = True  # the background
+    return CyclicLabelColormap(colours[unlike], name="label_colormap")

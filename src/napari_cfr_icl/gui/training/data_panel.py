@@ -82,12 +82,12 @@ class DataPanel(QWidget):
         self.findings.setRowCount(len(found))
         for row, finding in enumerate(found):
             word, colour = SEVERITIES[finding["severity"]]
-            name = QTableWidgetItem(finding["key"])
-            name.setToolTip(finding["key"])
-            text = QTableWidgetItem(f"{word}: {finding['text']}")
-            text.setForeground(QColor(colour))
-            self.findings.setItem(row, 0, name)
-            self.findings.setItem(row, 1, text)
+            file = QTableWidgetItem(finding["key"])
+            file.setToolTip(finding["key"])
+            sentence = QTableWidgetItem(f"{word}: {finding['text']}")
+            sentence.setForeground(QColor(colour))
+            self.findings.setItem(row, 0, file)
+            self.findings.setItem(row, 1, sentence)
         self.findings.setVisible(bool(found))
 
     def show_idle(self, text: str) -> None:
