@@ -158,6 +158,7 @@ def test_a_model_that_takes_its_time_to_load_is_among_naparis_activities(
     # processor, and on a screen drawn in software every picture costs it.
     assert bars(viewer)[what].qt_progress_bar.value() == 0
     assert not moving(viewer)
+    driver.wait(lambda: "Loading the model, 1 s so far" in driver.dock.hint.text())
     assert bars(viewer)[what].cancel_button.isHidden()
     loaded.set()
     driver.wait(lambda: not bars(viewer))
