@@ -12,7 +12,7 @@ from napari_cfr_icl.gui.layers.label_conversion import RecoverableError
 from napari_cfr_icl.gui.threads.activity import Activity
 from napari_cfr_icl.gui.views import messages
 from napari_cfr_icl.gui.views.segment_dock import SegmentDock
-from napari_cfr_icl.gui.widgets.elapsed import Elapsed
+from napari_cfr_icl.gui.widgets.durations import Elapsed
 from napari_cfr_icl.gui.widgets.notices import in_short, show_error
 from napari_cfr_icl.session.labels import others_in
 from napari_cfr_icl.session.protocols import LabelPlane

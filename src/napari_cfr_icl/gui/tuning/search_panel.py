@@ -17,8 +17,7 @@ from napari_cfr_icl.gui.tuning.policy_scores import NO_SCORES, PolicyScores
 from napari_cfr_icl.gui.tuning.search_options import SearchOptions
 from napari_cfr_icl.gui.views.source_choice import SourceChoice
 from napari_cfr_icl.gui.widgets.arrange import form, row
-from napari_cfr_icl.gui.widgets.durations import time_left
-from napari_cfr_icl.gui.widgets.elapsed import Elapsed
+from napari_cfr_icl.gui.widgets.durations import Elapsed, time_left
 from napari_cfr_icl.gui.widgets.named_action import NamedAction
 from napari_cfr_icl.gui.widgets.option_field import as_option, option_field
 from napari_cfr_icl.gui.widgets.progress_bar import ProgressBar
