@@ -12,6 +12,7 @@ import tifffile
 from napari.utils.progress import progress
 from qtpy.QtGui import QColor
 from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication
 
 from activity_bars import bars, cancel
 from napari_cfr_icl.gui.app.viewer_driver import LEFT
