@@ -72,10 +72,13 @@ def test_the_preview_follows_the_labels(neighbour):
     driver = neighbour
     under_way(driver, 60, 80)
     labels(driver).fill((60, 30), 0)
+    driver.settle()
     assert np.array_equal(previewed(driver), driver.session.mask.full())
     labels(driver).undo()
+    driver.settle()
     assert not previewed(driver)[:, :80].any()
     labels(driver).paint((60, 82), 9)
+    driver.settle()
     assert not previewed(driver)[60, 82]
 
 

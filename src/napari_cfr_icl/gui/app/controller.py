@@ -109,6 +109,8 @@ class Controller:
             dock.stack, session, self.workspace, self.presenter, self._home, self._layers.reveal
         )
         self._redraw = single_shot(dock, REDRAW_PAUSE, self._on_image_settled)
+        # Once for a stroke of the brush, and not at all for the object that is being written.
+        self._reshow = single_shot(dock, 0, self._on_labels_changed)
         self._prepare = single_shot(dock, PREPARE_PAUSE, self._on_prepare)
 
     @property
@@ -228,7 +230,7 @@ class Controller:
         workspace.clicks_changed.connect(self._click_sync.read)
         workspace.image_changed.connect(self.presenter.show_channels)
         workspace.image_changed.connect(self._on_image_changed)
-        workspace.labels_changed.connect(self._on_labels_changed)
+        workspace.labels_changed.connect(self._on_labels_drawn)
         workspace.tool_changed.connect(self.presenter.show_hint)
         dock.resume.clicked.connect(workspace.select_clicks)
         self.viewer.dims.events.point.connect(self._on_dims_changed)
@@ -315,9 +317,12 @@ class Controller:
         self._on_labels_changed()
         self._switch.protect(protect)
 
+    def _on_labels_drawn(self) -> None:
+        self._reshow.start()
+
     def _on_labels_changed(self) -> None:
         """Show the object's share of its mask, which has changed without a click."""
-        if not self.session.state.is_empty:
+        if not (self._closed or self.session.state.is_empty):
             self.presenter.show_object()
             self.presenter.show_hint()
 
