@@ -38,6 +38,7 @@ class Presenter:
         self._workspace = workspace
         self._preparing = False
         self._insisted: tuple[str, object] | None = None
+        self._written: tuple[str, object] | None = None
         self._loading = Activity(None, dock)
         self._elapsed = Elapsed(self._on_elapsed, dock)
         self._others: tuple[Patch, int] | None = None
@@ -126,6 +127,8 @@ class Presenter:
             taken, other = self._others
             count, size = int(taken.values.sum()), int(mask.values.sum())
             return messages.taken(min(count, size), size, other)
+        if self._written is not None and self._written[1] == self._moment():
+            return self._written[0]
         loading = self._elapsed.text if self._preparing else ""
         return messages.next_step(self._session.state, loading=loading, found=found)
 
@@ -155,11 +158,14 @@ class Presenter:
     def show_written(self, label: int) -> None:
         """Say that an object was written, until the next click."""
         if self._session.state.is_empty:
-            self.insist(messages.written(label))
+            self._written = messages.written(label), self._moment()
+            self.show_hint()
 
     def _moment(self) -> object:
         """A value that changes with a click, another plane, or another model or method."""
-        return self._session.state.clicks, self._workspace.plane, self._dock.engine.preferences
+        image = self._workspace.image
+        place = None if image is None else image.unique_id, self._workspace.plane
+        return self._session.state.clicks, place, self._dock.engine.preferences
 
     def refuse(self, why: str) -> None:
         """Restore the points to the session's clicks, and give the reason."""
@@ -169,7 +175,7 @@ class Presenter:
     def attempt(self, call: Callable[[], None]) -> None:
         """Run a user action; an error of theirs becomes a sentence, or an offer to fix it."""
         self._dock.question.take_back()
-        self._insisted = None
+        self._insisted = self._written = None
         try:
             call()
         except RecoverableError as error:
