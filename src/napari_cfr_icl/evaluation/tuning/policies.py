@@ -78,7 +78,7 @@ def canonical(policy: Refinement) -> Refinement:
 def describe(policy: Refinement) -> str:
     """A policy in words: "A-CFR-4 below 0.2 %, first 2 clicks, checked".
 
-    "Checked": a step that contradicts a click is refused..
+    "Checked": a step that contradicts a click is refused.
     """
     if policy.steps == 0:
         return "no refinement"
