@@ -239,6 +239,8 @@ def finish(run: Run) -> Outcome:
     if verdict is not None:
         _event(run, "gate", passed=verdict.passed, text=verdict.sentence)
     if run.processes.leads:
+        if run.stepper.crops is not None:
+            run.stepper.crops.remove()
         _event(run, "finished", step=state.step, best_step=step, model="model.safetensors")
         folder.status("finished", step=state.step, steps=state.step, model=str(path))
     return Outcome(True, path, verdict)
