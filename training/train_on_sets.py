@@ -1,18 +1,19 @@
 """Train on a folder of sets, sampled so that no kind drowns another.
 
-    python training/train_on_sets.py SETS --out RUN --config training/recipes/cfr-icl-outline-first.toml \\
-        [--times coco=2] [--leave-out neurites] [--set schedule.steps=1000]
+    python training/train_on_sets.py SETS --out RUN --config RECIPE [--times coco=2]
+        [--leave-out neurites] [--set schedule.steps=1000]
     napari-cfr-icl train --resume --out RUN
 
 `SETS` holds a folder for each set, with `train` and `val` in it. A set's share of the samples grows
 with the root of the number of its pictures: a set of 476 gets six times as much as one of 12, not
-forty times. `--times` multiplies a share. A set that is left out is neither trained nor validated on.
+forty times. `--times` multiplies a share. A set that is left out is neither trained nor validated
+on.
 """
 
 from __future__ import annotations
 
 import math
-from pathlib import Path
+from pathlib import Path  # noqa: TC003, cyclopts reads the annotations
 from typing import Annotated
 
 import cyclopts

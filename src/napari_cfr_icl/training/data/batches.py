@@ -186,17 +186,12 @@ class Batches:
         if most > 1:
             targets += [(int(other), _NOBODY) for other in rng.permutation(others)]
         side, unknown = self._options.data.side, self._ignored or _NOBODY
-        picture = cut_image(image, window, side)
-        masks = [
-            mask
-            for index, pair in enumerate(targets[:most])
-            if (mask := cut_masks(labels, window, side, (*pair, REST, unknown)))[:2].sum()
-            >= _LEAST_VISIBLE
-            or index == 0
-        ]
-        stacked = torch.stack(masks)
-        pictures = picture.expand(len(masks), -1, -1, -1)
-        return SampleBatch(pictures, stacked[:, :2], stacked[:, 2:3], stacked[:, 3:])
+        ids = [(*target, REST, unknown) for target in targets[:most]]
+        first, *more = (cut_masks(labels, window, side, each) for each in ids)
+        visible = [one for one in more if one[:2].sum() >= _LEAST_VISIBLE]
+        masks = torch.stack([first, *visible])
+        pictures = cut_image(image, window, side).expand(len(masks), -1, -1, -1)
+        return SampleBatch(pictures, masks[:, :2], masks[:, 2:3], masks[:, 3:])
 
     def _window(
         self, page: ImageRecord, number: int, labels: Tensor, rng: np.random.Generator

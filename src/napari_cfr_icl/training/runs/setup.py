@@ -146,10 +146,10 @@ def set_up(options: TrainOptions, data: Data, folder: RunFolder, processes: Dist
     state = State(model, optimizer, options, _micro(options, processes))
     batches = Batches(data.collections, data.cache, options, processes.device)
     precision = precision_on(processes.device, options.schedule.precision)
+    if options.features.gib and processes.size > 1:
+        raise SettingsError("Features are kept by one process only: set features.gib to 0.")
     crops = None
     if options.features.gib:
-        if processes.size > 1:
-            raise SettingsError("Features are kept by one process only: set features.gib to 0.")
         fingerprints = [part["fingerprint"] for part in data.description["collections"]]
         place = folder.path / "features"
         crops = EncodedCrops(model, batches, options, place, fingerprints, precision)

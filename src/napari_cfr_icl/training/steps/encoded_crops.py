@@ -159,7 +159,12 @@ class EncodedCrops:
 
 
 def _checked_features(model: ClickModel, side: int, device: torch.device) -> Features:
-    """Features of an empty picture, of an encoder that does not learn."""
+    """Features of an empty picture, of an encoder that gives the same at every step."""
+    if model.training:
+        raise SettingsError(
+            "Features can be kept only where nothing is left to chance in the encoder: set "
+            'optimizer.norms to "frozen" and optimizer.dropout to false, or features.gib to 0.'
+        )
     if not model.caches_image_features:
         raise SettingsError(
             "This network sees clicks together with the picture, so there are no features to keep: "
