@@ -98,7 +98,7 @@ def test_kept_features_are_what_the_encoder_makes_of_a_crop(cells, options, tmp_
     assert len(seen) == 3
 
 
-@pytest.mark.parametrize("harm", ["nothing", "removed", "damaged", "of other options"])
+@pytest.mark.parametrize("harm", ["nothing", "removed and damaged", "of other options"])
 def test_a_run_that_was_stopped_ends_with_the_same_weights(cells, options, whole, tmp_path, harm):
     out = tmp_path / "run"
     assert _trained(options, cells, out, _stop_after(out, 2)) is None
@@ -111,7 +111,7 @@ def test_a_run_that_was_stopped_ends_with_the_same_weights(cells, options, whole
             file.replace(out / "features" / file.name)
     elif harm != "nothing":
         files[0].unlink()
-        files[1].write_bytes(files[1].read_bytes()[:200] if harm == "damaged" else b"")
+        files[1].write_bytes(files[1].read_bytes()[:200])
     assert _same(_trained(None, (), out), whole)
     assert not (out / "features").exists()
 
@@ -131,16 +131,17 @@ def test_the_loss_goes_down_and_each_crop_is_encoded_once(cells, options, tmp_pa
     )
     long = replace(
         options,
+        base="cfr-icl-mobilesam",
         suem=SuemOptions(0, 0, 0),
         icl=replace(options.icl, weights=(1.0,)),
-        optimizer=replace(options.optimizer, rate=3e-3),
-        schedule=replace(options.schedule, steps=30, batch=4),
-        features=replace(options.features, uses=12),
+        optimizer=replace(options.optimizer, rate=5e-4),
+        schedule=replace(options.schedule, steps=20, batch=4),
+        features=replace(options.features, uses=10),
     )
     _trained(long, cells, tmp_path / "run")
     losses = [e["loss"] for e in read_events(tmp_path / "run") if e["event"] == "step"]
     assert sum(losses[-5:]) < 0.8 * sum(losses[:5])
-    assert len(encoded) == len(set(encoded)) <= 2 * 10
+    assert len(encoded) == len(set(encoded)) <= 2 * 8  # of 80 samples
 
 
 def test_disk_space_bounds_what_is_kept(cells, options, tmp_path):
