@@ -184,7 +184,11 @@ def _origin(model: ClickModel, options: TrainOptions, fingerprints: list[str]) -
     """A short name for all that the crops and their features follow from."""
     digest = hashlib.sha256()
     sections = (options.data, options.suem, options.augment)
-    plain: list[Any] = [*map(asdict, sections), options.seed, options.features.objects]
+    plain: list[Any] = [
+        *(asdict(section) for section in sections),
+        options.seed,
+        options.features.objects,
+    ]
     digest.update(json.dumps([plain, fingerprints]).encode())
     learning = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
     for name, value in model.state_dict().items():
