@@ -51,14 +51,14 @@ def _timed(run: Run, steps: int) -> float:
     for step in range(2, 2 + steps):
         run.state.step = step
         one_step(run)
-    if run.world.device.type == "cuda":
+    if run.processes.device.type == "cuda":
         torch.cuda.synchronize()
     return time.perf_counter() - begun
 
 
 def _print_shares(run: Run, steps: int) -> None:
     activities = [ProfilerActivity.CPU]
-    on_gpu = run.world.device.type == "cuda"
+    on_gpu = run.processes.device.type == "cuda"
     if on_gpu:
         activities.append(ProfilerActivity.CUDA)
     with profile(activities=activities) as watched:

@@ -28,7 +28,7 @@ def test_doctor_tells_what_a_bug_report_needs(run, own_models):
     assert told[zoo.DEFAULT_MODEL] == "built in"
     assert told["arithmetic"].startswith("float32 on ")
     assert " ms" in told["loading"]
-    assert "passive" in told["waiting"].lower()
+    assert told["waiting"]
 
 
 def test_doctor_says_when_the_model_is_damaged(run, tmp_path, monkeypatch):

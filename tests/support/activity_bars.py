@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari._qt.widgets.qt_progress_bar import QtLabeledProgressBar
+from qtpy.QtGui import QMovie
 from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QLabel, QProgressBar, QWidget
 
 from napari_cfr_icl.gui.app.viewer_driver import LEFT
 
@@ -29,3 +31,13 @@ def cancel(viewer: napari.Viewer, what: str) -> None:
     button = bars(viewer)[what].cancel_button
     assert button.isVisible()
     QTest.mouseClick(button, LEFT)
+
+
+def moving(viewer: napari.Viewer) -> list[QWidget]:
+    """The parts of the window that are animated: spinners, and bars of an unknown total."""
+    window = viewer.window._qt_window
+    spinners = [label for label in window.findChildren(QLabel) if label.movie() is not None]
+    return [
+        *(s for s in spinners if s.movie().state() == QMovie.MovieState.Running),
+        *(b for b in window.findChildren(QProgressBar) if not b.isHidden() and not b.maximum()),
+    ]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +30,8 @@ Formats = Annotated[
     Parameter(name="--format", help=f"Layout, of each data set or of all: {', '.join(FORMATS)}."),
 ]
 _SHOWN_SKIPPED = 10
+_LINE_PAUSE = 10.0
+"""Seconds between two lines of progress where there is no terminal."""
 
 
 def dataset_choices(paths: Sequence[str], formats: Sequence[str]) -> tuple[DatasetChoice, ...]:
@@ -61,10 +65,18 @@ class PictureProgress:
     def __init__(self, bar: Bar, task: TaskID) -> None:
         self._bar, self._task = bar, task
         self._skipped = 0
+        self._next_line = time.monotonic() + _LINE_PAUSE
 
     def advance(self, step: Progress[Any]) -> None:
         """Show how far the run is."""
         self._bar.update(self._task, completed=step.fraction)
+        # In a pipe rich draws its bar once, at the end.
+        if not (self._bar.console.is_terminal or self._bar.disable):
+            now = time.monotonic()
+            if now >= self._next_line:
+                self._next_line = now + _LINE_PAUSE
+                left = "" if step.seconds_left is None else f", {step.seconds_left:.0f} s left"
+                print(f"{step.fraction:.0%} done{left}", file=sys.stderr, flush=True)
 
     def skip(self, picture: SkippedPicture) -> None:
         """Say that a picture cannot be read; where it is many, the report lists them."""

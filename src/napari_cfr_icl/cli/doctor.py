@@ -31,6 +31,7 @@ _VARIABLES = (
     "NAPARI_CFR_ICL_DATA",
     "NAPARI_CFR_ICL_MODELS",
     "NAPARI_CFR_ICL_SYNC",
+    "GOMP_SPINCOUNT",
     "KMP_BLOCKTIME",
     "OMP_NUM_THREADS",
     "OMP_WAIT_POLICY",
@@ -96,7 +97,7 @@ def _devices() -> dict[str, str]:
         + (", 8-bit products" if computes_int8() else ""),
         "threads": str(torch.get_num_threads()),
         "waiting": os.environ.get(
-            "OMP_WAIT_POLICY", "passive in napari, if no other plugin loads torch first"
+            "OMP_WAIT_POLICY", "short in napari, if no other plugin loads torch first"
         ),
     }
 

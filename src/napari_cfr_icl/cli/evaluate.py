@@ -37,11 +37,13 @@ def evaluate(
 
         print(evaluate_finding(chosen, lambda score: print(score.sentence, flush=True)))
         return
+    from napari_cfr_icl.evaluation.reports.report import explanation
     from napari_cfr_icl.evaluation.run import evaluate as run
 
     with picture_progress("Evaluating") as progress:
         records = run(chosen, progress.advance, progress.skip)
     if records:
         print((chosen.out / "table3.md").read_text(encoding="utf-8"))
+        print("\n".join(explanation(records, chosen.protocol)))
         print(f"All numbers: {chosen.out / 'report.md'}")
         progress.summarize_skipped(chosen.out / "report.md")

@@ -121,9 +121,12 @@ def aligned(rows: list[tuple[str, ...]]) -> list[str]:
 
 
 def _row(status: ModelStatus) -> tuple[str, ...]:
+    from napari_cfr_icl.zoo.catalog import DEFAULT_MODEL
+
     size = "?" if status.size is None else f"{status.size / 1e6:.0f} MB"
     licence, trained_on = status.licence or "unknown", status.trained_on or "unknown"
-    return status.name, status.state.value, size, trained_on, licence
+    where = f"{status.state.value}, default" if status.name == DEFAULT_MODEL else status.state.value
+    return status.name, where, size, trained_on, licence
 
 
 @contextmanager

@@ -31,7 +31,7 @@ def tune(
     chosen = make(TuneOptions, options)
     if json_progress:
         events = SearchEvents(chosen, partial(print, flush=True))
-        if search(chosen, events.hear, events.leave_out) is not None:
+        if search(chosen, events.hear, events.leave_out, events.enter) is not None:
             events.finish()
         return
     with picture_progress("Searching") as progress:

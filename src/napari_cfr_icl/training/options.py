@@ -184,6 +184,15 @@ class ValidationOptions(Options):
 
 
 @dataclass(frozen=True, slots=True)
+class FeatureOptions(Options):
+    """Features of a frozen encoder, kept on disk, so that a step costs the decoder alone."""
+
+    gib: float = option(0.0, "disk space for them, in GiB; 0: every step encodes", (0, 1e5))
+    objects: int = option(4, "most objects that are trained on from one crop", (1, 100))
+    uses: float = option(8.0, "samples from a crop before another takes its place", (1, 1e6))
+
+
+@dataclass(frozen=True, slots=True)
 class TrainOptions(Options):
     """All options of a run. `sections` of a recipe file are the fields here."""
 
@@ -197,4 +206,5 @@ class TrainOptions(Options):
     augment: AugmentOptions = field(default_factory=AugmentOptions)
     optimizer: OptimizerOptions = field(default_factory=OptimizerOptions)
     schedule: ScheduleOptions = field(default_factory=ScheduleOptions)
+    features: FeatureOptions = field(default_factory=FeatureOptions)
     validation: ValidationOptions = field(default_factory=ValidationOptions)

@@ -9,7 +9,7 @@ from napari_cfr_icl.engine.models import build
 from napari_cfr_icl.engine.runtime.arithmetic import EncoderCache, run_in
 from napari_cfr_icl.engine.runtime.batch_norm_folding import fold_batch_norms
 
-ARCHITECTURE = {"family": "mobile_sam", "detail": True, "image_size": 448}
+ARCHITECTURE = {"family": "mobile_sam", "detail": True, "image_size": 448, "outline": True}
 CLICKS = torch.tensor([[[40.0, 60.0, 0.0], [90.0, 30.0, 1.0]]])
 """One on the object, one beside it."""
 
@@ -110,8 +110,9 @@ def test_each_sample_of_a_batch_has_its_own_answer(model):
         torch.testing.assert_close(together[one], alone, rtol=1e-4, atol=1e-4)
 
 
-def test_untrained_detail_adds_nothing(model):
-    bare = build({**ARCHITECTURE, "detail": False})
+@pytest.mark.parametrize("part", ["detail", "outline"])
+def test_an_untrained_part_adds_nothing(model, part):
+    bare = build({**ARCHITECTURE, part: False})
     weights = model.state_dict()
     bare.load_state_dict({key: x for key, x in weights.items() if key in bare.state_dict()})
     fresh = build(ARCHITECTURE)
@@ -119,6 +120,21 @@ def test_untrained_detail_adds_nothing(model):
     image = picture(128, 128)
     torch.testing.assert_close(fresh(image, None, CLICKS), bare(image, None, CLICKS))
     assert not torch.allclose(model(image, None, CLICKS), bare(image, None, CLICKS))
+
+
+def test_the_outline_head_sees_each_click_where_it_is(model):
+    image, previous = picture(128, 96), torch.zeros(1, 1, 128, 96)
+    drawn = []
+    hook = model.outline.register_forward_pre_hook(lambda _, given: drawn.append(given[1][1]))
+    for row, col in ((0.0, 0.0), (40.0, 60.0), (127.0, 95.0)):
+        points = torch.tensor([[[row, col, 0.0], [-1.0, -1.0, -1.0]]])
+        model(image, previous, points)
+    hook.remove()
+    for (row, col), maps in zip(((0, 0), (10, 15), (31, 23)), drawn, strict=True):
+        assert maps.shape == (1, 2, 32, 24)
+        assert maps[0, 0, row, col] == 1
+        assert maps[0, 0].sum() < 12
+        assert not maps[0, 1].any()
 
 
 @pytest.mark.parametrize(
@@ -174,7 +190,7 @@ def test_a_picture_is_looked_at_once_until_another_comes(model):
     assert len(looked) == 3
 
 
-@pytest.mark.parametrize("wrong", [{"detail": 1}, {"image_size": 0}, {"width": 3}])
+@pytest.mark.parametrize("wrong", [{"detail": 1}, {"outline": 0}, {"image_size": 0}, {"width": 3}])
 def test_an_impossible_description_is_refused(wrong):
     with pytest.raises(ValueError, match=f"{next(iter(wrong))}"):
         build({**ARCHITECTURE, **wrong})

@@ -51,9 +51,9 @@ def test_one_step_has_nothing_to_stop():
 @pytest.mark.parametrize(
     ("policy", "text"),
     [
-        (Refinement(), "StdInfer"),
+        (Refinement(), "no refinement"),
         (Refinement(steps=4), "CFR-4, every click"),
-        (Refinement(steps=1, first_clicks=1, guard=True), "CFR-1, first click, guarded"),
+        (Refinement(steps=1, first_clicks=1, guard=True), "CFR-1, first click, checked"),
         (
             Refinement(steps=4, adaptive=True, threshold_pixels=0, threshold_fraction=0.002),
             "A-CFR-4 below 0.2 %, every click",

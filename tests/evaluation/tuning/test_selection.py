@@ -21,6 +21,7 @@ def scores(clicks, passes, datasets=None, pictures=None):
         clicks,
         np.asarray(passes, float),
         1 / clicks,
+        np.zeros(clicks.shape, bool),
         tuple(datasets or ["set"] * count),
         tuple(pictures or [f"set/{i}" for i in range(count)]),
     )

@@ -69,6 +69,7 @@ def test_search_chooses_what_a_run_for_each_policy_chooses(options, tmp_path):
             np.array(clicks, float),
             np.array(passes, float),
             np.ones((len(policies), 3)),
+            np.zeros((len(policies), 3), bool),
             ("blobs",) * 3,
             ("0", "1", "2"),
         ),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+import os
 import threading
 
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 import tifffile
 from napari.utils.notifications import notification_manager
 from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QApplication
 
 from autosave_user import (
     are_closed,
@@ -383,7 +386,7 @@ def test_labels_are_unpacked_once_to_be_restored(start, viewer, data, monkeypatc
 
 
 @pytest.mark.own_viewer
-@pytest.mark.parametrize("how", ["script", "exit"])
+@pytest.mark.parametrize("how", ["script", "exit", "events between"])
 def test_an_object_under_way_when_the_viewer_is_closed_is_offered(start, viewer, data, how):
     driver = start()
     write(driver, 40, 60)
@@ -391,7 +394,10 @@ def test_an_object_under_way_when_the_viewer_is_closed_is_offered(start, viewer,
     driver.wait_for_answer()
     settle(driver)
     (path,) = journals_of(driver)
-    if how == "script":
+    if how == "events between":
+        # As napari does whenever a bar of its activities comes or goes.
+        viewer.layers.events.removed.connect(QApplication.processEvents)
+    if how != "exit":
         viewer.close()
     else:
         viewer.window._qt_window.close()
@@ -400,3 +406,46 @@ def test_an_object_under_way_when_the_viewer_is_closed_is_offered(start, viewer,
     log = read_journal(path)
     assert log.object_count == 1
     assert [(round(c.row), round(c.col)) for c in log.current.clicks] == [(80, 100)]
+
+
+@pytest.fixture
+def two_channels(viewer, open_dock, disks, data):
+    """Opens a picture of two channels, with the dock on one of them."""
+
+    def start(channel):
+        pixels = np.stack([picture(0), picture(1)])
+        layers = viewer.add_image(pixels, channel_axis=0, name=["actin", "dna"])
+        driver = opened(open_dock, viewer)
+        choose_image(driver, layers[channel])
+        settle(driver)
+        return driver
+
+    return start
+
+
+@pytest.mark.parametrize(("begun", "shown"), [(0, 1), (1, 0), (0, 0)])
+def test_work_on_one_channel_is_offered_on_every_other(two_channels, viewer, data, begun, shown):
+    driver = two_channels(begun)
+    write(driver, 40, 60)
+    driver.click(80, 100)
+    driver.wait_for_answer()
+    before = labels(driver).data.copy()
+    crash(driver, data, viewer)
+    driver = two_channels(shown)
+    driver.wait(lambda: not driver.dock.offer.isHidden())
+    driver.dock.offer.restore.click()
+    driver.wait(lambda: len(driver.session.state.clicks) == 1)
+    driver.wait_for_answer()
+    assert driver.dock.image.currentText() == ["actin", "dna"][begun]
+    assert np.array_equal(labels(driver).data, before)
+
+
+def test_an_offer_tells_the_time_of_the_last_change(start, viewer, data):
+    driver = start()
+    write(driver, 40, 60)
+    crash(driver, data, viewer)
+    (path,) = data.glob("*.jsonl")
+    monday = datetime.datetime.now() - datetime.timedelta(days=3)
+    os.utime(path, (monday.timestamp(),) * 2)
+    driver = offered(start)
+    assert f"Unfinished work from {monday:%d %b, %H:%M}: " in driver.dock.offer.text.text()

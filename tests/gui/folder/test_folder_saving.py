@@ -12,7 +12,8 @@ import pytest
 import tifffile
 from qtpy.QtCore import Qt
 
-from folder_user import SHAPE, arrived, choose, draw, go, labels, pixels, walked, where
+from folder_user import SHAPE, arrived, choose, draw, go, idle, labels, pixels, walked, where
+from napari_cfr_icl.gui.app.viewer_driver import PLAIN, SHIFT
 from napari_cfr_icl.gui.folder import folder_controller, read_ahead
 from napari_cfr_icl.session.folder import STATE_NAME
 
@@ -296,3 +297,40 @@ def test_an_object_under_way_at_closing_is_offered_and_goes_on_among_the_kept_on
     ids = tifffile.imread(folder / "a1_labels.tif")
     assert ids[30, 40] == 1
     assert ids[60, 120] == visits + 1
+
+
+def test_the_last_image_is_on_the_disk_when_it_is_ticked(walk, folder):
+    driver = walk()
+    for _ in range(2):
+        driver.type(Qt.Key.Key_PageDown)
+        arrived(driver)
+    assert where(driver).startswith("3 of 3")
+    draw(driver)
+    driver.dock.folder.finished.click()
+    idle(driver)
+    assert tifffile.imread(folder / "a3_labels.tif")[40, 60] == 1
+    assert driver.dock.folder.kept.text() == "Labels kept in a3_labels.tif."
+    driver.dock.folder.finished.click()
+    assert driver.dock.folder.kept.isHidden()
+
+
+def test_keys_lead_through_the_folder(walk):
+    driver = walk()
+    driver.dock.folder.finished.click()
+    for key, modifier, place in (
+        (Qt.Key.Key_PageDown, PLAIN, "2 of 3"),
+        (Qt.Key.Key_PageUp, PLAIN, "1 of 3"),
+        (Qt.Key.Key_PageDown, SHIFT, "2 of 3"),
+    ):
+        driver.type(key, modifier)
+        arrived(driver)
+        assert where(driver).startswith(place)
+
+
+def test_the_way_on_is_in_sight(walk, viewer):
+    viewer.window.resize(1500, 950)
+    driver = walk()
+    driver.settle(pauses=True)
+    dock = driver.dock
+    for button in (dock.folder.unfinished, dock.folder.finished, dock.object.write):
+        assert dock.rect().contains(button.mapTo(dock, button.rect().bottomLeft()))

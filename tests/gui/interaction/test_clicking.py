@@ -414,7 +414,7 @@ def test_the_inner_loop_is_shown(driver):
     driver.wait_for_answer()
     assert [step.index for step in driver.dock.loop.trace.steps] == [1]
     assert driver.dock.loop.change.text() == "Step 1 changed 7 px; it stops below 3 px."
-    assert driver.dock.loop.outcome.text().startswith("2 passes, 0 ms: all steps done")
+    assert driver.dock.loop.outcome.text().startswith("2 passes, 0.00 s: all steps done")
 
 
 def test_where_there_are_no_steps_the_dock_says_why(driver):

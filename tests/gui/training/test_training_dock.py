@@ -12,6 +12,7 @@ import tifffile
 from napari.utils.progress import progress
 from qtpy.QtGui import QColor
 from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication
 
 from activity_bars import bars, cancel
 from napari_cfr_icl.gui.app.viewer_driver import LEFT
@@ -190,14 +191,51 @@ def test_check_names_the_file_and_suggests_settings(dock, tmp_path, wait):
     press(dock.data.check)
     wait(lambda: dock.data.check.isEnabled())
     assert dock.data.summary.text().startswith("3 usable pictures with ")
-    rows = [dock.data.findings.topLevelItem(i) for i in range(2)]
-    found = {row.text(0): row.text(1) for row in rows}
+    shown = dock.data.findings
+    found = {shown.item(row, 0).text(): shown.item(row, 1).text() for row in range(2)}
     assert found["1.tif"] == "left out: nothing is labelled"
     assert found["2.tif"] == "left out: there is no label image of this name"
     wait(lambda: "take about" in dock.settings.suggestion.text())
     options = dock.settings.options()
     assert options.schedule.steps == 200
     assert ": 200 steps of 8 samples take about" in dock.settings.suggestion.text()
+
+
+def test_what_a_check_found_can_be_read(dock):
+    long = "The labels have 512 x 512 pixels, the image has 1024 x 1024: save them at full size. "
+    findings = [{"key": f"{i}.tif", "severity": "error", "text": long * (i + 1)} for i in range(2)]
+    dock.data.show_report({"pictures": 0, "objects": 0, "findings": findings})
+    shown = dock.data.findings
+    shown.show()
+    QApplication.processEvents()
+    lines = [shown.rowHeight(row) / shown.fontMetrics().lineSpacing() for row in range(2)]
+    wide = shown.columnWidth(1) / shown.fontMetrics().averageCharWidth()
+    assert lines[0] * wide >= 0.7 * len(long)
+    assert lines[1] > lines[0]
+
+
+def test_few_options_are_in_sight_and_the_others_are_found(dock, viewer, qtbot):
+    form = dock.settings.form
+    in_sight = [name for name, field in form.fields.items() if _is_shown(field, form)]
+    assert len(in_sight) == 6
+    qtbot.keyClicks(form.search, "brightness")
+    assert _is_shown(form.fields["augment.brightness"], form)
+    form.fields["augment.brightness"].value = 0.33
+    form.search.clear()
+    qtbot.keyClicks(form.search, "held out")
+    assert _is_shown(form.fields["data.held_out"], form)
+    assert not _is_shown(form.fields["augment.brightness"], form)
+    assert form.options().augment.brightness == 0.33
+
+
+def _is_shown(field, form):
+    return getattr(field, "native", field).isVisibleTo(form)
+
+
+def test_an_estimate_goes_with_the_settings_that_it_was_made_for(dock):
+    dock.settings.show_no_suggestion("CPU: 200 steps of 8 samples take about 3 min.")
+    dock.settings.form.fields["schedule.steps"].value = 999
+    assert dock.settings.suggestion.text() == ""
 
 
 def test_layers_become_a_collection(viewer, dock, tmp_path, wait):

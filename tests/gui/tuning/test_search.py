@@ -57,7 +57,8 @@ def test_a_search_in_the_dock_is_the_commands_and_the_screen_lives(dock, tmp_pat
     folder = write_blobs(tmp_path / "blobs", pictures=3, count=1)
     dock.search_panel.source.use_folder.click()
     dock.search_panel.source.path.setText(str(folder))
-    beats, lines = [], []
+    beats, lines, stages = [], [], []
+    dock.searches.entered.connect(stages.append)
     heart = QTimer()
     heart.timeout.connect(lambda: beats.append(time.monotonic()))
     heart.start(20)
@@ -69,6 +70,8 @@ def test_a_search_in_the_dock_is_the_commands_and_the_screen_lives(dock, tmp_pat
 
     assert "3 objects clicked" in dock.search_panel.status.text()
     assert next(standings.objects for _, _, standings in lines) == 0
+    assert stages[:2] == ["Reading the pictures", "Loading the model"]
+    assert stages[2].startswith("Clicking the first object under ")
     assert lines[-1][0] == 1
     # Pauses of a busy machine are not the dock's; one that waited for the search would stand still.
     assert np.median(np.diff(beats)) < 0.05

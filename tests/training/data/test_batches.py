@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -63,6 +64,25 @@ def test_steps_and_seeds_give_other_samples(parts):
     assert not torch.equal(one.images, other.images)
     assert not torch.equal(one.images, seeded.images)
     assert not torch.equal(one.images[0], one.images[1])
+
+
+@pytest.mark.parametrize(
+    "suem", [SuemOptions(0, 0, 0), SuemOptions(place=0.2)], ids=["plain", "suem"]
+)
+def test_several_samples_share_one_picture_and_each_has_an_object_of_its_own(parts, suem):
+    batches = _batches(parts, replace(OPTIONS, suem=suem, data=replace(OPTIONS.data, field=1.0)))
+    counts = []
+    for number in range(12):
+        several = batches.several(number, 3)
+        assert torch.equal(several.images, several.images[:1].expand_as(several.images))
+        assert several.parts.flatten(1).any(dim=1).all()
+        for one, other in combinations(several.mask, 2):
+            assert not torch.equal(one, other)
+        alone = batches.several(number, 1)
+        for each, first in zip(alone.tensors, several.tensors, strict=True):
+            assert torch.equal(each, first[:1])
+        counts.append(len(several))
+    assert max(counts) == 3
 
 
 def test_threads_that_read_ahead_change_nothing(parts):

@@ -372,3 +372,15 @@ def test_what_is_no_collection_is_said_in_one_sentence(tmp_path, name, content, 
 def test_an_empty_folder_is_no_collection(tmp_path):
     with pytest.raises(InputError, match="holds no image with a label image"):
         open_collection(tmp_path)
+
+
+def test_where_nothing_matches_each_reason_is_said_once(tmp_path):
+    for folder, name in (("images", "exp"), ("labels", "gt")):
+        (tmp_path / folder).mkdir()
+        for number in range(5):
+            tifffile.imwrite(tmp_path / folder / f"{name}_{number}.tif", np.ones((8, 8), np.uint8))
+    with pytest.raises(InputError) as told:
+        open_collection(tmp_path)
+    text = str(told.value)
+    assert text.count("no label image of this name") == text.count("no image of this name") == 1
+    assert "exp_0.tif, exp_1.tif, exp_2.tif and 2 more" in text

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -113,6 +113,22 @@ def test_the_gate_decides(objects, tuned, passed, better, word):
     verdict = decide(compare(_trial(objects, [4] * 8, tuned), 10), 0.9, fresh=True)
     assert (verdict.passed, verdict.better) == (passed, better)
     assert verdict.sentence.startswith(word)
+
+
+@pytest.mark.parametrize(("tuned", "passed"), [(2, True), (6, False)])
+def test_few_pictures_are_no_verdict(objects, tuned, passed):
+    few = [replace(item, page=objects[0].page, collection="cells") for item in objects]
+    assert len({item.picture for item in few}) == 1
+    verdict = decide(compare(_trial(few, [4] * 8, [tuned] * 8), 10), 0.9, fresh=True)
+    assert (verdict.passed, verdict.better) == (passed, False)
+    assert verdict.sentence.startswith("Too few held-out pictures to judge")
+    assert "8 objects of 1 picture" in verdict.sentence
+
+
+def test_objects_that_never_got_there_are_counted(objects):
+    compared = compare(_trial(objects, [4] * 8, [4] * 5 + [12] * 3), 10)
+    overall = next(item for item in compared if (item.collection, item.threshold) == (ALL, 0.9))
+    assert (overall.base_failed, overall.tuned_failed) == (0, 3)
 
 
 def test_differences_are_taken_object_by_object(objects):

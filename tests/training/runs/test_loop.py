@@ -131,6 +131,9 @@ def test_a_run_tells_what_it_does(whole):
         assert event["loss"] == pytest.approx(weighted)
         assert event["images_per_second"] > 0
     assert [event["step"] for event in _events(whole, "held_out")] == [0, 2, 4]
+    told = [event["text"] for event in _events(whole, "clicked")]
+    assert told[0].startswith("Clicking held-out objects with the base model: 0 of ")
+    assert any(text.startswith("Comparing with the base model") for text in told)
     status = json.loads((whole / "status.json").read_text())
     assert (status["state"], status["step"]) == ("finished", 4)
     assert (whole / "curves.png").stat().st_size > 1000

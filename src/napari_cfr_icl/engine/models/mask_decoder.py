@@ -6,7 +6,7 @@ the weights with which the upscaled features add up to the logits of its mask.
 
 from __future__ import annotations
 
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,9 @@ from napari_cfr_icl.engine.models.prompt_encoder import TokenEmbedding
 from napari_cfr_icl.engine.models.timm_layers import LayerNorm2d
 from napari_cfr_icl.engine.models.tiny_vit import OUT_WIDTH
 from napari_cfr_icl.engine.models.two_way_transformer import TwoWayTransformer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 MASK_TOKENS = 4
 """One mask, and three for an ambiguous click."""
@@ -56,7 +59,7 @@ class MaskDecoder(nn.Module):
         position: Tensor,
         prompts: Tensor,
         empty: Tensor,
-        detail: list[Tensor],
+        detail: Sequence[Tensor],
     ) -> Tensor:
         """Logits (B, masks, 4h, 4w), the single mask first; see `masks`."""
         return self.masks(features, position, prompts, empty, detail)[0]
@@ -67,9 +70,9 @@ class MaskDecoder(nn.Module):
         position: Tensor,
         prompts: Tensor,
         empty: Tensor,
-        detail: list[Tensor],
-    ) -> tuple[Tensor, Tensor]:
-        """Every mask and its quality.
+        detail: Sequence[Tensor],
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Every mask and its quality, and what the masks are mixed of.
 
         Parameters
         ----------
@@ -79,7 +82,7 @@ class MaskDecoder(nn.Module):
             (h * w, 256), encodings of all positions.
         prompts, empty : Tensor
             (B, T, 256) and (B, T), from `PromptEncoder.tokens`.
-        detail : list of Tensor
+        detail : sequence of Tensor
             (B, 64, 2h, 2w) and (B, 32, 4h, 4w) to add while upscaling; or none.
 
         Returns
@@ -88,6 +91,8 @@ class MaskDecoder(nn.Module):
             (B, masks, 4h, 4w), the single mask first.
         quality : Tensor
             (B, masks), the predicted intersection over union; zeros if nothing predicts it.
+        upscaled : Tensor
+            (B, 32, 4h, 4w), the features that the logits are mixed of.
         """
         batch, _, rows, cols = features.shape
         own = self.output_tokens()
@@ -105,7 +110,7 @@ class MaskDecoder(nn.Module):
             mlp(tokens[:, first + i]) for i, mlp in enumerate(self.output_hypernetworks_mlps)
         ]
         logits = torch.einsum("bmc,bchw->bmhw", torch.stack(mixtures, dim=1), upscaled)
-        return logits, self.quality(tokens[:, first - 1], logits)
+        return logits, self.quality(tokens[:, first - 1], logits), upscaled
 
     def output_tokens(self) -> Tensor:
         """Tokens in front of the prompts: one for the qualities, then one for each mask."""

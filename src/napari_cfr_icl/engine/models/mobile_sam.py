@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import Tensor, nn
 
 from napari_cfr_icl.engine.models.click_model import check_count
 from napari_cfr_icl.engine.models.mask_decoder import MaskDecoder
+from napari_cfr_icl.engine.models.outline_head import OutlineHead, drawn_clicks
 from napari_cfr_icl.engine.models.prompt_encoder import PromptEncoder
-from napari_cfr_icl.engine.models.sam import Sam, check_masks
+from napari_cfr_icl.engine.models.sam import MASK_LOGIT_LIMIT, Sam, check_masks
 from napari_cfr_icl.engine.models.timm_layers import MBConv, TinyVitBlock
 from napari_cfr_icl.engine.models.tiny_vit import OUT_WIDTH, WIDTHS, TinyVit
 
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 FAMILY = "mobile_sam"
 
 _UNUSED = ("image_encoder.norm_head.", "image_encoder.head.")
+
+_LATER_PARTS = ("full_decoder", "outline")
 
 _BESIDE_CLICKS = (
     *(f"prompt_encoder.point_embeddings.{number}." for number in (2, 3)),
@@ -44,6 +48,8 @@ class MobileSamArchitecture:
         Longest side in pixels of the images it was trained on.
     full_decoder : bool
         Whether it also takes boxes and offers three masks for an ambiguous click.
+    outline : bool
+        Whether convolutions correct the outline of the single mask (`OutlineHead`).
 
     Raises
     ------
@@ -54,18 +60,20 @@ class MobileSamArchitecture:
     detail: bool = False
     image_size: int = 1024
     full_decoder: bool = False
+    outline: bool = False
 
     def __post_init__(self) -> None:
         check_count("image_size", self.image_size)
-        for name in ("detail", "full_decoder"):
+        for name in ("detail", *_LATER_PARTS):
             if type(getattr(self, name)) is not bool:
                 raise ValueError(f"{name} must be true or false, not {getattr(self, name)!r}.")
 
     def described(self) -> dict[str, Any]:
         """As plain JSON, with the name of the family."""
         fields = asdict(self)
-        if not self.full_decoder:
-            del fields["full_decoder"]  # files from before there was the choice do not say it
+        for name in _LATER_PARTS:
+            if not fields[name]:
+                del fields[name]  # files from before there was the choice do not say it
         return {"family": FAMILY, **fields}
 
 
@@ -92,6 +100,7 @@ class MobileSam(Sam):
         self.prompt_encoder = PromptEncoder(4 if arch.full_decoder else 2)
         self.mask_decoder = MaskDecoder(arch.full_decoder)
         self.detail = Detail() if arch.detail else None
+        self.outline = OutlineHead(OUT_WIDTH // 8, WIDTHS[0], WIDTHS[1]) if arch.outline else None
 
     def encode(self, image: Tensor) -> Features:
         """Features of the image.
@@ -104,11 +113,34 @@ class MobileSam(Sam):
         Returns
         -------
         tuple of Tensor
-            (B, 256, H/16, W/16), and with `detail` (B, 64, H/8, W/8) and (B, 32, H/4, W/4).
+            (B, 256, H/16, W/16), and where the decoder sees finer features (B, 128, H/8, W/8) and
+            (B, 64, H/4, W/4).
         """
         dtype = next(self.image_encoder.parameters()).dtype
         coarse, middle, fine = self.image_encoder(self.normalised(image).to(dtype))
-        return (coarse,) if self.detail is None else (coarse, *self.detail(middle, fine))
+        alone = self.detail is None and self.outline is None
+        return (coarse,) if alone else (coarse, middle, fine)
+
+    def masks(
+        self,
+        features: Features,
+        points: Tensor,
+        mask: Tensor,
+        given: Tensor,
+        boxes: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """All masks that the decoder offers, the single one with a better outline; see `Sam`."""
+        coarse, *finer = features
+        detail = () if self.detail is None else self.detail(*finer)
+        logits, quality, decoded = self.decoded((coarse, *detail), points, mask, given, boxes)
+        if self.outline is None:
+            return logits, quality
+        single, others = logits[:, :1], logits[:, 1:]
+        last = mask.to(coarse.dtype) * given[:, None, None, None]
+        seen = torch.cat([single, last], dim=1) / MASK_LOGIT_LIMIT
+        clicks = drawn_clicks(points, coarse.shape[-2:]).to(coarse.dtype)
+        single = single + self.outline(decoded, (seen, clicks), *finer)
+        return torch.cat([single, others], dim=1), quality
 
 
 class Detail(nn.ModuleList):
@@ -147,5 +179,6 @@ def infer(weights: Mapping[str, Tensor], _: int | None = None) -> dict[str, Any]
     check_masks(weights, "mask_decoder.")
     return MobileSamArchitecture(
         detail="detail.0.weight" in weights,
+        outline="outline.fine.weight" in weights,
         full_decoder=any(key.startswith("mask_decoder.iou_prediction_head.") for key in weights),
     ).described()

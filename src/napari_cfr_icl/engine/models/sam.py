@@ -93,6 +93,17 @@ class Sam(ClickModel):
         quality : Tensor
             (B, 4) or (B, 1): predicted intersection over union.
         """
+        return self.decoded(features, points, mask, given, boxes)[:2]
+
+    def decoded(
+        self,
+        features: Features,
+        points: Tensor,
+        mask: Tensor,
+        given: Tensor,
+        boxes: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """As `masks`, and the features (B, 32, H/4, W/4) that these are mixed of."""
         coarse, *detail = features
         rows, cols = coarse.shape[-2:]
         encoder, size = self.prompt_encoder, (16 * rows, 16 * cols)

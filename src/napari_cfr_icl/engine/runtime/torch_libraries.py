@@ -10,12 +10,14 @@ from contextlib import suppress
 from importlib.machinery import PathFinder
 from pathlib import Path
 
-PASSIVE_WAITING = {"OMP_WAIT_POLICY": "PASSIVE"}
-"""Arithmetic threads sleep while they wait for each other.
+SHORT_SPINNING = {"GOMP_SPINCOUNT": "10000"}
+"""Arithmetic threads spin for some microseconds while they wait for each other, then sleep.
 
-By default they spin, and where two programs have more threads than there are cores, each spins
-away the time that the other needs: on two busy cores a training step took 60 s instead of 1.5."""
+By default they spin for a thousand times as long, and take that time from other programs. Without
+spinning (OMP_WAIT_POLICY=PASSIVE) a second thread gains nothing: a pass of an HRNet has hundreds of
+short waits. Only GNU's OpenMP, PyTorch's on Linux, has this setting."""
 
+_WAITING = {*SHORT_SPINNING, "OMP_WAIT_POLICY"}
 _log = logging.getLogger(__name__)
 _LAST = "libtorch_python.so"
 """Needs all the others."""
@@ -29,13 +31,14 @@ def load_torch_libraries() -> None:
     """
     if "torch" in sys.modules:
         # Once; later calls find the torch that an earlier one loaded.
-        if PASSIVE_WAITING.keys() - os.environ.keys():
+        if not _WAITING & os.environ.keys():
             _log.info(
                 "Another plugin loaded torch before: its threads spin while they wait. Beside "
-                "other programs, start napari with OMP_WAIT_POLICY=PASSIVE."
+                "other programs, start napari with GOMP_SPINCOUNT=10000."
             )
         return
-    os.environ.update(PASSIVE_WAITING | os.environ)
+    if not _WAITING & os.environ.keys():
+        os.environ.update(SHORT_SPINNING)
     spec = PathFinder.find_spec("torch")
     if sys.platform != "linux" or spec is None or spec.origin is None:
         return

@@ -84,6 +84,10 @@ def iou_curve(ious: ArrayLike, max_clicks: int) -> NDArray[np.float32]:
     return np.pad(values, (0, max_clicks - values.size), mode="edge")
 
 
+FEWEST = 4
+"""Images below which an interval tells nothing: of one image it has no width at all."""
+
+
 @dataclass(frozen=True, slots=True)
 class Interval:
     """A mean with the interval that resampling gives it.
@@ -94,12 +98,20 @@ class Interval:
         The mean and the ends of the interval.
     count : int
         Number of values.
+    groups : int
+        Number of images that they are of: what was resampled.
     """
 
     mean: float
     low: float
     high: float
     count: int
+    groups: int
+
+    @property
+    def is_sound(self) -> bool:
+        """True where enough was resampled to judge by; the interval of few is too narrow."""
+        return self.groups >= FEWEST
 
     def __str__(self) -> str:
         return f"{self.mean:.2f} [{self.low:.2f}, {self.high:.2f}]"
@@ -140,12 +152,13 @@ def bootstrap_mean(
     flat = np.asarray(values, dtype=np.float64).ravel()
     present = ~np.isnan(flat)
     if not present.any():
-        return Interval(np.nan, np.nan, np.nan, 0)
+        return Interval(np.nan, np.nan, np.nan, 0, 0)
     sums, counts = _group_totals(flat, present, groups)
     means = _resampled_means(sums, counts, seed, resamples)
     tail = (1 - level) / 2
     low, high = np.quantile(means, [tail, 1 - tail])
-    return Interval(float(flat[present].mean()), float(low), float(high), int(present.sum()))
+    mean, count = float(flat[present].mean()), int(present.sum())
+    return Interval(mean, float(low), float(high), count, sums.size)
 
 
 def paired_difference(

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from napari_cfr_icl._files import atomic_write_json, atomic_write_text, explained_write_failures
+from napari_cfr_icl.evaluation.protocol.metrics import FEWEST, failed
 from napari_cfr_icl.evaluation.protocol.skipped import as_data, skipped_section
 from napari_cfr_icl.evaluation.reports.plots import write_plots
 from napari_cfr_icl.evaluation.reports.results import (
@@ -94,6 +95,28 @@ def write_report(
         (out / "plots").mkdir(exist_ok=True)
         write_plots(results, out / "plots")
     return results
+
+
+def explanation(records: Sequence[Record], protocol: Protocol) -> list[str]:
+    """The sentences below the first table: the meaning of its numbers, and the failures in them."""
+    shown = sorted(protocol.thresholds)[-PAPER_THRESHOLDS_SHOWN:]
+    limit = protocol.max_clicks
+    titles = method_titles(list(dict.fromkeys(record.method for record in records)))
+    lines = [
+        "NoC@t: mean number of clicks until the mask and the truth overlap by t % (IoU); an object "
+        f"that never gets there counts as {limit}."
+    ]
+    for (dataset, method), found in _grouped(records).items():
+        missed = {t: sum(failed(record.ious, t, limit) for record in found) for t in shown}
+        parts = [f"{count} never reached {percent(t)} %" for t, count in missed.items() if count]
+        if parts:
+            lines.append(
+                f"{titles[method]} on {dataset}: of {len(found)} objects {', '.join(parts)}."
+            )
+        if (pictures := len({record.subject.picture for record in found})) < FEWEST:
+            counted = f"{pictures} picture{'' if pictures == 1 else 's'}"
+            lines.append(f"{dataset}: {counted}, too few to compare methods by.")
+    return list(dict.fromkeys(lines))
 
 
 def _grouped(records: Sequence[Record]) -> dict[tuple[str, Method], list[Record]]:

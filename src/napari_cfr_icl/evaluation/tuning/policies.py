@@ -76,9 +76,12 @@ def canonical(policy: Refinement) -> Refinement:
 
 
 def describe(policy: Refinement) -> str:
-    """A policy in words: "A-CFR-4 below 0.2 %, first 2 clicks, guarded"."""
+    """A policy in words: "A-CFR-4 below 0.2 %, first 2 clicks, checked".
+
+    "Checked": a step that contradicts a click is refused.
+    """
     if policy.steps == 0:
-        return "StdInfer"
+        return "no refinement"
     text = policy.name.upper()
     if policy.adaptive:
         limits = []
@@ -93,4 +96,4 @@ def describe(policy: Refinement) -> str:
         text += (
             ", first click" if policy.first_clicks == 1 else f", first {policy.first_clicks} clicks"
         )
-    return text + (", guarded" if policy.guard else "")
+    return text + (", checked" if policy.guard else "")

@@ -69,6 +69,10 @@ class SearchEvents:
         now = time.monotonic()
         self._quiet_until = now + _REST * (now - begun)
 
+    def enter(self, stage: str) -> None:
+        """Write what is done now."""
+        self._event(stage=stage)
+
     def leave_out(self, picture: SkippedPicture) -> None:
         """Write that a picture cannot be read."""
         self._event(left_out=asdict(picture))
@@ -85,6 +89,7 @@ class SearchEvents:
         return {
             "objects": len(records),
             "clicks": _rounded(balanced_means(scores.clicks, scores.datasets)),
+            "failed": scores.failed.sum(axis=1).tolist(),
             "passes": _rounded(balanced_means(scores.passes, scores.datasets)),
             "front": front(scores),
             "recommended": recommended(scores.take(chosen_by), objective),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_cfr_icl.evaluation.protocol.metrics import iou_at, noc
+from napari_cfr_icl.evaluation.protocol.metrics import failed, iou_at, noc
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,6 +52,8 @@ class Scores:
         Passes through the network until the object was done.
     first_iou : ndarray of float
         IoU after one click.
+    failed : ndarray of bool
+        True where the objective's IoU was never reached.
     datasets, pictures : tuple of str
         Where each object is from; pictures with their data set's name.
     """
@@ -59,6 +61,7 @@ class Scores:
     clicks: NDArray[np.float64]
     passes: NDArray[np.float64]
     first_iou: NDArray[np.float64]
+    failed: NDArray[np.bool_]
     datasets: tuple[str, ...]
     pictures: tuple[str, ...]
 
@@ -68,10 +71,12 @@ class Scores:
         trials = [record.trials for record in records]
         limit = objective.max_clicks
         counts = [[noc(t.ious, objective.threshold, limit) for t in item] for item in trials]
+        missed = [[failed(t.ious, objective.threshold, limit) for t in item] for item in trials]
         return cls(
             np.array(counts, float).T,
             np.array([[sum(t.passes) for t in item] for item in trials], float).T,
             np.array([[iou_at(t.ious, 1) for t in item] for item in trials], float).T,
+            np.array(missed).T,
             tuple(record.subject.dataset for record in records),
             tuple(f"{item.subject.dataset}/{item.subject.picture}" for item in records),
         )
@@ -83,6 +88,7 @@ class Scores:
             self.clicks[:, columns],
             self.passes[:, columns],
             self.first_iou[:, columns],
+            self.failed[:, columns],
             tuple(self.datasets[i] for i in columns),
             tuple(self.pictures[i] for i in columns),
         )

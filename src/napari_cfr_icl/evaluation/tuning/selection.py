@@ -53,11 +53,14 @@ class PolicySummary:
     clicks, passes : float
         Clicks needed and passes through the network for each object; mean over data sets of their
         means.
+    failed : int
+        Objects that never reached the IoU: each counts as the most clicks.
     """
 
     policy: Refinement
     clicks: float
     passes: float
+    failed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +125,10 @@ def select(
     best, today = recommended(chosen_by, objective), list(policies).index(current)
     clicks = balanced_means(scores.clicks, scores.datasets).tolist()
     passes = balanced_means(scores.passes, scores.datasets).tolist()
+    failed = scores.failed.sum(axis=1).tolist()
     return Selection(
         objective,
-        tuple(PolicySummary(*row) for row in zip(policies, clicks, passes, strict=True)),
+        tuple(PolicySummary(*row) for row in zip(policies, clicks, passes, failed, strict=True)),
         tuple(front(scores)),
         best,
         today,

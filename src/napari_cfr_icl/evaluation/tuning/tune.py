@@ -34,6 +34,7 @@ def tune(
     options: TuneOptions,
     on_progress: Callable[[Progress[SearchRecord]], None] | None = None,
     on_skipped: Callable[[SkippedPicture], None] | None = None,
+    on_stage: Callable[[str], None] = lambda text: None,
 ) -> Selection | None:
     """Search, or go on where a search with the same options was interrupted, and write the choice.
 
@@ -48,6 +49,8 @@ def tune(
         resumed.
     on_skipped : callable, optional
         Called for every picture that cannot be read; in the first process for those of all.
+    on_stage : callable, optional
+        Called with what is done from now on until the next stage or the first object.
 
     Returns
     -------
@@ -60,7 +63,9 @@ def tune(
         When an option, a data set, the model or the folder of the results cannot be used, or no
         picture.
     """
+    on_stage("Reading the pictures")
     datasets = open_datasets(options.datasets, options.reader)
+    on_stage("Loading the model")
     with joined(options.device) as processes:
         network = zoo.load(options.model)
         settings = settings_for(options.preset, OWN_SCHEME, network)
@@ -68,6 +73,7 @@ def tune(
         claim(options.out, _identity(options, datasets, network, settings), processes)
         predictor = Predictor(network, settings, str(processes.device))
         plan = options.plan(settings.refinement)
+        on_stage(f"Clicking the first object under {len(plan.policies)} settings")
         finished = {each.subject.index for each in read_logs(options.out, SearchRecord.from_line)}
         skipped = SkippedPictures(on_skipped)
         with ResultLog(options.out, processes.rank) as log:

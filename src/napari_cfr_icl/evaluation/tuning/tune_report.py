@@ -65,7 +65,7 @@ def write_choice(
 
 def policy_table(choice: Selection) -> list[Row]:
     """A row for every policy, fewest passes first."""
-    head = ["policy", _noc(choice), "passes per object", "on the front"]
+    head = ["policy", _noc(choice), "never reached", "passes per object", "on the front"]
     order = sorted(
         range(len(choice.standings)),
         key=lambda i: (choice.standings[i].passes, choice.standings[i].clicks),
@@ -86,7 +86,8 @@ def text_of(choice: Selection) -> str:
         f"{choice.objective.click_worth:g} among the policies that are on no data set clearly "
         "worse than no refinement.\n",
         "## Checked on the other half\n",
-        markdown(_comparison_table(noc, "StdInfer", choice.held_out)),
+        *(f"{too_few(item)}\n" for item in choice.held_out if not item.clicks.is_sound),
+        markdown(_comparison_table(noc, "no refinement", choice.held_out)),
         markdown(_comparison_table(noc, f"today: {today}", choice.held_out_current)),
         "## The efficient front\n",
         markdown([policy_table(choice)[0], *(_policy_row(choice, i) for i in choice.front)]),
@@ -99,6 +100,16 @@ def text_of(choice: Selection) -> str:
         "recording of another policy has the answer.\n",
     ]
     return "\n".join(parts)
+
+
+def too_few(item: PolicyComparison) -> str:
+    """The sentence on a comparison that nothing can be concluded from."""
+    objects, pictures = item.clicks.count, item.clicks.groups
+    return (
+        f"Too few to judge on {item.dataset}: held out {'was' if objects == 1 else 'were'} "
+        f"{objects} object{'' if objects == 1 else 's'} of {pictures} "
+        f"picture{'' if pictures == 1 else 's'}."
+    )
 
 
 def draw_front(axes: Axes, choice: Selection) -> None:
@@ -138,7 +149,8 @@ def _noc(choice: Selection) -> str:
 def _policy_row(choice: Selection, place: int) -> Row:
     item = choice.standings[place]
     on_front = "yes" if place in choice.front else "no"
-    return [describe(item.policy), f"{item.clicks:.2f}", f"{item.passes:.2f}", on_front]
+    clicks, passes = f"{item.clicks:.2f}", f"{item.passes:.2f}"
+    return [describe(item.policy), clicks, str(item.failed), passes, on_front]
 
 
 def _comparison_table(noc: str, base: str, comparisons: Sequence[PolicyComparison]) -> list[Row]:

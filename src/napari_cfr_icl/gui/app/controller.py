@@ -108,6 +108,8 @@ class Controller:
             dock.stack, session, self.workspace, self.presenter, self._home, self._layers.reveal
         )
         self._redraw = single_shot(dock, REDRAW_PAUSE, self._on_image_settled)
+        # Once for a stroke of the brush, and not at all for the object that is being written.
+        self._reshow = single_shot(dock, 0, self._on_labels_changed)
         self._prepare = single_shot(dock, PREPARE_PAUSE, self._on_prepare)
 
     @property
@@ -207,6 +209,9 @@ class Controller:
             "previous_plane": partial(self._step, -1),
             "next_plane": partial(self._step, 1),
             "fill_planes": self.dock.stack.fill.click,
+            "previous_image": partial(self._go, -1),
+            "next_image": partial(self._go, 1),
+            "next_unfinished": partial(self._go, 1, unfinished=True),
         }
 
     def _connect(self) -> None:
@@ -232,6 +237,7 @@ class Controller:
         session.busy_changed.connect(dock.show_busy)
         session.preparing_changed.connect(self._on_preparing_changed)
         session.failed.connect(self.presenter.show_trouble)
+        session.wrote.connect(self.presenter.show_written)
         session.timed.connect(dock.engine.note_pass)
         self._click_sync.taking.connect(self._on_prepare)
         self._click_sync.refused.connect(self.presenter.refuse)
@@ -242,6 +248,7 @@ class Controller:
         workspace.image_changed.connect(self.presenter.show_channels)
         workspace.image_changed.connect(self._on_image_changed)
         workspace.image_moved.connect(self._layers.show_moved)
+        workspace.labels_changed.connect(self._on_labels_drawn)
         workspace.tool_changed.connect(self._on_tool_changed)
         dock.resume.clicked.connect(workspace.select_clicks)
         dock.use_as_labels.clicked.connect(self._layers.use_as_labels)
@@ -262,11 +269,13 @@ class Controller:
             self.session.busy_changed,
             self.session.preparing_changed,
             self.session.failed,
+            self.session.wrote,
             self.session.timed,
             self.workspace.clicks_changed,
             self.workspace.preview.painted,
             self.workspace.image_changed,
             self.workspace.image_moved,
+            self.workspace.labels_changed,
             self.workspace.tool_changed,
         ):
             signal.disconnect()
@@ -327,11 +336,21 @@ class Controller:
 
     def _on_threshold_changed(self, threshold: float) -> None:
         self.session.threshold = threshold
-        self.presenter.show_object()
+        self._on_labels_changed()
 
     def _on_protect_changed(self, protect: bool) -> None:
         self.session.protect = protect
+        self._on_labels_changed()
         self._switch.protect(protect)
+
+    def _on_labels_drawn(self) -> None:
+        self._reshow.start()
+
+    def _on_labels_changed(self) -> None:
+        """Show the object's share of its mask, which has changed without a click."""
+        if not (self._closed or self.session.state.is_empty):
+            self.presenter.show_object()
+            self.presenter.show_hint()
 
     def _on_image_changed(self) -> None:
         self._redraw.start()
@@ -370,3 +389,6 @@ class Controller:
 
     def _fill(self, first: int, last: int) -> None:
         self.presenter.attempt(partial(self._propagation.fill, first, last))
+
+    def _go(self, step: int, *, unfinished: bool = False) -> None:
+        self.folder.leave(step, unfinished=unfinished)

@@ -55,9 +55,7 @@ class AutosaveManager:
             session, workspace, self.files.thread_pool, engine, self._on_recording_failed, dock
         )
         self.recovery = Recovery(dock, session, workspace, self.files, self.recorder, attempt)
-        self._saving = Saving(
-            dock, workspace, self.files, self.recorder, self.recovery.restore, attempt
-        )
+        self._saving = Saving(dock, workspace, self.files, self.recorder, self.recovery, attempt)
         for layer in self._layers:
             self._watch(layer)
         self._layers.events.inserted.connect(self._on_layer_inserted)

@@ -7,12 +7,9 @@ from datetime import datetime
 from napari_cfr_icl.autosave.event_log import EventLog
 
 
-def when(began: str) -> str:
-    """A time for people: the hour today, else with the day."""
-    try:
-        time = datetime.fromisoformat(began)
-    except ValueError:
-        return began
+def when(seconds: float) -> str:
+    """A time (seconds since 1970) for people: the hour today, else with the day."""
+    time = datetime.fromtimestamp(seconds)
     return f"{time:%H:%M}" if time.date() == datetime.now().date() else f"{time:%d %b, %H:%M}"
 
 

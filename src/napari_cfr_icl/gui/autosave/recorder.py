@@ -188,8 +188,7 @@ class Recorder:
         self._provenance.note(self._session.state, answer, self._session.view, engine)
 
     def _on_object_changed(self, state: ObjectState) -> None:
-        # Where labels have just changed, this is a part of it. Where the object is gone, its
-        # layers may be next, because the viewer is closed.
+        # Where labels have just changed, this is a part of it.
         if self._changes or state.is_empty:
             self._settled.start()
         else:
@@ -236,6 +235,9 @@ class Recorder:
 
     def _record_object(self) -> None:
         state = self._session.state
+        if state.is_empty and self._workspace.clicks is None:
+            # Nobody dropped it: its layers went, and the viewer may be closing.
+            return
         scene = None if state.is_empty else state.scene
         recorded = (state.clicks, state.base, scene, state.label)
         if recorded == self._recorded:

@@ -16,6 +16,7 @@ from napari_cfr_icl.autosave.event_log import EventLog
 from napari_cfr_icl.autosave.fingerprint import fingerprint_image
 from napari_cfr_icl.autosave.journal import Journal, claim, discard, read_journal, unfinished
 from napari_cfr_icl.gui.autosave.descriptions import contents, when
+from napari_cfr_icl.gui.autosave.image_log import path_of
 from napari_cfr_icl.gui.autosave.recorder import KEPT_IN, Recorder
 from napari_cfr_icl.gui.autosave.restorer import RestoredLabels, Restorer, unpack_labels
 from napari_cfr_icl.gui.interaction.workspace import Workspace
@@ -24,6 +25,9 @@ from napari_cfr_icl.session.session import Session
 
 if TYPE_CHECKING:
     from napari_cfr_icl.gui.views.segment_dock import SegmentDock
+
+OpenImages = list[tuple[Image, EventLog]]
+"""Image layers, each with its log."""
 
 MOST_LOOKED_AT = 10
 """Journals that are searched for one of the image."""
@@ -41,11 +45,14 @@ class RecoveryOffer:
         Its journal; None for a session file, which stays unchanged.
     image : napari.layers.Image or None
         Its layer; None where its image has to be opened.
+    changed : float
+        Time of its last change, in seconds since 1970.
     """
 
     log: EventLog
     path: Path | None
     image: Image | None
+    changed: float = 0.0
 
 
 class Recovery:
@@ -90,7 +97,7 @@ class Recovery:
     def look(self) -> None:
         """Look for unfinished work on the image that is shown, or on another."""
         image = self._workspace.image
-        here = None if image is None else self._recorder.log_of(image).event_log
+        here = self.open_images()
         kept = {layer.metadata.get(KEPT_IN) for layer in self._workspace.viewer.layers}
 
         def found(offer: RecoveryOffer | None) -> None:
@@ -98,7 +105,21 @@ class Recovery:
             if self._offer is None and image is self._workspace.image:
                 self._show(offer)
 
-        self._files.do(lambda: _find_offer(image, here, kept), found)
+        self._files.do(lambda: _find_offer(here, kept), found)
+
+    def open_images(self) -> OpenImages:
+        """The image that is shown and the other channels of its picture, with their logs."""
+        shown, channels = self._workspace.image, self._workspace.channels
+        if shown is None:
+            return []
+        path = path_of(shown)
+        others = [
+            layer
+            for layer in self._workspace.viewer.layers
+            if isinstance(layer, Image) and layer is not shown
+            if layer in channels or (path is not None and path_of(layer) == path)
+        ]
+        return [(layer, self._recorder.log_of(layer).event_log) for layer in (shown, *others)]
 
     def restore(self, offer: RecoveryOffer) -> None:
         """Restore a log in the background.
@@ -106,11 +127,12 @@ class Recovery:
         Raises
         ------
         InputError
-            When its image is not there, or not the one that is shown. Nothing was changed then.
+            When its image is not there. Nothing was changed then.
         """
-        if offer.image is not None:
-            self._check_is_shown(offer.image)
         image = offer.image or self._open_image(offer.log)
+        if image is not self._workspace.image:
+            self._dock.image.choose(image)
+            self._dock.image.layer_chosen.emit(image)
         layer = self._workspace.labels
 
         def read() -> tuple[Journal | None, RestoredLabels]:
@@ -136,8 +158,8 @@ class Recovery:
             self._dock.offer.show_offer("")
             return
         is_open = offer.image is not None
-        where = "" if is_open else f" on {offer.log.image.name}"
-        text = f"Unfinished work{where} from {when(offer.log.began)}: {contents(offer.log)}."
+        where = "" if offer.image is self._workspace.image else f" on {offer.log.image.name}"
+        text = f"Unfinished work{where} from {when(offer.changed)}: {contents(offer.log)}."
         self._dock.offer.show_offer(text, "Restore" if is_open else "Open and restore")
 
     def _on_discard(self) -> None:
@@ -197,25 +219,30 @@ class Recovery:
         data = image.data[0] if image.multiscale else image.data
         if not fingerprint_image(data, image.name, path).is_same_image(log.image):
             raise InputError(f"{path} has other pixels than when the work was begun.")
-        self._dock.image.choose(image)
-        self._dock.image.layer_chosen.emit(image)
         return image
 
 
-def _find_offer(image: Image | None, here: EventLog | None, kept: set[Any]) -> RecoveryOffer | None:
-    """The newest unfinished work on this image, or on one that can be opened."""
+def _find_offer(here: OpenImages, kept: set[Any]) -> RecoveryOffer | None:
+    """The newest unfinished work on the first image, on another one, or on one to be opened."""
     elsewhere: RecoveryOffer | None = None
     for path in unfinished()[:MOST_LOOKED_AT]:
         if path.name in kept:
             continue
         try:
-            log = read_journal(path)
-        except InputError:
+            log, changed = read_journal(path), path.stat().st_mtime
+        except (InputError, OSError):
             continue
         if log.is_empty:
             continue
-        if here is not None and here.image.is_same_image(log.image):
-            return RecoveryOffer(log, path, image)
-        if elsewhere is None and log.image.path is not None and Path(log.image.path).exists():
-            elsewhere = RecoveryOffer(log, path, None)
+        offer = RecoveryOffer(log, path, image_of(log, here), changed)
+        if offer.image is not None and offer.image is here[0][0]:
+            return offer
+        can_open = log.image.path is not None and Path(log.image.path).exists()
+        if elsewhere is None or (elsewhere.image is None and offer.image is not None):
+            elsewhere = offer if offer.image is not None or can_open else elsewhere
     return elsewhere
+
+
+def image_of(log: EventLog, here: OpenImages) -> Image | None:
+    """The layer with the pixels of a log's image."""
+    return next((layer for layer, other in here if other.image.is_same_image(log.image)), None)

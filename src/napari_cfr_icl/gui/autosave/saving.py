@@ -10,14 +10,14 @@ from napari.layers import Image, Labels
 from qtpy.QtWidgets import QFileDialog
 
 from napari_cfr_icl._errors import InputError, OutputError
-from napari_cfr_icl.autosave.event_log import identified, log_from
+from napari_cfr_icl.autosave.event_log import EventLog, identified, log_from
 from napari_cfr_icl.autosave.session_file import SUFFIX, open_session, save_session
 from napari_cfr_icl.exports.writing import FORMATS
 from napari_cfr_icl.gui.autosave.descriptions import counted
 from napari_cfr_icl.gui.autosave.export import chosen_path, export_layer
 from napari_cfr_icl.gui.autosave.image_log import path_of
 from napari_cfr_icl.gui.autosave.recorder import Recorder
-from napari_cfr_icl.gui.autosave.recovery import RecoveryOffer
+from napari_cfr_icl.gui.autosave.recovery import Recovery, RecoveryOffer, image_of
 from napari_cfr_icl.gui.interaction.workspace import Workspace
 from napari_cfr_icl.gui.threads.io_worker import IoWorker
 
@@ -38,7 +38,7 @@ class Saving:
         Reads and writes files.
     recorder : Recorder
         Has the event logs.
-    restore : callable
+    recovery : Recovery
         Restores the event log of a session file.
     attempt : callable
         Calls a function; an error of the user's becomes one sentence on the screen.
@@ -50,18 +50,20 @@ class Saving:
         workspace: Workspace,
         files: IoWorker,
         recorder: Recorder,
-        restore: Callable[[RecoveryOffer], None],
+        recovery: Recovery,
         attempt: Callable[[Callable[[], None]], None],
     ) -> None:
         self._dock = dock
         self._workspace = workspace
         self._files = files
         self._recorder = recorder
-        self._restore = restore
+        self._recovery = recovery
         self._attempt = attempt
         dock.work.export_requested.connect(self._on_export)
         dock.work.save_requested.connect(self._on_save)
         dock.work.open_requested.connect(self._on_open)
+        # A sentence on the labels of another picture.
+        dock.image.layer_chosen.connect(lambda _: dock.work.say(""))
 
     def _on_export(self) -> None:
         layer, image = self._workspace.labels, self._workspace.image
@@ -70,7 +72,8 @@ class Saving:
             self._files.failed(OutputError(no_layer))
             return
         formats = ";;".join(FORMATS.values())
-        start = str(self._folder() / f"{layer.name}.tif")
+        stem = layer.name if image is None else f"{_stem(image)}_labels"
+        start = str(self._folder() / f"{stem}.tif")
         file, kind = QFileDialog.getSaveFileName(self._dock, "Export labels", start, formats)
         if file:
             # The result of the last attempt must not stand beside the error of this one.
@@ -132,15 +135,14 @@ class Saving:
         )
         if not file:
             return
-        image = self._workspace.image
-        here = None if image is None else self._recorder.log_of(image).event_log
 
-        def opened() -> RecoveryOffer:
-            log = open_session(Path(file))
-            is_here = here is not None and here.image.is_same_image(log.image)
-            return RecoveryOffer(log, None, image if is_here else None)
+        here = self._recovery.open_images()
 
-        self._files.do(opened, lambda offer: self._attempt(lambda: self._restore(offer)))
+        def opened(log: EventLog) -> None:
+            offer = RecoveryOffer(log, None, image_of(log, here))
+            self._attempt(lambda: self._recovery.restore(offer))
+
+        self._files.do(lambda: open_session(Path(file)), opened)
 
     def _on_file_failed(self, error: Exception) -> None:
         self._dock.work.say("")
@@ -151,3 +153,9 @@ class Saving:
         image = self._workspace.image
         path = None if image is None else path_of(image)
         return Path(path).parent if path else Path.cwd()
+
+
+def _stem(image: Image) -> str:
+    """The name of the picture, without the ending of its file."""
+    path = path_of(image)
+    return Path(path).name.split(".tif")[0].removesuffix(".ome") if path else image.name

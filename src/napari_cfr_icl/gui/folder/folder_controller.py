@@ -75,7 +75,7 @@ class FolderController:
         panel = dock.folder
         panel.open_requested.connect(self._on_open)
         panel.labels_requested.connect(self._on_labels)
-        panel.go_requested.connect(self._leave)
+        panel.go_requested.connect(self.leave)
         panel.unfinished_requested.connect(self._on_unfinished)
         panel.finished_changed.connect(self._on_finished_changed)
 
@@ -100,6 +100,15 @@ class FolderController:
     def open(self, path: Path, labels: Path | None = None) -> None:
         """Work through this folder, from where it was left."""
         self._begin(lambda: ImageFolder(path, labels))
+
+    def leave(self, step: int, *, unfinished: bool = False) -> None:
+        """Keep the labels, and go to another image of the folder; without one, do nothing."""
+        shown = self._shown
+        if shown is None or not self._is_free():
+            return
+        index = shown.folder.next_index(shown.index, step, unfinished=unfinished)
+        if index is not None:
+            self._save_then(partial(self._show, shown.folder, index, step))
 
     def _on_open(self) -> None:
         chosen = QFileDialog.getExistingDirectory(self._dock, "Open a folder of images")
@@ -129,16 +138,30 @@ class FolderController:
         self._report(error)
 
     def _on_unfinished(self) -> None:
-        self._leave(1, unfinished=True)
+        self.leave(1, unfinished=True)
 
     def _on_finished_changed(self, finished: bool) -> None:
         shown = self._shown
         if shown is None:
             return
+        if finished and not self._finish_object():
+            self._show_place(shown)
+            return
         names = shown.folder.finished
         (names.add if finished else names.discard)(shown.name)
         self._show_place(shown)
-        self._files.do(shown.folder.save_state, lambda _: None)
+        if not finished or shown.labels not in self._viewer.layers or not shown.has_work:
+            self._files.do(shown.folder.save_state, lambda _: None)
+            return
+        # What counts as finished is on the disk, also of the last image, which nobody leaves.
+        keep = shown.keeping(np.array(shown.labels.data))
+        path = shown.folder.labels_path(shown.folder.images[shown.index])
+
+        def kept(_: None) -> None:
+            if shown is self._shown:
+                self._dock.folder.show_kept(f"Labels kept in {path.name}.")
+
+        self._files.do(keep, kept, self._on_failed)
 
     def _is_free(self) -> bool:
         """True if another image may be shown: none is being read, and no object is under way."""
@@ -153,14 +176,6 @@ class FolderController:
         if not state.is_empty:
             self._dock.show_hint(UNDER_WAY)
         return state.is_empty
-
-    def _leave(self, step: int, *, unfinished: bool = False) -> None:
-        shown = self._shown
-        if shown is None or not self._is_free():
-            return
-        index = shown.folder.next_index(shown.index, step, unfinished=unfinished)
-        if index is not None:
-            self._save_then(partial(self._show, shown.folder, index, step))
 
     def _save_then(self, go_on: Callable[[], None]) -> None:
         """Save the labels of the current image; go on only after that."""

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
-from napari_cfr_icl._errors import CfrIclError
-from napari_cfr_icl.gui.interaction.workspace import Workspace
+from napari_cfr_icl._errors import CfrIclError, OutputError
+from napari_cfr_icl.engine.windows import Patch
+from napari_cfr_icl.gui.interaction.workspace import Workspace, plane_of
 from napari_cfr_icl.gui.layers.label_conversion import RecoverableError
 from napari_cfr_icl.gui.threads.activity import Activity
 from napari_cfr_icl.gui.views import messages
 from napari_cfr_icl.gui.views.segment_dock import SegmentDock
+from napari_cfr_icl.gui.widgets.durations import Elapsed
 from napari_cfr_icl.gui.widgets.notices import in_short, show_error
+from napari_cfr_icl.session.labels import others_in
+from napari_cfr_icl.session.protocols import LabelPlane
 from napari_cfr_icl.session.session import Session
 
 
@@ -33,18 +38,28 @@ class Presenter:
         self._workspace = workspace
         self._preparing = False
         self._insisted: tuple[str, object] | None = None
+        self._written: tuple[str, object] | None = None
         self._loading = Activity(None, dock)
+        self._elapsed = Elapsed(self._on_elapsed, dock)
+        self._others: tuple[Patch, int] | None = None
 
     def close(self) -> None:
         """Remove the progress bar."""
         self._loading.close()
+        # Qt may have deleted the timer with the dock.
+        with suppress(RuntimeError):
+            self._elapsed.end()
 
     def show_state(self) -> None:
         """Refresh everything."""
         session = self._session
         self.show_object()
+        shown = session.state.shown
         self._dock.object.show_possible(
-            undo=session.can_undo, redo=session.can_redo, current=not session.state.is_empty
+            undo=session.can_undo,
+            redo=session.can_redo,
+            current=not session.state.is_empty,
+            threshold=not (isinstance(shown, Patch) and shown.values.dtype == bool),
         )
         self._dock.loop.show_answer(session.state.answer)
         self.show_channels()
@@ -60,7 +75,22 @@ class Presenter:
 
     def show_object(self) -> None:
         """Show clicks and mask of the current object."""
-        self._workspace.show_object(self._session.state, self._session.mask)
+        session, workspace = self._session, self._workspace
+        mask, others = session.mask, None
+        if mask is not None and session.protect and workspace.is_on_image(session.state):
+            # Labels that cannot take the object say so at W.
+            with suppress(OutputError):
+                others = others_in(self._store(), mask, session.state.label)
+        self._others = others
+        if mask is not None and others is not None:
+            free = mask.values & ~others[0].read(mask.window)
+            mask = Patch(free, mask.window, mask.image_shape)
+        workspace.show_object(session.state, mask)
+
+    def _store(self) -> LabelPlane:
+        """The labels that the object would be written into now."""
+        state = self._session.state
+        return state.origin or self._workspace.store(plane_of(state))
 
     def show_hint(self) -> None:
         """Tell the next step, or the reason why a click would do nothing."""
@@ -100,15 +130,27 @@ class Presenter:
             return messages.PAINT
         mask = self._session.mask
         found = mask is not None and bool(mask.values.any())
-        return messages.next_step(self._session.state, preparing=self._preparing, found=found)
+        if mask is not None and self._others is not None:
+            taken, other = self._others
+            count, size = int(taken.values.sum()), int(mask.values.sum())
+            return messages.taken(min(count, size), size, other)
+        if self._written is not None and self._written[1] == self._moment():
+            return self._written[0]
+        loading = self._elapsed.text if self._preparing else ""
+        return messages.next_step(self._session.state, loading=loading, found=found)
+
+    def _on_elapsed(self, _: str) -> None:
+        self.show_hint()
 
     def show_preparing(self, preparing: bool) -> None:
         """Show that the model is being loaded, or no longer is."""
         self._preparing = preparing
         if preparing:
             self._loading.show(messages.LOADING, 0, 0)
+            self._elapsed.begin(messages.LOADING)
         else:
             self._loading.end()
+            self._elapsed.end()
         self.show_hint()
 
     def say(self, sentence: str) -> None:
@@ -120,9 +162,17 @@ class Presenter:
         self._insisted = sentence, self._moment()
         self.show_hint()
 
+    def show_written(self, label: int) -> None:
+        """Say that an object was written, until the next click."""
+        if self._session.state.is_empty:
+            self._written = messages.written(label), self._moment()
+            self.show_hint()
+
     def _moment(self) -> object:
         """A value that changes with a click, another plane, or another model or method."""
-        return self._session.state.clicks, self._workspace.plane, self._dock.engine.preferences
+        image = self._workspace.image
+        place = None if image is None else image.unique_id, self._workspace.plane
+        return self._session.state.clicks, place, self._dock.engine.preferences
 
     def refuse(self, why: str) -> None:
         """Restore the points to the session's clicks, and give the reason."""
@@ -132,7 +182,7 @@ class Presenter:
     def attempt(self, call: Callable[[], None]) -> None:
         """Run a user action; an error of theirs becomes a sentence, or an offer to fix it."""
         self._dock.question.take_back()
-        self._insisted = None
+        self._insisted = self._written = None
         try:
             call()
         except RecoverableError as error:

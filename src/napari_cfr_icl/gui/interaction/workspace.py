@@ -39,7 +39,8 @@ class Workspace:
 
     `clicks_changed` is emitted when the user changed the points, `image_changed` when the image is
     rendered differently or has other data, `image_moved` (with the labels layers that followed it)
-    when its transform was changed, `tool_changed` when another layer or tool was chosen or
+    when its transform was changed, `labels_changed` when the chosen labels are others or are drawn
+    anew, `tool_changed` when another layer or tool was chosen or
     layers were rearranged.
 
     Parameters
@@ -62,6 +63,7 @@ class Workspace:
     clicks_changed = Signal()
     image_changed = Signal()
     image_moved = Signal(list)
+    labels_changed = Signal()
     tool_changed = Signal()
 
     def __init__(self, viewer: napari.Viewer, keys: Keys, mode: MouseMode) -> None:
@@ -219,10 +221,16 @@ class Workspace:
         """Write objects into another layer; `highest` is its highest id, where that is known."""
         if self.labels is not None:
             self._keys.release([self.labels])
+            self.labels.events.set_data.disconnect(self._on_labels_drawn)
+            self.labels.events.labels_update.disconnect(self._on_labels_drawn)
         self.labels = layer
         if layer is not None:
             self._target_of(layer, highest)
             self._keys.bind([layer])
+            # The last that napari tells of a change, and all of its own undo.
+            for event in (layer.events.set_data, layer.events.labels_update):
+                event.connect(self._on_labels_drawn)
+        self.labels_changed.emit()
         self._watch_places()
 
     def make_labels(self, mask: Window | None = None) -> Labels | None:
@@ -365,6 +373,9 @@ class Workspace:
 
     def _on_tool_changed(self) -> None:
         self.tool_changed.emit()
+
+    def _on_labels_drawn(self) -> None:
+        self.labels_changed.emit()
 
     def _on_channels_changed(self) -> None:
         self.image_changed.emit()

@@ -16,6 +16,7 @@ from napari_cfr_icl.engine.windows import Window
 from napari_cfr_icl.gui.layers.click_layer import TAG
 from napari_cfr_icl.gui.layers.placement import data_to_world, transform_of
 from napari_cfr_icl.gui.layers.planes import LayerPlane, data_shape
+from napari_cfr_icl.gui.layers.preview import unlike_preview
 
 LABEL_TYPE = np.uint16
 """Enough ids for a field of cells, and every other program reads it."""
@@ -76,7 +77,7 @@ def empty_labels(
     data = _array(tuple(shape), image.name)
     if (folder := folder_of(data)) is not None:
         metadata[TAG + "_folder"] = str(folder)
-    return Labels(data, name="objects", metadata=metadata, **placed)
+    return Labels(data, name="objects", colormap=unlike_preview(), metadata=metadata, **placed)
 
 
 def part_around(mask: Window, plane: LayerPlane) -> Window:

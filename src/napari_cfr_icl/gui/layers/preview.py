@@ -9,7 +9,8 @@ from __future__ import annotations
 import napari
 import numpy as np
 from napari.layers import Image, Labels, Layer
-from napari.utils.colormaps import DirectLabelColormap
+from napari.utils.colormaps import CyclicLabelColormap, DirectLabelColormap, label_colormap
+from napari.utils.colormaps.standardize_color import transform_color
 from psygnal import Signal
 
 from napari_cfr_icl.engine.windows import Patch, Window
@@ -20,6 +21,9 @@ from napari_cfr_icl.gui.layers.planes import LayerPlane
 
 NAME = "current object"
 COLOUR = "#00b7ff"
+
+COLOURS, LEAST_DIFFERENCE = 49, 0.6
+"""Colours of napari's labels, and how far, summed over red, green and blue, ours are from blue."""
 
 ROOM = 2048
 """Rows and columns that the layer covers, unless a mask is larger: to move it takes napari longer
@@ -206,3 +210,12 @@ def _room_shape(room: Window, plane: LayerPlane, ndim: int) -> tuple[int, ...]:
     for axis, side in zip(plane.axes, room.shape, strict=True):
         shape[axis] = side
     return tuple(shape)
+
+
+def unlike_preview() -> CyclicLabelColormap:
+    """Napari's colours of labels without those that look like the current object's."""
+    colours = np.asarray(label_colormap(COLOURS).colors)
+    blue = transform_color(COLOUR)[0]
+    unlike = np.abs(colours[:, :3] - blue[:3]).sum(axis=1) > LEAST_DIFFERENCE
+    unlike[0] = True  # the background
+    return CyclicLabelColormap(colours[unlike], name="label_colormap")

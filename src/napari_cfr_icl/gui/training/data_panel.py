@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import napari
-from qtpy.QtCore import Signal
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QColor
-from qtpy.QtWidgets import QHeaderView, QPushButton, QTreeWidget, QTreeWidgetItem, QWidget
+from qtpy.QtWidgets import QHeaderView, QPushButton, QTableWidget, QTableWidgetItem, QWidget
 
 from napari_cfr_icl.gui.views.source_choice import SourceChoice
 from napari_cfr_icl.gui.widgets.arrange import column
@@ -21,7 +21,9 @@ SEVERITIES = {
     "warning": ("look at it", ORANGE),
     "note": ("to know", GREEN),
 }
-_HEIGHT = 150
+_HEIGHT = 180
+NAME_WIDTH = 110
+"""Width in pixels of the names of files; the sentences have the rest."""
 
 
 class DataPanel(QWidget):
@@ -40,14 +42,18 @@ class DataPanel(QWidget):
         self.check.setToolTip("Read all pictures and labels, and tell what is wrong with which.")
         self.bar = ProgressBar(thin=True)
         self.summary = WrappedLabel()
-        self.findings = QTreeWidget()
-        self.findings.setColumnCount(2)
-        self.findings.setHeaderLabels(["file", "what was found"])
-        self.findings.setRootIsDecorated(False)
+        self.findings = QTableWidget(0, 2)
+        self.findings.setHorizontalHeaderLabels(["file", "what was found"])
         self.findings.setFixedHeight(_HEIGHT)
-        self.findings.setWordWrap(True)
-        if (header := self.findings.header()) is not None:
-            header.setSectionResizeMode(0, QHeaderView.ResizeMode.ResizeToContents)
+        self.findings.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        self.findings.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
+        self.findings.setColumnWidth(0, NAME_WIDTH)
+        if (header := self.findings.horizontalHeader()) is not None:
+            header.setStretchLastSection(True)
+        if (rows := self.findings.verticalHeader()) is not None:
+            rows.hide()
+            # A sentence has as many lines as it needs.
+            rows.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         column(self.source, self.check, self.bar, self.summary, self.findings, into=self)
         self.check.clicked.connect(self.check_requested)
         self.source.changed.connect(self._on_source_changed)
@@ -73,13 +79,15 @@ class DataPanel(QWidget):
         if skipped:
             text += f", {skipped} file{'' if skipped == 1 else 's'} cannot be used"
         self.show_idle(f"{text}.")
-        self.findings.clear()
-        for finding in found:
+        self.findings.setRowCount(len(found))
+        for row, finding in enumerate(found):
             word, colour = SEVERITIES[finding["severity"]]
-            item = QTreeWidgetItem([finding["key"], f"{word}: {finding['text']}"])
-            item.setForeground(1, QColor(colour))
-            item.setToolTip(1, finding["text"])
-            self.findings.addTopLevelItem(item)
+            file = QTableWidgetItem(finding["key"])
+            file.setToolTip(finding["key"])
+            sentence = QTableWidgetItem(f"{word}: {finding['text']}")
+            sentence.setForeground(QColor(colour))
+            self.findings.setItem(row, 0, file)
+            self.findings.setItem(row, 1, sentence)
         self.findings.setVisible(bool(found))
 
     def show_idle(self, text: str) -> None:
@@ -90,7 +98,7 @@ class DataPanel(QWidget):
         self.summary.setVisible(bool(text))
 
     def _on_source_changed(self) -> None:
-        self.findings.clear()
+        self.findings.setRowCount(0)
         self.findings.hide()
         self.show_idle("")
         self.source_changed.emit()

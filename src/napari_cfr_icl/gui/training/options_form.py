@@ -1,4 +1,4 @@
-"""Training options as a form: the important ones in sight, all others under "More"."""
+"""Training options as a form: the few important ones in sight, all others by searching."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from magicgui.widgets.bases import ValueWidget
-from qtpy.QtWidgets import QComboBox, QWidget
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QComboBox, QLabel, QLineEdit, QWidget
 
 from napari_cfr_icl._options import with_values
 from napari_cfr_icl.gui.widgets.arrange import column, form
 from napari_cfr_icl.gui.widgets.option_field import as_option, as_shown, option_field
-from napari_cfr_icl.gui.widgets.section import Section
 from napari_cfr_icl.training.options import TrainOptions
 from napari_cfr_icl.zoo.catalog import CATALOGUE
 from napari_cfr_icl.zoo.store import ModelStore
@@ -26,17 +26,8 @@ BASIC = {
 }
 """Options in sight, by their full names, and their labels."""
 
-SECTIONS = {
-    "": "Run",
-    "data": "Data",
-    "clicks": "Clicks",
-    "icl": "Iterative click loss (ICL)",
-    "suem": "Copy and paste (SUEM)",
-    "augment": "Augmentation",
-    "optimizer": "Optimizer",
-    "schedule": "Schedule",
-    "validation": "Measuring",
-}
+MOST_FOUND = 8
+"""Options that a search shows at once."""
 
 
 class ModelMenu(QComboBox):
@@ -59,22 +50,34 @@ class ModelMenu(QComboBox):
 
 
 class OptionsForm(QWidget):
-    """Form made from the declaration of the options: a new option needs no other line here."""
+    """Form made from the declaration of the options: a new option needs no other line here.
+
+    `changed` is emitted whenever a value is changed, by whomever.
+    """
+
+    changed = Signal()
 
     def __init__(self, options: TrainOptions) -> None:
         super().__init__()
         self._options = options
         self.fields: dict[str, ValueWidget[Any] | ModelMenu] = {}
+        self._rest: dict[str, tuple[QWidget, str]] = {}
         basic: dict[str, QWidget] = {}
-        rest: dict[str, dict[str, QWidget]] = {section: {} for section in SECTIONS}
         for name, metadata, value in _declared(options):
-            section, _, short = name.rpartition(".")
-            rows, label = (basic, BASIC[name]) if name in BASIC else (rest[section], short)
-            rows[label.replace("_", " ")] = self._add_field(name, metadata, value)
-        more = column(*(Section(SECTIONS[name], form(rest[name]), opened=False) for name in rest))
-        more.setContentsMargins(12, 0, 0, 0)
-        self.more = Section("More", more, opened=False)
-        column(form(basic), self.more, into=self)
+            field = self._add_field(name, metadata, value)
+            if name in BASIC:
+                basic[BASIC[name]] = field
+            else:
+                row_of = form({name.replace("_", " "): field})
+                self._rest[name] = row_of, f"{name.replace('_', ' ')} {metadata['help']}".lower()
+        self.search = QLineEdit()
+        self.search.setPlaceholderText("Find another option: brightness, paste, patience…")
+        self.search.setClearButtonEnabled(True)
+        self.found = QLabel()
+        rows = (row_of for row_of, _ in self._rest.values())
+        column(form(basic), self.search, *rows, self.found, into=self)
+        self.search.textChanged.connect(self._on_search)
+        self._on_search("")
         self.show_options(options)
 
     def options(self) -> TrainOptions:
@@ -98,14 +101,33 @@ class OptionsForm(QWidget):
         for name, _, value in _declared(options):
             self.fields[name].value = as_shown(value)
 
+    def _on_search(self, text: str) -> None:
+        """Show the options whose name or explanation has all the words."""
+        words = text.lower().replace("_", " ").split()
+        found = [
+            name
+            for name, (_, about) in self._rest.items()
+            if words and all(w in about for w in words)
+        ]
+        for name, (row_of, _) in self._rest.items():
+            row_of.setVisible(name in found[:MOST_FOUND])
+        more = len(found) - MOST_FOUND
+        self.found.setText(f"{more} more: write another word." if found else "No option has this.")
+        self.found.setVisible(bool(words) and (more > 0 or not found))
+
     def _add_field(self, name: str, metadata: Any, value: Any) -> QWidget:
         if name == "base":
             menu = self.fields[name] = ModelMenu()
             menu.setToolTip(f"{metadata['help']}  ({name})")
+            menu.currentTextChanged.connect(self._on_field_changed)
             return menu
         field = self.fields[name] = option_field(name, metadata, value)
+        field.changed.connect(self._on_field_changed)
         native: QWidget = field.native
         return native
+
+    def _on_field_changed(self) -> None:
+        self.changed.emit()
 
 
 def _declared(options: TrainOptions) -> list[tuple[str, Any, Any]]:

@@ -137,15 +137,19 @@ class RunMonitor:
     def _at_work(self, status: dict[str, Any], process: ProcessMark) -> tuple[State, str]:
         own = status.get("pid") == process.pid
         if own and status["state"] == "comparing":
-            return "comparing", "Comparing with the base model on held-out objects…"
+            text = "Comparing with the base model on held-out objects"
+            return "comparing", f"{self._messages.get('clicked', text)}…"
         if (self.run / "stop").exists():
             return "stopping", "Stopping after this step…"
         if own and status["state"] == "running":
             left = time_left(status.get("seconds_left"))
             text = f"Step {status['step']} of {status['steps']}, {left}."
+            if clicked := self._messages.get("clicked"):
+                text = f"{text} {clicked}…"
             trouble = self._messages.get("trouble")
             return "running", f"{text} {trouble}" if trouble else text
-        return "starting", self._messages.get("note", "Starting") + "…"
+        doing = self._messages.get("clicked") or self._messages.get("note", "Starting")
+        return "starting", f"{doing}…"
 
     def _at_rest(self, status: dict[str, Any]) -> tuple[State, str]:
         started, error = mark_of(self.run), error_of(self.run)
@@ -203,9 +207,11 @@ class RunMonitor:
         kind = event["event"]
         if kind == "step":
             self._curves.losses[event["step"]] = float(event["losses"][-1])
+            self._messages.pop("clicked", None)
         elif kind == "held_out":
             self._curves.rounds[event["step"]] = event
-        elif kind in ("trouble", "note"):
+            self._messages.pop("clicked", None)
+        elif kind in ("trouble", "note", "clicked"):
             self._messages[kind] = str(event["text"])
         elif kind == "begin":
             self._messages.pop("trouble", None)

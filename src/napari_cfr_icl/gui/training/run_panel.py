@@ -63,7 +63,7 @@ class RunPanel(QWidget):
     def show_starting(self, text: str) -> None:
         """Show that a run is being started."""
         self.sentence.setText(text)
-        self.bar.setRange(0, 0)
+        self.bar.show_progress(0, 0)
         self.bar.show()
         self._enable()
         self._show_result(None)

@@ -38,6 +38,9 @@ class SettingsPanel(QWidget):
         column(choices, self.form, self.suggest, self.suggestion, into=self)
         self.recipe.currentTextChanged.connect(self._on_recipe)
         self.suggest.clicked.connect(self.suggest_requested)
+        # The time that was estimated is that of other settings then.
+        self.form.changed.connect(self._on_changed)
+        self.device.currentTextChanged.connect(self._on_changed)
 
     def options(self) -> TrainOptions:
         """The options as the form shows them; raises SettingsError where one is invalid."""
@@ -61,6 +64,10 @@ class SettingsPanel(QWidget):
         """Show that nothing is being measured, and why."""
         self.suggest.setEnabled(True)
         self.suggestion.setText(text)
+
+    def _on_changed(self) -> None:
+        if self.suggest.isEnabled():
+            self.suggestion.setText("")
 
     def _on_recipe(self, name: str) -> None:
         self.form.show_options(recipes.load_recipe(name))

@@ -36,7 +36,7 @@ USE_THIS = (
     "Segment with this setting, and keep it as a preset of this name.",
 )
 PIXELS, SHARE = "px", "% of it"
-NOTHING = "Click an object with “Segment with clicks”; its inner loop appears here."
+NOTHING = "Click an object with “Segment with clicks”; the refinement of its mask appears here."
 
 
 class InspectorPanel(QWidget):
@@ -131,11 +131,12 @@ class InspectorPanel(QWidget):
         self.first.setToolTip("Refine so many clicks of an object; 0 refines every one.")
         self.threshold = QDoubleSpinBox()
         self.threshold.setRange(0, 1e7)
-        self.threshold.setToolTip("The loop stops when a step changes less than this; 0: never.")
+        self.threshold.setToolTip("Refinement stops when a step changes less than this; 0: never.")
         self.unit = QComboBox()
         self.unit.addItems([PIXELS, SHARE])
         self.unit.setToolTip("Pixels, or a share of the object's area.")
         self.guard = QCheckBox("Refuse a step that contradicts a click")
+        self.guard.setToolTip("“Checked” in the name of a setting.")
 
     def _lay_out(self) -> None:
         threshold = QHBoxLayout()
@@ -213,7 +214,8 @@ class InspectorPanel(QWidget):
             self.plot.show_loop(None, policy)
             return
         step = min(self.scrubber.value(), inspection.steps)
-        self.step_text.setText(f"Mask Y<sub>{step}</sub>: {inspection.area(step)} px")
+        which = f"after refinement step {step}" if step else "before refinement"
+        self.step_text.setText(f"Mask {which}: {inspection.area(step)} px")
         stopping, current = inspection.stop(policy), inspection.stop(self._current)
         text = in_words(stopping)
         if policy != self._current:

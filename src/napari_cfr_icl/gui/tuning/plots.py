@@ -161,6 +161,7 @@ class FrontPlot(ThemedCanvas):
         axes, scores = self.axes, self._scores
         axes.set(xlabel="passes per object", ylabel=self._goal)
         if not scores.passes:
+            axes.set(xlim=(0, 40), ylim=(0, 10))
             return
         axes.scatter(scores.passes, scores.clicks, s=9, color=self.colours.faint, label="tried")
         edge = [self._at(index) for index in scores.front]
@@ -169,7 +170,8 @@ class FrontPlot(ThemedCanvas):
         self._mark(scores.recommended, "*", GREEN, "recommended")
         text = self.colours.text
         axes.plot(*self._at(self._chosen), "o", markersize=16, fillstyle="none", color=text)
-        add_legend(axes, self.colours, loc="upper right")
+        # Above the axes, where there are no points.
+        add_legend(axes, self.colours, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4)
 
     def _at(self, index: int) -> tuple[float, float]:
         return self._scores.passes[index], self._scores.clicks[index]

@@ -10,6 +10,7 @@ from typing import Any
 
 from napari_cfr_icl._errors import OutputError
 from napari_cfr_icl.engine.settings import Refinement
+from napari_cfr_icl.evaluation.protocol.metrics import FEWEST
 from napari_cfr_icl.evaluation.tuning.policies import describe
 
 
@@ -31,6 +32,8 @@ class PolicyScores:
         Index of the recommended policy.
     objects : int
         Number of objects clicked.
+    failed : tuple of int
+        Objects that never reached the goal, one number per policy.
     """
 
     policies: tuple[Refinement, ...]
@@ -40,6 +43,7 @@ class PolicyScores:
     front: tuple[int, ...] = ()
     recommended: int = 0
     objects: int = 0
+    failed: tuple[int, ...] = ()
 
     @classmethod
     def at_start(cls, line: Mapping[str, Any]) -> PolicyScores:
@@ -57,12 +61,15 @@ class PolicyScores:
             tuple(line["front"]),
             line["recommended"],
             line["objects"],
+            tuple(line["failed"]),
         )
 
     def words(self, index: int) -> str:
         """One policy in a line."""
         needs = f"{self.clicks[index]:.2f} clicks, {self.passes[index]:.1f} passes for an object"
-        return f"{describe(self.policies[index])}: {needs}"
+        missed = self.failed[index]
+        short = f" ({missed} of {self.objects} objects never got there)" if missed else ""
+        return f"{describe(self.policies[index])}: {needs}{short}"
 
 
 NO_SCORES = PolicyScores((), 0)
@@ -101,14 +108,25 @@ def read_result(folder: Path, objects: int) -> tuple[PolicyScores, str]:
         tuple(found["front"]),
         found["recommended"],
         objects,
+        tuple(row["failed"] for row in rows),
     )
-    checks = [
-        f"on {item['dataset']} {_signed(item['clicks'])} clicks, {_signed(item['passes'])} passes"
-        for item in found["held_out_current"]
-    ]
+    checks = [_check(item) for item in found["held_out_current"]]
     if not checks or found["recommended"] == found["current"]:
         return scores, "Today's setting is the recommended one."
     return scores, f"Held-out half, against today's: {'; '.join(checks)}."
+
+
+def _check(item: Mapping[str, Any]) -> str:
+    """A comparison in words: without intervals where too little was held out to judge."""
+    names = {"clicks": "clicks", "passes": "passes", "first_iou": "IoU after one click"}
+    pictures, objects = item["clicks"]["groups"], item["clicks"]["count"]
+    shown = _signed if pictures >= FEWEST else lambda interval: f"{interval['mean']:+.2f}"
+    numbers = ", ".join(f"{shown(item[key])} {name}" for key, name in names.items())
+    if pictures >= FEWEST:
+        return f"on {item['dataset']} {numbers}"
+    counted = f"{objects} object{'' if objects == 1 else 's'}"
+    counted += f" of {pictures} picture{'' if pictures == 1 else 's'}"
+    return f"on {item['dataset']} {numbers}: too few to judge ({counted})"
 
 
 def _signed(interval: Mapping[str, float]) -> str:

@@ -79,11 +79,12 @@ class SearchJob:
 class SearchController(QObject):
     """Runs one search at a time.
 
-    Emits `progressed` (fraction, seconds left or None, PolicyScores), `finished` (PolicyScores,
-    sentence) and `failed` (Exception); nothing after `cancel`.
+    Emits `entered` (what is done now), `progressed` (fraction, seconds left or None, PolicyScores),
+    `finished` (PolicyScores, sentence) and `failed` (Exception); nothing after `cancel`.
     """
 
     progressed = Signal(float, object, object)
+    entered = Signal(str)
     finished = Signal(object, str)
     failed = Signal(object)
 
@@ -136,6 +137,8 @@ class SearchController(QObject):
         if "policies" in line:
             self._scores = PolicyScores.at_start(line)
             self.progressed.emit(0.0, None, self._scores)
+        elif "stage" in line:
+            self.entered.emit(line["stage"])
         elif "clicks" in line and self._scores is not None:
             self._scores = self._scores.after(line)
             self.progressed.emit(line["fraction"], line["seconds_left"], self._scores)

@@ -17,7 +17,7 @@ from napari_cfr_icl.gui.tuning.policy_scores import NO_SCORES, PolicyScores
 from napari_cfr_icl.gui.tuning.search_options import SearchOptions
 from napari_cfr_icl.gui.views.source_choice import SourceChoice
 from napari_cfr_icl.gui.widgets.arrange import form, row
-from napari_cfr_icl.gui.widgets.durations import time_left
+from napari_cfr_icl.gui.widgets.durations import Elapsed, time_left
 from napari_cfr_icl.gui.widgets.named_action import NamedAction
 from napari_cfr_icl.gui.widgets.option_field import as_option, option_field
 from napari_cfr_icl.gui.widgets.progress_bar import ProgressBar
@@ -93,14 +93,15 @@ class SearchPanel(QWidget):
         """Show that a search runs, before any number is known."""
         self.start.setEnabled(False)
         self.cancel.setEnabled(True)
-        self.bar.setRange(0, 0)
+        self.bar.show_progress(0, 0)
         self.bar.show()
         self.report.hide()
-        self.status.setText(text)
+        self._elapsed.begin(text)
 
     def show_progress(self, fraction: float, seconds_left: float | None, objects: int) -> None:
         """Show the progress of the search."""
         self.bar.show_progress(round(BAR_STEPS * fraction), BAR_STEPS)
+        self._elapsed.end()
         parts = [f"{objects} object{'' if objects == 1 else 's'} clicked", time_left(seconds_left)]
         self.status.setText(", ".join(part for part in parts if part) + ".")
 
@@ -109,6 +110,7 @@ class SearchPanel(QWidget):
         self.start.setEnabled(True)
         self.cancel.setEnabled(False)
         self.bar.hide()
+        self._elapsed.end()
         self.status.setText(text)
         self.report.setVisible(results is not None)
         self._results = results
@@ -126,6 +128,7 @@ class SearchPanel(QWidget):
         self.cancel = QPushButton("Cancel")
         self.bar = ProgressBar(thin=True)
         self.status = WrappedLabel()
+        self._elapsed = Elapsed(self.status.setText, self)
         self.report = QPushButton("Open the report")
 
     def _lay_out(self) -> None:
@@ -150,6 +153,7 @@ class SearchPanel(QWidget):
         self.plot.policy_chosen.connect(self._on_policy_chosen)
         self.use.requested.connect(self._on_use)
         self.report.clicked.connect(self._on_report)
+        self.source.changed.connect(self._on_source_changed)
 
     def _on_policy_chosen(self, index: int) -> None:
         self._chosen = index
@@ -157,6 +161,11 @@ class SearchPanel(QWidget):
 
     def _on_use(self, name: str) -> None:
         self.use_requested.emit(name, self._scores.policies[self._index])
+
+    def _on_source_changed(self) -> None:
+        """Take back what was said about other pictures."""
+        if self.start.isEnabled():
+            self.status.setText("")
 
     def _on_report(self) -> None:
         if self._results is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import napari
+from napari.utils.notifications import show_info
 from qtpy.QtWidgets import QTabWidget, QVBoxLayout
 
 from napari_cfr_icl._errors import CfrIclError
@@ -85,6 +86,7 @@ class TuningDock(ClosableDock):
         self.search_panel.cancel_requested.connect(self._on_cancel)
         self.search_panel.use_requested.connect(self._on_use)
         self.searches.progressed.connect(self._on_progressed)
+        self.searches.entered.connect(self.search_panel.show_running)
         self.searches.finished.connect(self._on_finished)
         self.searches.failed.connect(self._on_failed)
 
@@ -105,6 +107,7 @@ class TuningDock(ClosableDock):
             show_error(error)
             return
         choose_preset(self._viewer, name)
+        show_info(f"{name} is kept as a preset and used from now on.")
 
     def _on_start(self) -> None:
         engine = EngineChoice.of(current_preferences(self._viewer))
@@ -114,7 +117,7 @@ class TuningDock(ClosableDock):
             self._on_failed(error)
             return
         self.search_panel.clear()
-        self.search_panel.show_running("Loading the model…")
+        self.search_panel.show_running("Starting")
         self._activity.show(SEARCHING, 0, 0)
         self.searches.start(options, source, engine)
 
@@ -128,8 +131,6 @@ class TuningDock(ClosableDock):
         if scores.objects:
             self.search_panel.show_progress(fraction, seconds, scores.objects)
             self.search_panel.show_scores(scores)
-        else:
-            self.search_panel.show_running("Clicking the first object…")
 
     def _on_finished(self, scores: PolicyScores, text: str) -> None:
         self._activity.end()

@@ -48,6 +48,9 @@ DOCK_KEYS = {
     "previous_plane": DockKey("Previous plane", "J"),
     "next_plane": DockKey("Next plane", "K"),
     "fill_planes": DockKey("Fill planes", "Shift+K"),
+    "previous_image": DockKey("Previous image", "PageUp"),
+    "next_image": DockKey("Next image", "PageDown"),
+    "next_unfinished": DockKey("Next unfinished", "Shift+PageDown"),
 }
 """By their names in the manifest, which has the same titles and defaults."""
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from magicgui.widgets import CheckBox, ComboBox
@@ -11,6 +13,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QLabel, QWidget
 
 from napari_cfr_icl.engine.settings import PRESETS
+from napari_cfr_icl.gui.views.messages import in_seconds
 from napari_cfr_icl.gui.views.model_fetch import ModelFetch
 from napari_cfr_icl.gui.views.model_menu import ModelMenu
 from napari_cfr_icl.gui.widgets.arrange import column, form
@@ -26,7 +29,16 @@ INFERENCES = {
     "CFR-4": "cfr-4",
     "A-CFR-4 (adaptive)": "a-cfr-4",
 }
-DEVICES = ("auto", "cpu", "cuda", "mps")
+_GPU_FILES = ("/dev/nvidia0", "/dev/dxg", "/dev/kfd", "C:/Windows/System32/nvcuda.dll")
+"""One of them is there with a driver that "cuda" works with; to ask torch would take seconds."""
+
+DEVICES = (
+    "auto",
+    "cpu",
+    *(["cuda"] if any(Path(file).exists() for file in _GPU_FILES) else []),
+    *(["mps"] if sys.platform == "darwin" else []),
+)
+"""Devices that this machine may have."""
 EVERY_CLICK = "Otherwise only the clicks that the preset says, which may be the first one alone."
 
 
@@ -129,7 +141,7 @@ class EnginePanel(QWidget):
             facts.extend([f"{status.size / 1e6:.0f} MB."] if status.size else [])
         speed = self._speeds.of(name, self._preferences.device)
         if speed is not None:
-            facts.append(f"About {speed:.0f} ms a pass on this machine.")
+            facts.append(f"About {in_seconds(speed / 1000)} a pass on this machine.")
         return " ".join(facts)
 
     def _on_fetched(self, name: str) -> None:

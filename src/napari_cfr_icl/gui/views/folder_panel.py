@@ -9,6 +9,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QCheckBox, QWidget
 from superqt.utils import signals_blocked
 
+from napari_cfr_icl.gui.views.dock_keys import DockKeys
 from napari_cfr_icl.gui.widgets.arrange import grid
 from napari_cfr_icl.gui.widgets.key_button import KeyButton
 from napari_cfr_icl.gui.widgets.name_label import NameLabel
@@ -19,7 +20,8 @@ class FolderPanel(QWidget):
     """Buttons to go through a folder.
 
     Emits `open_requested`, `labels_requested` (choose where labels go), `go_requested` (int: -1 or
-    1), `unfinished_requested` and `finished_changed` (bool).
+    1), `unfinished_requested`, `finished_changed` (bool), and `placed` when an image of a folder is
+    shown.
     """
 
     open_requested = Signal()
@@ -27,6 +29,7 @@ class FolderPanel(QWidget):
     go_requested = Signal(int)
     unfinished_requested = Signal()
     finished_changed = Signal(bool)
+    placed = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -39,6 +42,7 @@ class FolderPanel(QWidget):
         self.unfinished = KeyButton("Next unfinished", "Skip what is finished.")
         self.finished = QCheckBox("This image is finished")
         self.where = NameLabel()
+        self.kept = NameLabel()
         self.skipped = NameLabel()
         self.progress = ProgressBar()
         self.progress.setFormat("%v of %m finished")
@@ -58,6 +62,7 @@ class FolderPanel(QWidget):
             [self.previous, self.next],
             [self.unfinished],
             [self.finished],
+            [self.kept],
         )
         grid([[self.open, self.labels], *self._parts, [self.skipped]], into=self)
 
@@ -70,6 +75,19 @@ class FolderPanel(QWidget):
         """Show the name of the image and its number, counted from 1."""
         self._show_parts(True)
         self.where.setText(f"{number} of {count}: {name}")
+        self.show_kept("")
+        self.placed.emit()
+
+    def show_kept(self, text: str) -> None:
+        """Show where the labels of this image were kept; an empty text hides it."""
+        self.kept.setText(text)
+        self.kept.setVisible(bool(text))
+
+    def show_keys(self, keys: DockKeys) -> None:
+        """Show the keys in force."""
+        self.previous.show_key(keys.shown("previous_image"))
+        self.next.show_key(keys.shown("next_image"))
+        self.unfinished.show_key(keys.shown("next_unfinished"))
 
     def show_progress(self, finished: int, count: int, *, this_one: bool) -> None:
         """Show the number of finished images, and the mark of this one."""

@@ -106,20 +106,37 @@ def propagated(report: Report, start: int | None = None) -> str:
     )
 
 
-def next_step(state: ObjectState, *, preparing: bool, found: bool) -> str:
+def taken(count: int, size: int, other: int) -> str:
+    """The hint on the pixels of a mask that are left to other objects.
+
+    Parameters
+    ----------
+    count, size : int
+        Pixels that belong to others, and all pixels of the mask.
+    other : int
+        The id of the object that has most of them.
+    """
+    correct = f"to correct object {other}, {{drop}} and then {{grab}} over it."
+    if count == size:
+        return f"All of this belongs to others, which are protected; {correct}"
+    text = f"{count} of {size} px belong to others, which are protected; "
+    return f"{text}{'{write} writes the rest.' if 2 * count < size else correct}"
+
+
+def next_step(state: ObjectState, *, loading: str, found: bool) -> str:
     """The hint on what to do next.
 
     Parameters
     ----------
     state : ObjectState
         The current object.
-    preparing : bool
-        Whether the model is being loaded.
+    loading : str
+        Empty unless the model is being loaded: then for how long.
     found : bool
         Whether the mask has any pixel.
     """
-    if preparing:
-        return "Loading the model; the mask comes as soon as it is there."
+    if loading:
+        return f"{loading}. Click already: the mask comes as soon as it is there."
     if state.is_empty:
         return "Click the object."
     if not state.clicks:
@@ -148,11 +165,21 @@ def _listed(names: Sequence[str]) -> str:
 
 def outcome(answer: Answer) -> str:
     """The outcome of the inner loop: passes, time, and why it stopped."""
-    milliseconds = round(1000 * sum(step.seconds for step in answer.trace))
-    passes = f"{answer.passes} pass{'' if answer.passes == 1 else 'es'}, {milliseconds} ms"
+    took = in_seconds(sum(step.seconds for step in answer.trace))
+    passes = f"{answer.passes} pass{'' if answer.passes == 1 else 'es'}, {took}"
     if answer.passes == 1 and answer.stopped == "limit":
-        return f"{passes}: this click was not refined."
+        return f"{passes}: the method refines no more here."
     return f"{passes}: {_LOOP_ENDED.get(answer.stopped, answer.stopped)}."
+
+
+def in_seconds(seconds: float) -> str:
+    """A short time for people."""
+    return f"{seconds:.1f} s" if seconds >= 1 else f"{seconds:.2f} s"
+
+
+def written(label: int) -> str:
+    """The hint after an object was written."""
+    return f"Object {label} written. Click the next object."
 
 
 def last_change(trace: Sequence[StepLike]) -> str:

@@ -69,9 +69,9 @@ class ModelMenu(QComboBox):
         self.addItem(OTHER_FILE, None)
         self.addItem(OTHER_FOLDER, ELSEWHERE)
         self.insertSeparator(self.count())
-        for status in self._models.values():
-            if status.path is None:
-                self.addItem(f"{status.title}, {status.state.value}", status.name)
+        absent = [status for status in self._models.values() if status.path is None]
+        for status in sorted(absent, key=lambda status: status.state is ModelState.BY_HAND):
+            self.addItem(f"{status.title}, {status.state.value}", status.name)
         self.setCurrentIndex(max(0, self.findData(name)))
         self.filled.emit()
 

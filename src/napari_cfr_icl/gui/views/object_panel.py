@@ -12,6 +12,8 @@ from napari_cfr_icl.gui.widgets.key_button import KeyButton
 from napari_cfr_icl.session.preferences import Preferences
 
 SLIDER_STEPS = 100
+THRESHOLD = "How probable a pixel must be to belong to the object. Takes effect at once."
+NO_THRESHOLD = "This object was drawn before: it has probabilities after the first click on it."
 
 
 class ObjectPanel(QWidget):
@@ -77,9 +79,6 @@ class ObjectPanel(QWidget):
         self.threshold = QSlider(Qt.Orientation.Horizontal)
         self.threshold.setRange(1, SLIDER_STEPS - 1)
         self.threshold.setValue(SLIDER_STEPS // 2)
-        self.threshold.setToolTip(
-            "How probable a pixel must be to belong to the object. Takes effect at once."
-        )
         self.threshold_text = QLabel("0.50")
 
     def _lay_out(self) -> None:
@@ -120,8 +119,12 @@ class ObjectPanel(QWidget):
         self.sign.show_key(keys.shown("next_sign"))
         self.hide_mask.show_key(keys.shown("hide"))
 
-    def show_possible(self, *, undo: bool, redo: bool, current: bool) -> None:
-        """Enable the actions that are possible."""
+    def show_possible(
+        self, *, undo: bool, redo: bool, current: bool, threshold: bool = True
+    ) -> None:
+        """Enable the actions that are possible, and the threshold if the mask has one."""
+        self.threshold.setEnabled(threshold)
+        self.threshold.setToolTip(THRESHOLD if threshold else NO_THRESHOLD)
         self.undo.setEnabled(undo)
         self.redo.setEnabled(redo)
         self.write.setEnabled(current)

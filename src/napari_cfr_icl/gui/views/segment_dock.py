@@ -65,7 +65,8 @@ class SegmentDock(ClosableDock):
     def _build_status(self) -> None:
         self.hint = QLabel()
         self.hint.setWordWrap(True)
-        self.hint.setMinimumHeight(2 * self.hint.fontMetrics().lineSpacing() + 6)
+        # The longest hints have three lines: nothing below moves when another one comes.
+        self.hint.setMinimumHeight(3 * self.hint.fontMetrics().lineSpacing() + 6)
         self.hint.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         font = self.hint.font()
         font.setBold(True)
@@ -92,6 +93,8 @@ class SegmentDock(ClosableDock):
     def _lay_out(self) -> None:
         self.stack_section = Section("Through the stack", self.stack, opened=True)
         self.stack.offered.connect(self.stack_section.setVisible)
+        self.folder_section = Section("Folder of images", self.folder, opened=False)
+        self.folder.placed.connect(self._on_folder_placed)
         inside = QWidget()
         layout = QVBoxLayout(inside)
         layout.setSpacing(8)
@@ -105,11 +108,11 @@ class SegmentDock(ClosableDock):
             column(form({"Image": self.image, "Labels": self.labels}), self.seen),
             self.object,
             self.stack_section,
-            Section("Refinement of the last click", self.loop, opened=True),
-            Section("Model and method", self.engine, opened=True),
+            self.folder_section,
             Section("Save and export", self.work, opened=True),
-            Section("Folder of images", self.folder, opened=False),
-            Section("Mouse", _mouse_help(), opened=False),
+            Section("Mouse", _mouse_help(), opened=True),
+            Section("Model and method", self.engine, opened=False),
+            Section("Refinement of the last click", self.loop, opened=False),
         ):
             layout.addWidget(widget)
         layout.addStretch(1)
@@ -119,6 +122,10 @@ class SegmentDock(ClosableDock):
     def _show_keys(self) -> None:
         self.object.show_keys(self.keys)
         self.stack.show_keys(self.keys)
+        self.folder.show_keys(self.keys)
+
+    def _on_folder_placed(self) -> None:
+        self.folder_section.set_open(True)
 
     def show_hint(self, text: str) -> None:
         """Show a hint, with the keys in place of their names in braces."""

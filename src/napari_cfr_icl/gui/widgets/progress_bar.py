@@ -24,8 +24,12 @@ class ProgressBar(QProgressBar):
             self.setFixedHeight(8)
 
     def show_progress(self, done: int, total: int) -> None:
-        """Show the progress of the work; a total of 0 means unknown."""
+        """Show the progress of the work. Of an unknown total, 0, the bar is empty.
+
+        Qt's own bar for that is animated, which takes the processor from the network where there
+        is no graphics card.
+        """
         self.setUpdatesEnabled(False)
-        self.setRange(0, total)
-        self.setValue(done)
+        self.setRange(0, total or 1)
+        self.setValue(done if total else 0)
         self.setUpdatesEnabled(True)

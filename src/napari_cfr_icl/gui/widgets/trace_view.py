@@ -14,7 +14,8 @@ from napari_cfr_icl.session.protocols import StepLike
 BAR = QColor("#00b7ff")
 SETTLED = QColor("#2ecc40")
 LINE = QColor("#ff9f43")
-NOTHING_YET, NOT_REFINED = "The refinement steps appear here.", "This click was not refined."
+NOTHING_YET = "The refinement steps appear here."
+NOT_REFINED = "One pass: the method refines no more here."
 MARGIN, TEXT_HEIGHT, WIDEST_BAR = 8, 16, 56
 
 

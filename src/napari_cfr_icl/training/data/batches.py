@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_cfr_icl.engine.models.click_model import Features
     from napari_cfr_icl.engine.windows import Window
     from napari_cfr_icl.training.data.check import ImageRecord
     from napari_cfr_icl.training.data.image_cache import ImageCache
@@ -48,11 +49,15 @@ class Inputs:
         1 object, 0 background, -1 unknown.
     points : Tensor, shape (B, 2N, 3)
         The starting clicks.
+    features : tuple of Tensor
+        What the network's encoder made of the images, where they were encoded before; the images
+        are blank then.
     """
 
     images: Tensor
     target: Tensor
     points: Tensor
+    features: Features = ()
 
 
 _Raw = tuple[SampleBatch, SampleBatch, SuemPlan]
@@ -124,6 +129,33 @@ class Batches:
         expected = self._expected.pop((step, samples), None)
         self._expected = {key: one for key, one in self._expected.items() if key[0] >= step}
         read = self.at(step, samples) if expected is None else expected.result()
+        rng = self._sample_rng(step, samples, _CLICKS)
+        batch = self._combined(read, step, samples, rng)
+        points = starting_clicks(batch, self._options.clicks, rng)
+        return Inputs(batch.images.float() / 255, batch.target, points)
+
+    def several(self, number: int, most: int) -> SampleBatch:
+        """Up to `most` samples that share a picture, which is augmented and combined as any other.
+
+        The first one is a random object, as a step's are, the others are objects beside it. Those
+        whose combination with another sample gives another picture are left out.
+        """
+        source = self._crop(self._rng(number, 0, _SOURCE), most)
+        places = [0] * len(source)  # all with the random numbers of one
+        plan = SuemPlan.drawn(self._options.suem, self._sample_rng(number, places, _PLAN, "cpu"))
+        extra = _blank_like(source)
+        if plan.needs_extra[0]:
+            one = self._crop(self._rng(number, 0, _EXTRA))
+            extra = one.rows(torch.zeros(len(source), dtype=torch.int64))
+        read = self._stacked([source]), self._stacked([extra]), plan
+        batch = self._combined(read, number, places, self._sample_rng(number, places, _CLICKS))
+        alike = (batch.images == batch.images[:1]).flatten(1).all(dim=1)
+        return batch.rows(alike.nonzero()[:, 0])
+
+    def _combined(
+        self, read: _Raw, step: int, samples: Sequence[int], rng: SampleRng
+    ) -> SampleBatch:
+        """Crops, augmented and combined with their extras; `rng` decides how."""
         source, extra, plan = read
         batch = augment(source, self._options.augment, self._sample_rng(step, samples, _SOURCE))
         if len(rows := plan.needs_extra.nonzero()[:, 0]):
@@ -134,13 +166,13 @@ class Batches:
                 self._sample_rng(step, needed, _EXTRA),
             )
             extra = extra.with_rows(rows.to(self._device), changed)
-        rng = self._sample_rng(step, samples, _CLICKS)
-        batch = suem(batch, extra, plan, self._options.suem, rng)
-        points = starting_clicks(batch, self._options.clicks, rng)
-        return Inputs(batch.images.float() / 255, batch.target, points)
+        return suem(batch, extra, plan, self._options.suem, rng)
 
-    def _crop(self, rng: np.random.Generator) -> SampleBatch:
-        """A random picture, object in it and window around that, as a batch of 1."""
+    def _crop(self, rng: np.random.Generator, most: int = 1) -> SampleBatch:
+        """A random picture, object in it and window around that, as a batch of 1.
+
+        Or of up to `most`: the others are further objects in the window.
+        """
         pool = self._pools[rng.choice(len(self._pools), p=self._chances)]
         page = pool[rng.integers(len(pool))]
         image, labels = self._cache.read(page.example)
@@ -150,9 +182,16 @@ class Batches:
         others = _ids_inside(page, window, wanted)
         if len(others) and rng.random() < self._options.data.merge:
             second = int(rng.choice(others))
-        side, ids = self._options.data.side, (wanted, second, REST, self._ignored or _NOBODY)
-        masks, picture = cut_masks(labels, window, side, ids), cut_image(image, window, side)
-        return SampleBatch(picture[None], masks[None, :2], masks[None, 2:3], masks[None, 3:])
+        targets = [(wanted, second)]
+        if most > 1:
+            targets += [(int(other), _NOBODY) for other in rng.permutation(others)]
+        side, unknown = self._options.data.side, self._ignored or _NOBODY
+        ids = [(*target, REST, unknown) for target in targets[:most]]
+        first, *more = (cut_masks(labels, window, side, each) for each in ids)
+        visible = [one for one in more if one[:2].sum() >= _LEAST_VISIBLE]
+        masks = torch.stack([first, *visible])
+        pictures = cut_image(image, window, side).expand(len(masks), -1, -1, -1)
+        return SampleBatch(pictures, masks[:, :2], masks[:, 2:3], masks[:, 3:])
 
     def _window(
         self, page: ImageRecord, number: int, labels: Tensor, rng: np.random.Generator

@@ -120,9 +120,20 @@ def open_collection(path: Path, images: Path | None = None) -> Collection:
         raise InputError(f"There is no collection at {path}.")
     collection = _opened(path, None if images is None else images.expanduser())
     if not collection.examples:
-        why = "".join(f" {name}: {reason}" for name, reason in collection.troubles[:3])
-        raise InputError(f"{path} holds no image with a label image.{why}")
+        raise InputError(f"{path} holds no image with a label image.{_reasons(collection)}")
     return collection
+
+
+def _reasons(collection: Collection) -> str:
+    """What is wrong with its files, each reason with the first of them."""
+    names: dict[str, list[str]] = {}
+    for name, reason in collection.troubles:
+        names.setdefault(reason, []).append(name)
+    shown = []
+    for reason, files in names.items():
+        more = f" and {len(files) - 3} more" if files[3:] else ""
+        shown.append(f"{reason[0].upper()}{reason[1:]}: {', '.join(files[:3])}{more}")
+    return f" {'. '.join(shown[:3])}." if shown else ""
 
 
 def _opened(path: Path, images: Path | None) -> Collection:

@@ -84,7 +84,8 @@ def write_report(
 def _page(verdict: Verdict, run: Run) -> list[str]:
     """The paragraphs of the report, but for the extremes."""
     options = run.options.validation
-    head = ["collection", "IoU", "base", "tuned", "tuned - base, 95 % interval", "objects"]
+    head = ["collection", "IoU", "base", "tuned", "tuned - base, 95 % interval"]
+    head += ["objects", "pictures", "not reached: base", "tuned"]
     rows = [
         [
             item.collection,
@@ -93,11 +94,15 @@ def _page(verdict: Verdict, run: Run) -> list[str]:
             f"{item.tuned:.2f}",
             str(item.difference),
             str(item.difference.count),
+            str(item.difference.groups),
+            str(item.base_failed),
+            str(item.tuned_failed),
         ]
         for item in verdict.comparisons
     ]
     protocol = (
-        f"Mean clicks of the robot user to each IoU, at most {options.max_clicks}; objects of at "
+        f"Mean clicks of the robot user to each IoU, at most {options.max_clicks}, which is also "
+        "what an object counts that never reaches it; objects of at "
         f"least {options.min_area} pixels; preset {options.preset}, inference {options.scheme}."
     )
     if not verdict.fresh:

@@ -14,7 +14,7 @@ from napari_cfr_icl.engine.models import build
 from napari_cfr_icl.engine.predictor import Predictor
 from napari_cfr_icl.engine.source import ImageSource
 from napari_cfr_icl.evaluation.datasets.dataset import IGNORED
-from napari_cfr_icl.evaluation.protocol.metrics import iou_at, noc
+from napari_cfr_icl.evaluation.protocol.metrics import failed, iou_at, noc
 from napari_cfr_icl.evaluation.protocol.options import Protocol
 from napari_cfr_icl.evaluation.protocol.settings_file import settings_for
 from napari_cfr_icl.evaluation.protocol.simulate import Simulation, simulate
@@ -189,6 +189,11 @@ def summary(curves: Sequence[Curve], max_clicks: int) -> dict[str, float]:
 def clicks_to(curves: Sequence[Curve], threshold: float, max_clicks: int) -> NDArray[np.float64]:
     """Clicks that each object took to an IoU; `max_clicks` where it was never reached."""
     return np.array([noc(curve, threshold, max_clicks) for curve in curves], np.float64)
+
+
+def failures(curves: Sequence[Curve], threshold: float, max_clicks: int) -> int:
+    """Number of objects that never reached an IoU."""
+    return sum(failed(curve, threshold, max_clicks) for curve in curves)
 
 
 def score(curves: Sequence[Curve], options: ValidationOptions) -> float:

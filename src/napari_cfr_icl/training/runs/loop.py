@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 _MOST_SKIPPED = 10
 _BEST = "best.pt"
+_CLICKED_PAUSE = 2.0
+"""Seconds between two counts of clicked objects."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +196,11 @@ def validate(run: Run) -> None:
     if not objects or options.every == 0:
         return
     begun, weights = time.perf_counter(), state.weights()
-    clicked = held_out.click_held_out(run.architecture, weights, objects, options, run.processes)
+    which = "new" if state.step else "base"
+    tell = _counting(run, f"Clicking held-out objects with the {which} model", len(objects))
+    clicked = held_out.click_held_out(
+        run.architecture, weights, objects, options, run.processes, tell
+    )
     curves = held_out.curves_of(clicked)
     score = held_out.score(curves, options)
     state.rounds_since_best += 1
@@ -228,10 +234,13 @@ def finish(run: Run) -> Outcome:
         path = save_model(run, weights, step)
         _draw(run)
         folder.status("comparing", step=state.step, steps=state.step)
-    verdict = judge(run, run.processes.broadcast(weights))
+    tell = _counting(run, "Comparing with the base model on held-out objects")
+    verdict = judge(run, run.processes.broadcast(weights), tell)
     if verdict is not None:
         _event(run, "gate", passed=verdict.passed, text=verdict.sentence)
     if run.processes.leads:
+        if run.stepper.crops is not None:
+            run.stepper.crops.remove()
         _event(run, "finished", step=state.step, best_step=step, model="model.safetensors")
         folder.status("finished", step=state.step, steps=state.step, model=str(path))
     return Outcome(True, path, verdict)
@@ -302,6 +311,20 @@ def _due(step: int, every: int, steps: int) -> bool:
 
 def _note(folder: RunFolder, processes: Distributed) -> Callable[[str], None]:
     return lambda text: folder.event("note", text=text) if processes.leads else None
+
+
+def _counting(run: Run, what: str, total: int = 0) -> Callable[[int], None]:
+    """Tells how many objects were clicked, every other second: one can take that long."""
+    of, last = (f" of {total}" if total else ""), 0.0
+
+    def tell(done: int) -> None:
+        nonlocal last
+        if time.monotonic() - last > _CLICKED_PAUSE:
+            last = time.monotonic()
+            _event(run, "clicked", text=f"{what}: {done}{of}")
+
+    tell(0)
+    return tell
 
 
 def _draw(run: Run) -> None:

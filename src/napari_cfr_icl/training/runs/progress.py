@@ -35,6 +35,8 @@ class Bar:
         elif kind == "step" and self._task is not None:
             title = f"Training, loss {event['losses'][-1]:.3f}"
             self._bars.update(self._task, completed=event["step"], description=title)
+        elif kind == "clicked" and self._task is not None:
+            self._bars.update(self._task, description=event["text"])
         elif kind == "held_out":
             self._bars.console.print(_clicks(event), highlight=False)
         elif kind in ("trouble", "note"):

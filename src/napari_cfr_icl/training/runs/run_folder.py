@@ -6,6 +6,7 @@
     checkpoints/       the last two           best.pt           the best averaged weights so far
     samples/           pictures of samples    curves.png        loss and held-out clicks
     model.safetensors  the result             gate/             the comparison with the base
+    features/          of a frozen encoder, while the run goes on
 
 A file appears complete or not at all. Whoever watches a run (a dock, a script) reads these files;
 nothing else connects them.

@@ -11,7 +11,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.checkpoint import checkpoint
 
 from napari_cfr_icl import zoo
-from napari_cfr_icl._errors import InputError
+from napari_cfr_icl._errors import InputError, SettingsError
 from napari_cfr_icl.engine.runtime.device import readable_memory_errors
 from napari_cfr_icl.evaluation.protocol.run_identity import environment_of
 from napari_cfr_icl.training.data.batches import Batches
@@ -21,6 +21,7 @@ from napari_cfr_icl.training.data.image_cache import ImageCache
 from napari_cfr_icl.training.data.splits import SplitPages, divide
 from napari_cfr_icl.training.runs.held_out import HeldOut, rank_held_out
 from napari_cfr_icl.training.runs.state import State
+from napari_cfr_icl.training.steps.encoded_crops import EncodedCrops
 from napari_cfr_icl.training.steps.frozen_norms import freeze_norms
 from napari_cfr_icl.training.steps.optimizer import make_optimizer
 from napari_cfr_icl.training.steps.precision import precision_on
@@ -145,7 +146,14 @@ def set_up(options: TrainOptions, data: Data, folder: RunFolder, processes: Dist
     state = State(model, optimizer, options, _micro(options, processes))
     batches = Batches(data.collections, data.cache, options, processes.device)
     precision = precision_on(processes.device, options.schedule.precision)
-    stepper = Stepper(_wrapped(model, processes), batches, options, processes, precision)
+    if options.features.gib and processes.size > 1:
+        raise SettingsError("Features are kept by one process only: set features.gib to 0.")
+    crops = None
+    if options.features.gib:
+        fingerprints = [part["fingerprint"] for part in data.description["collections"]]
+        place = folder.path / "features"
+        crops = EncodedCrops(model, batches, options, place, fingerprints, precision)
+    stepper = Stepper(_wrapped(model, processes), batches, options, processes, precision, crops)
     ranked = rank_held_out(data.collections, options.validation.min_area, options.data.ignored_id)
     return Run(options, processes, folder, data, ranked, stepper, model.architecture, state)
 

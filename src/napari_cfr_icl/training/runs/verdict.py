@@ -17,6 +17,7 @@ from napari_cfr_icl.training.runs.held_out import (
     by_picture,
     clicks_to,
     curves_of,
+    failures,
 )
 
 if TYPE_CHECKING:
@@ -41,7 +42,9 @@ class ModelComparison:
     threshold : float
         The IoU.
     base, tuned : float
-        Mean clicks.
+        Mean clicks; an object that never got there counts as the most.
+    base_failed, tuned_failed : int
+        Objects that never got there.
     difference : Interval
         Of tuned - base, object by object, pictures resampled as a whole; below 0 is better.
     """
@@ -50,6 +53,8 @@ class ModelComparison:
     threshold: float
     base: float
     tuned: float
+    base_failed: int
+    tuned_failed: int
     difference: Interval
 
 
@@ -112,7 +117,8 @@ def compare(trial: GateTrial, max_clicks: int) -> tuple[ModelComparison, ...]:
             base, tuned = (clicks_to(curve, threshold, max_clicks) for curve in curves)
             difference = paired_difference(base, tuned, pictures)
             means = float(base.mean()), float(tuned.mean())
-            comparisons.append(ModelComparison(name, threshold, *means, difference))
+            before, after = (failures(curve, threshold, max_clicks) for curve in curves)
+            comparisons.append(ModelComparison(name, threshold, *means, before, after, difference))
     return tuple(comparisons)
 
 
@@ -131,19 +137,29 @@ def decide(comparisons: Sequence[ModelComparison], target: float, fresh: bool) -
     overall = [item for item in comparisons if item.collection == ALL]
     deciding = min(overall, key=lambda item: abs(item.threshold - target))
     worse = [item for item in comparisons if item.difference.low > 0]
-    better = deciding.difference.high < 0
+    few = not deciding.difference.is_sound
+    better = deciding.difference.high < 0 and not few
+    size = f"{_counted(deciding.difference.count, 'object')}"
+    size += f" of {_counted(deciding.difference.groups, 'picture')}"
     change = (
         f"{deciding.base:.2f} -> {deciding.tuned:.2f} clicks to IoU {deciding.threshold:.0%}, "
-        f"difference {deciding.difference}, {deciding.difference.count} objects"
+        f"difference {deciding.difference}, {size}"
     )
-    if worse:
-        where = ", ".join(f"{item.collection} at {item.threshold:.0%}" for item in worse)
-        sentence = f"Worse than the base ({where}): it stays out of the model menu. {change}."
-    elif deciding.difference.mean > 0:
-        sentence = f"No better than the base: it stays out of the model menu. {change}."
-    elif better:
-        sentence = f"Better than the base: it may enter the model menu. {change}."
-    else:
-        sentence = f"Not worse than the base: it may enter the model menu. {change}."
     passed = not worse and deciding.difference.mean <= 0
+    if few:
+        found = f"Too few held-out pictures to judge; on these {'not ' if passed else ''}worse "
+        found += "than the base"
+    elif worse:
+        where = ", ".join(f"{item.collection} at {item.threshold:.0%}" for item in worse)
+        found = f"Worse than the base ({where})"
+    elif not passed:
+        found = "No better than the base"
+    else:
+        found = "Better than the base" if better else "Not worse than the base"
+    enters = "it may enter" if passed else "it stays out of"
+    sentence = f"{found}: {enters} the model menu. {change}."
     return Verdict(passed, better and passed, sentence, fresh, tuple(comparisons))
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"

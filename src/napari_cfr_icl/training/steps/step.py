@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 
     from napari_cfr_icl.engine.models.click_model import Features
     from napari_cfr_icl.engine.runtime.distributed import Distributed
-    from napari_cfr_icl.training.data.batches import Batches
+    from napari_cfr_icl.training.data.batches import Batches, Inputs
     from napari_cfr_icl.training.options import TrainOptions
+    from napari_cfr_icl.training.steps.encoded_crops import EncodedCrops
 
 _LENGTH, _NEXT = 10, 11  # random streams, beside those of the batches
 
@@ -67,6 +68,8 @@ class Stepper:
         The processes.
     precision : torch.dtype
         float32 or bfloat16, of forward and backward.
+    crops : EncodedCrops or None
+        Makes the samples instead, where features are kept.
     """
 
     model: nn.Module
@@ -74,10 +77,12 @@ class Stepper:
     options: TrainOptions
     processes: Distributed
     precision: torch.dtype
+    crops: EncodedCrops | None = None
 
     def gradients(self, step: int, micro_batch: int) -> StepResult:
         """Add up the gradient of one step: of all samples of this process, over all passes."""
         options, mine = self.options, self.processes.share(self.options.schedule.batch)
+        source = self.crops or self.batches
         weights = pass_weights(options.icl, chance_at(options.seed, step))
         last_trained = max(index for index, weight in enumerate(weights) if weight > 0)
         losses = torch.zeros(len(weights), device=self.processes.device)
@@ -87,9 +92,9 @@ class Stepper:
         ]
         for samples, following in zip(micro_batches, upcoming, strict=True):
             with record_function("prepare"):
-                inputs = self.batches.inputs(step, samples)
-            self.batches.expect(*following)
-            encoded = self._encoded(inputs.images)
+                inputs = source.inputs(step, samples)
+            source.expect(*following)
+            encoded = self._encoded(inputs)
             passes = icl_passes(
                 partial(self._forward, encoded),
                 (inputs.images, inputs.target, inputs.points),
@@ -108,10 +113,11 @@ class Stepper:
         losses = self.processes.summed(losses) / options.schedule.batch
         return StepResult(losses.tolist(), weights)
 
-    def _encoded(self, images: Tensor) -> EncodedImages | None:
+    def _encoded(self, inputs: Inputs) -> EncodedImages | None:
         # What shares gradients among processes has to be called as a whole.
         if isinstance(self.model, ClickModel) and self.model.caches_image_features:
-            return EncodedImages(self.model, images.contiguous(memory_format=torch.channels_last))
+            images = inputs.images.contiguous(memory_format=torch.channels_last)
+            return EncodedImages(self.model, images, inputs.features)
         return None
 
     def _forward(
@@ -168,12 +174,13 @@ class EncodedImages:
         One that caches image features.
     images : Tensor
         (B, 3, H, W).
+    features : tuple of Tensor, optional
+        Of these images, where a frozen encoder has made them before.
     """
 
-    def __init__(self, model: ClickModel, images: Tensor) -> None:
+    def __init__(self, model: ClickModel, images: Tensor, features: Features = ()) -> None:
         self._model, self._images = model, images
-        self._features: Features = ()
-        self._leaves: Features = ()
+        self._features = self._leaves = features
 
     def decode(self, previous: Tensor, points: Tensor) -> Tensor:
         """Logits of a pass."""
