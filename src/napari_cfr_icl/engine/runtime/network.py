@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from copy import copy
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
     from napari_cfr_icl.engine.settings import Precision
 
 _log = logging.getLogger(__name__)
+
+FORKED = (
+    "This process was forked from the one that loaded the network and lacks its threads: start the "
+    "pool with multiprocessing's method 'spawn', or call torch.set_num_threads(1) in each process."
+)
 
 
 class Network:
@@ -53,6 +59,7 @@ class Network:
 
     def __init__(self, model: ClickModel, device: str, precision: Precision) -> None:
         self.device = pick_device(device)
+        self._process = os.getpid()
         with readable_memory_errors(self.device):
             self._model = model.to(self.device).eval()
             self.use(
@@ -109,7 +116,16 @@ class Network:
     def __call__(
         self, image: torch.Tensor, previous: torch.Tensor, points: torch.Tensor
     ) -> torch.Tensor:
-        """Logits (B, 1, rows, columns), float32; see the model's `forward`."""
+        """Logits (B, 1, rows, columns), float32; see the model's `forward`.
+
+        Raises
+        ------
+        DeviceError
+            In a process that was forked from the one that loaded the network, unless it has one
+            thread; or when the device runs out of memory.
+        """
+        if os.getpid() != self._process and torch.get_num_threads() > 1:
+            raise DeviceError(FORKED)
         with readable_memory_errors(self.device):
             return self._run(image, previous, points)
 
