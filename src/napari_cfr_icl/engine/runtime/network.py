@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from contextlib import contextmanager
 from copy import copy
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from napari_cfr_icl.engine.runtime.device import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from napari_cfr_icl.engine.models import ClickModel
     from napari_cfr_icl.engine.models.click_model import Features
@@ -103,14 +104,14 @@ class Network:
 
     def encode(self, image: torch.Tensor) -> Features:
         """Features of an image (B, 3, rows, columns), in the model's own arithmetic."""
-        with readable_memory_errors(self.device):
+        with self._running():
             return self._model.encode(image)
 
     def decode(
         self, features: Features, previous: torch.Tensor, points: torch.Tensor
     ) -> torch.Tensor:
         """Logits (B, 1, rows, columns) from such features; see the model's `decode`."""
-        with readable_memory_errors(self.device):
+        with self._running():
             return self._model.decode(features, previous, points)
 
     def __call__(
@@ -124,10 +125,15 @@ class Network:
             In a process that was forked from the one that loaded the network, unless it has one
             thread; or when the device runs out of memory.
         """
+        with self._running():
+            return self._run(image, previous, points)
+
+    @contextmanager
+    def _running(self) -> Iterator[None]:
         if os.getpid() != self._process and torch.get_num_threads() > 1:
             raise DeviceError(FORKED)
         with readable_memory_errors(self.device):
-            return self._run(image, previous, points)
+            yield
 
 
 def _precise(run: Run, device: torch.device) -> Run:
