@@ -32,7 +32,7 @@ import sys
 from napari_cfr_icl.cli import main
 main(["evaluate", {os.fspath(data)!a}, *{common!r}, "--out", {os.fspath(place / "out")!a},
       "--max-clicks", "1", "--inference", "std", "--worst", "1"])
-main(["segment", {os.fspath(image)!a}, *{common!r}, "--out", {os.fspath(place / "m.ome.tif")!a},
+main(["segment", {os.fspath(image)!a}, *{common[:2]!r}, "--out", {os.fspath(place / "m.ome.tif")!a},
       "--click", "9,9,+"])
 """
     environment = {**os.environ, "PYTHONIOENCODING": f"{pipe}:strict"}

@@ -96,7 +96,7 @@ def _is_smoothed(ids: NDArray[Any]) -> bool:
     inner = ids[1:-1, 1:-1]
     edges = np.count_nonzero(lowest < highest)
     between = np.count_nonzero((lowest < inner) & (inner < highest))
-    return between > _MOST_BETWEEN * edges and edges < inner.size / 2
+    return bool(between > _MOST_BETWEEN * edges and edges < inner.size / 2)
 
 
 def single_channel(path: Path, pixels: NDArray[Any]) -> NDArray[Any]:

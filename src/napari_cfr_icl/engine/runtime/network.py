@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-from contextlib import contextmanager
 from copy import copy
 from typing import TYPE_CHECKING
 
@@ -19,7 +18,7 @@ from napari_cfr_icl.engine.runtime.device import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from napari_cfr_icl.engine.models import ClickModel
     from napari_cfr_icl.engine.models.click_model import Features
@@ -87,6 +86,14 @@ class Network:
         self.arithmetic = arithmetic
         _log.debug("%s runs in %s on %s", type(self._model).__name__, arithmetic, self.device)
 
+    def check_process(self) -> None:
+        """Raise DeviceError in a process that was forked from the one that loaded the network.
+
+        PyTorch would wait there for threads that it lacks, unless one thread is enough.
+        """
+        if os.getpid() != self._process and torch.get_num_threads() > 1:
+            raise DeviceError(FORKED)
+
     def with_run(self, wrap: Callable[[Run], Run]) -> Network:
         """The same network, with its passes wrapped."""
         other = copy(self)
@@ -104,36 +111,22 @@ class Network:
 
     def encode(self, image: torch.Tensor) -> Features:
         """Features of an image (B, 3, rows, columns), in the model's own arithmetic."""
-        with self._running():
+        with readable_memory_errors(self.device):
             return self._model.encode(image)
 
     def decode(
         self, features: Features, previous: torch.Tensor, points: torch.Tensor
     ) -> torch.Tensor:
         """Logits (B, 1, rows, columns) from such features; see the model's `decode`."""
-        with self._running():
+        with readable_memory_errors(self.device):
             return self._model.decode(features, previous, points)
 
     def __call__(
         self, image: torch.Tensor, previous: torch.Tensor, points: torch.Tensor
     ) -> torch.Tensor:
-        """Logits (B, 1, rows, columns), float32; see the model's `forward`.
-
-        Raises
-        ------
-        DeviceError
-            In a process that was forked from the one that loaded the network, unless it has one
-            thread; or when the device runs out of memory.
-        """
-        with self._running():
-            return self._run(image, previous, points)
-
-    @contextmanager
-    def _running(self) -> Iterator[None]:
-        if os.getpid() != self._process and torch.get_num_threads() > 1:
-            raise DeviceError(FORKED)
+        """Logits (B, 1, rows, columns), float32; see the model's `forward`."""
         with readable_memory_errors(self.device):
-            yield
+            return self._run(image, previous, points)
 
 
 def _precise(run: Run, device: torch.device) -> Run:
