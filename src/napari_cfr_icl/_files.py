@@ -66,7 +66,8 @@ def atomic_write_text(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     # With the number of the process: two programs may write the same file at once.
     with atomic_path(path, path.with_name(f"{path.name}.{os.getpid()}.part")) as part:
-        part.write_text(text, encoding="utf-8")
+        # Names of files need not be text; their odd bytes are written as numbers.
+        part.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def atomic_write_json(path: Path, content: Any) -> None:

@@ -59,7 +59,8 @@ def test_labels_of_napari_are_trained_and_evaluated_where_they_were_drawn(
     pixels, labels = labelled(orientation)
     (picture,) = open_dataset(tmp_path, "folder").pictures
     (example,) = open_collection(tmp_path).examples
-    for read in (picture.image, example.image, lambda: read_image(tmp_path / "photo.jpg")):
+    in_folder_mode = read_image(tmp_path / "photo.jpg")
+    for read in (picture.image, example.image, lambda: in_folder_mode.pixels):
         np.testing.assert_array_equal(read(), pixels)
     np.testing.assert_array_equal(example.labels(), labels)
     np.testing.assert_array_equal(picture.objects()[0].truth(), labels)

@@ -15,7 +15,7 @@ from napari_cfr_icl.cli.image_source import open_mask, open_source
 from napari_cfr_icl.engine.rendering import Rendering
 from napari_cfr_icl.engine.source import ImageSource
 from napari_cfr_icl.engine.windows import Window
-from napari_cfr_icl.images import opening
+from napari_cfr_icl.images import decoded
 
 RANDOM = np.random.default_rng(0)
 GREY = RANDOM.integers(0, 256, (30, 40), np.uint8)
@@ -185,6 +185,18 @@ def test_a_picture_in_a_palette_is_seen_in_its_colours(tmp_path):
     np.testing.assert_array_equal(open_mask(path, None), GREY)
 
 
+def test_a_tiff_with_alpha_is_grey_and_inks_are_mixed(tmp_path):
+    Image.merge("LA", [Image.fromarray(GREY)] * 2).save(tmp_path / "la.tif")
+    np.testing.assert_array_equal(picture(tmp_path / "la.tif"), seen(GREY))
+    inks = Image.fromarray(RGBA, "CMYK")
+    mixed = np.asarray(inks.convert("RGB"))
+    inks.save(tmp_path / "cmyk.tif")
+    planar = np.moveaxis(RGBA, -1, 0)
+    options = {"photometric": "separated", "planarconfig": "separate"}
+    for path in (tmp_path / "cmyk.tif", tiff(tmp_path, planar, **options)):
+        np.testing.assert_allclose(picture(path), seen(mixed), atol=1.5 / 255)
+
+
 def test_a_photo_beyond_the_limit_of_its_library(tmp_path, monkeypatch):
     Image.fromarray(GREY).save(tmp_path / "x.png")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
@@ -193,8 +205,8 @@ def test_a_photo_beyond_the_limit_of_its_library(tmp_path, monkeypatch):
 
 
 def test_more_pixels_than_the_memory_holds(tmp_path, monkeypatch):
-    monkeypatch.setattr(opening, "HARMLESS_BYTES", 0)
-    monkeypatch.setattr(opening.psutil, "virtual_memory", lambda: SimpleNamespace(available=10))
+    monkeypatch.setattr(decoded, "HARMLESS_BYTES", 0)
+    monkeypatch.setattr(decoded.psutil, "virtual_memory", lambda: SimpleNamespace(available=10))
     Image.fromarray(GREY).save(tmp_path / "x.png")
     with pytest.raises(ImageError, match=r"x\.png needs 0 GB of memory, and 0 GB are free"):
         open_source(tmp_path / "x.png")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 
 from blob_dataset import TINY_MODEL, blobs, write_blobs, write_settings
@@ -329,3 +330,18 @@ def test_two_data_sets_of_one_name_are_refused(data, preset, tmp_path):
 
     with pytest.raises(SettingsError, match="Two data sets are called 'blobs'"):
         evaluate(options)
+
+
+def test_that_no_picture_fits_is_found_out_before_a_model_is_loaded(tmp_path, data, preset):
+    for path in (data / "labels").iterdir():
+        labels = np.zeros((5, 7), np.uint8)
+        labels[1:3, 1:3] = 1
+        tifffile.imwrite(path, labels)
+    heard = []
+    options = EvaluateOptions(
+        (DatasetChoice(data),), tmp_path / "out", ("no model at all",), ("std",), (preset,)
+    )
+    with pytest.raises(InputError, match="No picture with objects could be read"):
+        evaluate(options, on_skipped=heard.append)
+    assert len(heard) == len(list((data / "labels").iterdir()))
+    assert not (tmp_path / "out").exists()

@@ -7,6 +7,7 @@ import io
 import json
 import sys
 import zipfile
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from skimage.draw import polygon2mask
 from napari_cfr_icl._errors import OutputError
 from napari_cfr_icl.exports.label_image import LabelImage
 from napari_cfr_icl.exports.writing import export, write_labels
+from napari_cfr_icl.images.opening import open_image
 
 SHAPE = (60, 80)
 RING, DISC, PAIR, LINE = 1, 2, 7, 300
@@ -76,6 +78,89 @@ def test_tiff_keeps_numbers_type_and_scale(image, name, tmp_path):
             assert top / bottom == 4.0
             top, bottom = tiff.pages[0].tags["YResolution"].value
             assert top / bottom == 2.0
+
+
+@pytest.mark.parametrize(
+    ("scale", "units", "as_imagej", "as_ome"),
+    [
+        pytest.param(
+            (5, 0.5, 0.25),
+            ("min", "µm", "µm"),
+            {"T": (300, "s"), "Y": (0.5, "µm"), "X": (0.25, "µm")},
+            {"T": (5, "min"), "Y": (0.5, "µm"), "X": (0.25, "µm")},
+            id="minutes",
+        ),
+        pytest.param(
+            (40, 500, 0.25),
+            ("ms", "nm", "µm"),
+            {"T": (0.04, "s"), "Y": (0.5, "µm"), "X": (0.25, "µm")},
+            {"T": (40, "ms"), "Y": (500, "nm"), "X": (0.25, "µm")},
+            id="two units of length",
+        ),
+        pytest.param(
+            (3e-10, 2e-10, 2e-10),
+            ("m", "m", "m"),
+            {"Z": (3e-4, "µm"), "Y": (2e-4, "µm"), "X": (2e-4, "µm")},
+            {"Z": (3e-10, "m"), "Y": (2e-10, "m"), "X": (2e-10, "m")},
+            id="less than an atom",
+        ),
+        pytest.param(
+            (2, 3, 4),
+            ("Å", "km", "km"),
+            {"Z": (2e-13, "km"), "Y": (3, "km"), "X": (4, "km")},
+            {"Z": (2, "Å"), "Y": (3, "km"), "X": (4, "km")},
+            id="km",
+        ),
+        pytest.param(
+            (2, 1e-12, 1e-12),
+            ("pixel", "pixel", "pixel"),
+            {letter: (size, "pixel") for letter, size in (("Z", 2), ("Y", 1e-12), ("X", 1e-12))},
+            {letter: (size, "pixel") for letter, size in (("Z", 2), ("Y", 1e-12), ("X", 1e-12))},
+            id="beyond ImageJ",
+        ),
+    ],
+)
+def test_tiffs_keep_times_and_units(scale, units, as_imagej, as_ome, tmp_path):
+    for name, expected in (("l.tif", as_imagej), ("l.ome.tif", as_ome)):
+        export(tmp_path / name, LabelImage(stack(), "cells.tif", scale, units))
+        with tifffile.TiffFile(tmp_path / name) as tiff:
+            leading = "T" if "T" in expected else "Z"
+            assert tiff.series[0].axes == f"{leading}YX"
+            if name == "l.tif" and tiff.is_imagej:
+                unit = expected["X"][1].replace("µ", "u")
+                interval = "finterval" if leading == "T" else "spacing"
+                assert tiff.imagej_metadata["unit"] == unit
+                assert tiff.imagej_metadata[interval] == pytest.approx(expected[leading][0])
+            else:
+                pixels = ElementTree.fromstring(tiff.ome_metadata).find(".//{*}Pixels")
+                for letter, (size, unit) in expected.items():
+                    key = "TimeIncrement" if letter == "T" else f"PhysicalSize{letter}"
+                    assert (float(pixels.get(key)), pixels.get(f"{key}Unit")) == (size, unit)
+        found = open_image(tmp_path / name).sizes
+        assert found.keys() == expected.keys()
+        for letter, (size, unit) in expected.items():
+            assert found[letter] == (pytest.approx(size), unit)
+
+
+@pytest.mark.parametrize(
+    ("names", "units", "axes"),
+    [
+        (("t", "y", "x"), ("pixel",) * 3, "TYX"),
+        (("Time", "z", "y", "x"), ("pixel",) * 4, "TZYX"),
+        (("", "", "", ""), ("µm", "s", "µm", "µm"), "ZTYX"),
+        (("axis -3", "y", "x"), ("pixel",) * 3, "ZYX"),
+        (("z", "Z", "y", "x"), ("pixel",) * 4, "TZYX"),
+    ],
+)
+def test_axes_are_what_their_names_and_units_say(names, units, axes, tmp_path):
+    labels = np.ones((2, 3, 4, 5)[-len(names) :], np.uint16)
+    image = LabelImage(labels, "a.tif", (1.0,) * len(names), units, names)
+    for name in ("l.tif", "l.ome.tif"):
+        export(tmp_path / name, image)
+        with tifffile.TiffFile(tmp_path / name) as tiff:
+            assert tiff.series[0].axes == axes
+            np.testing.assert_array_equal(tiff.series[0].asarray(), labels)
+    export(tmp_path / "l.zip", image)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
 import tifffile
@@ -178,3 +180,57 @@ def test_array_file_with_objects_is_not_unpickled(tmp_path):
 def test_picture_without_palette_is_refused(tmp_path):
     with pytest.raises(ImageError, match="palette"):
         read_indices(save(tmp_path / "a.png", GREY))
+
+
+ROWS, COLS = np.mgrid[:100, :140]
+CELLS = np.where((ROWS - 30) ** 2 + (COLS - 40) ** 2 < 20**2, 1, 0).astype(np.uint8)
+CELLS[(ROWS - 60) ** 2 + (COLS - 90) ** 2 < 25**2] = 2
+CELLS[30:55, 60:70] = 3  # touches both
+
+
+def as_jpeg(picture):
+    stream = io.BytesIO()
+    picture.save(stream, "JPEG", quality=80)
+    return Image.open(stream)
+
+
+@pytest.mark.parametrize("high", [85, 40])
+@pytest.mark.parametrize(
+    "smooth",
+    [
+        pytest.param(lambda p: p.resize((210, 150), Image.Resampling.BILINEAR), id="enlarged"),
+        pytest.param(lambda p: p.resize((70, 50), Image.Resampling.LANCZOS), id="shrunk"),
+        pytest.param(as_jpeg, id="once a JPEG"),
+    ],
+)
+@pytest.mark.parametrize("name", ["a.png", "a.tif"])
+def test_labels_that_were_smoothed_are_refused(tmp_path, high, smooth, name):
+    smooth(Image.fromarray(CELLS * high)).save(tmp_path / name)
+    with pytest.raises(MaskError, match="was smoothed: along the edges of its objects lie numbers"):
+        label_plane(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        pytest.param(CELLS, id="cells"),
+        pytest.param((CELLS * 80).repeat(2, 0).repeat(2, 1), id="nearest neighbour"),
+        pytest.param(np.where(np.arange(14000).reshape(100, 140) % 37, 0, CELLS), id="pixels"),
+        pytest.param((ROWS // 9 * 20 + COLS // 7 + 1).astype(np.uint16), id="tiles"),
+        pytest.param(np.random.default_rng(0).integers(0, 9, (50, 50), np.uint8), id="noise"),
+    ],
+)
+def test_labels_that_were_drawn_are_not(tmp_path, labels):
+    tifffile.imwrite(tmp_path / "a.tif", labels)
+    np.testing.assert_array_equal(label_plane(tmp_path / "a.tif"), labels)
+
+
+def test_channels_that_may_be_planes_are_said(tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros((3, 3, 20, 30), np.uint8))
+    assert "axis 1, counted from 0, is taken for the channels" in orientation_doubt(
+        tmp_path / "a.npy", (3, 20, 30)
+    )
+    tifffile.imwrite(
+        tmp_path / "a.tif", np.zeros((3, 3, 20, 30), np.uint8), metadata={"axes": "CZYX"}, ome=True
+    )
+    assert orientation_doubt(tmp_path / "a.tif", (3, 20, 30)) == ""

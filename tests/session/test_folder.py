@@ -110,7 +110,7 @@ def test_where_nothing_can_be_done(tmp_path):
 def test_tiffs_keep_their_numbers(tmp_path, kind):
     pixels = np.arange(12, dtype=kind).reshape(3, 4)
     tifffile.imwrite(tmp_path / "a.tif", pixels, compression="lzw")
-    read = read_image(tmp_path / "a.tif")
+    read = read_image(tmp_path / "a.tif").pixels
     assert read.dtype == kind
     assert np.array_equal(read, pixels)
 
@@ -118,7 +118,7 @@ def test_tiffs_keep_their_numbers(tmp_path, kind):
 @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.bmp"])
 def test_photos_come_in_colour(tmp_path, name):
     Image.new("RGB", (5, 4), (200, 100, 50)).save(tmp_path / name)
-    assert read_image(tmp_path / name).shape == (4, 5, 3)
+    assert read_image(tmp_path / name).pixels.shape == (4, 5, 3)
 
 
 @pytest.mark.parametrize("name", ["a.tif", "a.png", "a.jpg", "a.npy"])
@@ -141,7 +141,7 @@ def test_three_planes_of_labels_are_no_colours(tmp_path):
     labels[1, 3:9, 4:8] = 5
     tifffile.imwrite(tmp_path / "a_labels.tif", labels, photometric="rgb", planarconfig="separate")
     np.testing.assert_array_equal(read_labels(tmp_path / "a_labels.tif"), labels)
-    assert read_image(tmp_path / "a_labels.tif").shape == (40, 50, 3)
+    assert read_image(tmp_path / "a_labels.tif").pixels.shape == (40, 50, 3)
 
 
 @pytest.mark.parametrize(

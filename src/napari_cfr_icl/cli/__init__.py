@@ -10,6 +10,7 @@ import logging
 import sys
 import warnings
 from collections.abc import Sequence
+from io import TextIOWrapper
 from typing import Annotated, Any, NoReturn
 
 from cyclopts import App, CycloptsError, Parameter
@@ -71,6 +72,10 @@ def _launch(
 def main(words: Sequence[str] | None = None) -> None:
     """Run the program; what users can do wrong ends in one line on stderr and exit code 2."""
     _silence_libraries()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            # Names of files need not be text, nor in the letters of a pipe on Windows.
+            stream.reconfigure(errors="backslashreplace")
     try:
         app.meta(words)
     except CfrIclError as error:

@@ -25,7 +25,10 @@ _NO_IMAGES = (FileKind.WEB_PAGE, FileKind.TEXT, FileKind.EMPTY)
 
 
 def open_source(
-    path: Path, axes: str | None = None, plane: tuple[int, ...] | None = None
+    path: Path,
+    axes: str | None = None,
+    plane: tuple[int, ...] | None = None,
+    series: str | None = None,
 ) -> ImageSource:
     """One plane of an image, to be read window by window.
 
@@ -37,16 +40,18 @@ def open_source(
         A letter for each axis; None takes the file's word for it, or guesses.
     plane : tuple of int or None
         Number along each axis of a stack.
+    series : str or None
+        Number or name of the picture in a file that holds several.
 
     Raises
     ------
     ImageError
         When it is missing, unreadable, or a stack of which no plane was chosen.
     SettingsError
-        When the axes do not fit it.
+        When the axes do not fit it, or there is no such series.
     """
     with _named_kind(path):
-        image = open_image(path).named(axes)
+        image = open_image(path, series).named(axes)
         if 0 in image.shape:
             raise ImageError(f"{path} is an image without pixels: its shape is {image.shape}.")
         if image.levels[0].dtype.kind not in "buif":

@@ -40,6 +40,10 @@ class SegmentOptions(Options):
         "only emulate.",
     )
     device: str = option("auto", "auto, cpu, cuda or mps.")
+    series: str | None = option(
+        None,
+        "Number or name of a picture, where IMAGE holds several: 1, or A/1/0 on a plate.",
+    )
     axes: str | None = option(None, "Axes of IMAGE, where the file leaves it open, such as CYX.")
     trace: Path | None = option(None, "JSON file for what every pass of every click did.")
 

@@ -19,6 +19,7 @@ from napari_cfr_icl.engine.predictor import Predictor
 from napari_cfr_icl.engine.prompts.prompt import prompt_of
 from napari_cfr_icl.exports.label_image import LabelImage
 from napari_cfr_icl.exports.tiff import write_tiff
+from napari_cfr_icl.images.opening import open_image
 from napari_cfr_icl.zoo.file_kinds import file_sha256
 from napari_cfr_icl.zoo.loading import load_file, locate
 from napari_cfr_icl.zoo.store import ModelStore
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from napari_cfr_icl.engine.refine import StepTrace
     from napari_cfr_icl.engine.source import ImageSource
     from napari_cfr_icl.engine.windows import Patch
+    from napari_cfr_icl.images.pixel_sizes import Sizes
 
 
 def run(options: SegmentOptions) -> str:
@@ -47,7 +49,7 @@ def run(options: SegmentOptions) -> str:
     CfrIclError
         When something that was given cannot be used, or nothing can be written.
     """
-    image = open_source(options.image, options.axes, options.plane)
+    image = open_source(options.image, options.axes, options.plane, options.series)
     previous = None
     if options.previous is not None:
         previous = as_feedback(open_mask(options.previous, options.plane), image.shape)
@@ -59,7 +61,8 @@ def run(options: SegmentOptions) -> str:
     predictions = click_by_click(predictor, image, options.clicks, previous, begin)
     mask = predictions[-1].mask()
     trace = describe(options, model_path, predictor, predictions)
-    write_results(options.out, mask, options.trace, trace)
+    sizes = open_image(options.image, options.series).sizes
+    write_results(options.out, mask, options.trace, trace, sizes)
     passes = sum(prediction.passes for prediction in predictions)
     seconds = sum(step.seconds for prediction in predictions for step in prediction.trace)
     drawn = "" if gesture is None else f"a {type(gesture).__name__.lower()}, "
@@ -70,7 +73,13 @@ def run(options: SegmentOptions) -> str:
     )
 
 
-def write_results(out: Path, mask: Patch, trace_path: Path | None, trace: dict[str, Any]) -> None:
+def write_results(
+    out: Path,
+    mask: Patch,
+    trace_path: Path | None,
+    trace: dict[str, Any],
+    sizes: Sizes | None = None,
+) -> None:
     """Write the mask as a label image of 0 and 1, and the trace if it is wanted.
 
     Parameters
@@ -83,6 +92,8 @@ def write_results(out: Path, mask: Patch, trace_path: Path | None, trace: dict[s
         The trace's file.
     trace : dict
         Plain data.
+    sizes : dict, optional
+        Size and unit of a pixel, which the mask's file tells as well.
 
     Raises
     ------
@@ -92,7 +103,8 @@ def write_results(out: Path, mask: Patch, trace_path: Path | None, trace: dict[s
     with ExitStack() as stack:
         stack.enter_context(explained_write_failures(out.parent))
         mask_part = stack.enter_context(atomic_path(out))
-        write_tiff(mask_part, LabelImage(mask.full().astype(np.uint8)), out.name)
+        pixels = mask.full().astype(np.uint8)
+        write_tiff(mask_part, LabelImage.sized(pixels, "image", "YX", sizes or {}), out.name)
         if trace_path is not None:
             stack.enter_context(explained_write_failures(trace_path.parent))
             trace_part = stack.enter_context(atomic_path(trace_path))
@@ -138,6 +150,7 @@ def describe(
         "image": str(options.image),
         "plane": options.plane,
         "axes": options.axes,
+        "series": options.series,
         "shape": predictions[-1].probabilities.image_shape,
         "gesture": None
         if gesture is None

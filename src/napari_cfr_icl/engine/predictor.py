@@ -97,8 +97,9 @@ class Predictor:
         MaskError
             When the previous mask does not fit the image.
         DeviceError
-            When the device runs out of memory.
+            When the device runs out of memory, or in a process forked from the predictor's.
         """
+        self.network.check_process()
         image = ImageSource.of(source)
         clicks = _checked(Clicks(clicks), image.shape, previous)
         passes = Passes(self.network, self.settings, image, clicks)

@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 SAMPLE_SIDE = 512
 """Pixels per side that are looked at to guess a rendering."""
 
+MOST_STRIDED = 4096 * 4096
+"""Pixels of a picture up to which every so many of its pixels are taken, which may read all of it.
+"""
+
+_BLOCKS, _BLOCK_SIDE = 8, 64
+
 
 class ImageSource:
     """One plane of an image, read lazily and rendered as RGB.
@@ -33,7 +39,7 @@ class ImageSource:
         Numpy, dask, zarr, a memory map: anything with a shape that can be sliced. A list or tuple
         is a pyramid: the same picture at falling resolutions, finest first.
     rendering : Rendering, optional
-        How pixels become RGB; guessed from the middle of the image by default.
+        How pixels become RGB; guessed from pixels all over the image by default.
     plane : Plane, optional
         Which plane of the array; needed for more than two axes and channels.
 
@@ -109,11 +115,36 @@ class ImageSource:
         return int(level.shape[self._plane.row_axis]), int(level.shape[self._plane.col_axis])
 
     def sample(self) -> NDArray[Any]:
-        """Pixels of the middle of the coarsest level, at most `SAMPLE_SIDE` squared."""
+        """About `SAMPLE_SIDE` squared pixels from all over the coarsest level.
+
+        Of large pictures on disk small blocks are read, as far apart as they can be: single pixels
+        would cost as much as all of it.
+        """
         coarsest = self._levels[-1]
-        starts = [max(0, (side - SAMPLE_SIDE) // 2) for side in self._size(coarsest)]
-        rows, cols = (slice(start, start + SAMPLE_SIDE) for start in starts)
-        return self._plane.read(coarsest, rows, cols)
+        rows, cols = size = self._size(coarsest)
+        in_memory = isinstance(coarsest, np.ndarray) and not isinstance(coarsest, np.memmap)
+        if in_memory or rows * cols <= MOST_STRIDED:
+            strides = (slice(None, None, -(-side // SAMPLE_SIDE)) for side in size)
+            return self._plane.read(coarsest, *strides)
+        by_row = [
+            np.concatenate([self._plane.read(coarsest, *block) for block in across], axis=1)
+            for across in _blocks(rows, cols)
+        ]
+        return np.concatenate(by_row)
+
+
+def _blocks(rows: int, cols: int) -> list[list[tuple[slice, slice]]]:
+    """Rows and columns of small blocks, evenly over a picture."""
+    down, along = (
+        [slice(start, start + _BLOCK_SIDE) for start in _starts(side)] for side in (rows, cols)
+    )
+    return [[(block, across) for across in along] for block in down]
+
+
+def _starts(side: int) -> list[int]:
+    last = max(0, side - _BLOCK_SIDE)
+    count = min(_BLOCKS, -(-side // _BLOCK_SIDE))
+    return [last * number // max(1, count - 1) for number in range(count)]
 
 
 def _scaled(window: Window, shape: tuple[int, int], level: tuple[int, int]) -> Window:

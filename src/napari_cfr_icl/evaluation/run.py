@@ -23,7 +23,12 @@ from napari_cfr_icl.evaluation.protocol.simulate import simulate
 from napari_cfr_icl.evaluation.protocol.simulated_gestures import begun_with
 from napari_cfr_icl.evaluation.protocol.simulated_users import user_for
 from napari_cfr_icl.evaluation.protocol.skipped import SkippedPictures, nothing_left, without
-from napari_cfr_icl.evaluation.protocol.work_list import WorkItem, open_datasets, work_items
+from napari_cfr_icl.evaluation.protocol.work_list import (
+    WorkItem,
+    check_any_fits,
+    open_datasets,
+    work_items,
+)
 from napari_cfr_icl.evaluation.reports.failure_cases import write_worst_cases
 from napari_cfr_icl.evaluation.reports.report import write_report
 from napari_cfr_icl.zoo.loading import locate
@@ -79,8 +84,9 @@ def evaluate(
     datasets = open_datasets(options.datasets, options.reader)
     for model in options.models[1:]:
         locate(model, ModelStore())  # a missing model is told now, not when its turn comes
+    skipped = SkippedPictures(on_skipped)
+    check_any_fits(datasets, options.sample, skipped)
     with joined(options.device) as processes:
-        skipped = SkippedPictures(on_skipped)
         worker = _Worker(options, datasets, processes, on_progress, skipped)
         for number, model in enumerate(options.models):
             worker.evaluate_model(model, number)

@@ -36,7 +36,7 @@ def _rois(image: LabelImage) -> Iterator[ImagejRoi]:
             if len(plane) == 1:
                 roi.position = index[0] + 1
             elif plane:
-                roi.z_position, roi.t_position = plane["Z"] + 1, plane["T"] + 1
+                roi.z_position, roi.t_position = (plane.get(letter, -1) + 1 for letter in "ZT")
             yield roi
 
 

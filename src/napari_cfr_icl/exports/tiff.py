@@ -8,6 +8,8 @@ import numpy as np
 import tifffile
 
 from napari_cfr_icl._errors import OutputError
+from napari_cfr_icl.exports.label_image import PIXEL
+from napari_cfr_icl.images.pixel_sizes import METRES, SECONDS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,8 +19,11 @@ if TYPE_CHECKING:
     from napari_cfr_icl.exports.label_image import LabelImage
 
 IMAGEJ_TYPES = ("uint8", "uint16")
-IMAGEJ_AXES = 4
-"""T, Z, Y and X; its channels would be drawn in colours of their own."""
+IMAGEJ_AXES = ("YX", "ZYX", "TYX", "TZYX")
+"""Its channels would be drawn in colours of their own."""
+_FINEST = 1e-5
+"""ImageJ's resolutions are fractions of 32-bit numbers: neither this nor its inverse is rounded."""
+
 OME_TYPES = (*IMAGEJ_TYPES, "int8", "int16", "int32", "uint32")
 OME_SUFFIXES = (".ome.tif", ".ome.tiff")
 
@@ -43,7 +48,7 @@ def write_tiff(part: Path, image: LabelImage, name: str) -> None:
         When an id is too large for any type.
     """
     labels = _storable(image.labels)
-    as_ome = name.lower().endswith(OME_SUFFIXES) or not _fits_imagej(labels)
+    as_ome = name.lower().endswith(OME_SUFFIXES) or not _fits_imagej(labels, image)
     options: dict[str, Any] = _ome(image) if as_ome else _imagej(image)
     tifffile.imwrite(part, labels, compression="zlib", photometric="minisblack", **options)
 
@@ -60,10 +65,31 @@ def _storable(labels: NDArray[Any]) -> NDArray[Any]:
     raise OutputError(f"The id {highest} is too large for a TIFF: number the objects anew.")
 
 
-def _fits_imagej(labels: NDArray[Any]) -> bool:
-    """True where ImageJ knows the type and the axes, and readers find all of them again."""
+def _fits_imagej(labels: NDArray[Any], image: LabelImage) -> bool:
+    """True where ImageJ knows the type, the axes and the units, and readers find them again."""
     # tifffile takes a last axis of one pixel for the samples of each pixel, and loses it.
-    return labels.dtype.name in IMAGEJ_TYPES and labels.ndim <= IMAGEJ_AXES and labels.shape[-1] > 1
+    fits = labels.dtype.name in IMAGEJ_TYPES and labels.shape[-1] > 1
+    lengths = {unit for letter, unit in _units(image).items() if letter != "T"}
+    has_unit = (lengths <= METRES.keys() or len(lengths) == 1) and _imagej_unit(image) is not None
+    return fits and image.axes in IMAGEJ_AXES and has_unit
+
+
+def _units(image: LabelImage) -> dict[str, str]:
+    return dict(zip(image.axes, image.units, strict=True))
+
+
+def _sizes(image: LabelImage) -> dict[str, float]:
+    return {letter: abs(float(n)) for letter, n in zip(image.axes, image.scale, strict=True)}
+
+
+def _has_interval(units: dict[str, str], sizes: dict[str, float]) -> bool:
+    """True where somebody has said how much time lies between two points in it."""
+    return "T" in sizes and (units["T"] in SECONDS or sizes["T"] != 1)
+
+
+def _converted(size: float, unit: str, target: str, table: dict[str, float]) -> float:
+    """A size in another unit; as it is where it has that unit, or none of the table's."""
+    return size if unit == target or unit not in table else size * table[unit] / table[target]
 
 
 def _ascii(unit: str) -> str:
@@ -72,21 +98,41 @@ def _ascii(unit: str) -> str:
 
 
 def _imagej(image: LabelImage) -> dict[str, Any]:
-    metadata: dict[str, Any] = {"axes": image.axes, "unit": _ascii(image.units[-1])}
-    if "Z" in image.axes:
-        metadata["spacing"] = float(image.scale[image.axes.index("Z")])
-    if "T" in image.axes:
-        metadata["finterval"] = float(image.scale[image.axes.index("T")])
-    resolution = tuple(1 / abs(size) for size in (image.scale[-1], image.scale[-2]))
+    units, sizes = _units(image), _sizes(image)
+    unit = _imagej_unit(image) or PIXEL
+    lengths = {
+        letter: _converted(size, units[letter], unit, METRES) for letter, size in sizes.items()
+    }
+    metadata: dict[str, Any] = {"axes": image.axes, "unit": _ascii(unit)}
+    if "Z" in sizes:
+        metadata["spacing"] = lengths["Z"]
+    if _has_interval(units, sizes):
+        metadata["finterval"] = _converted(sizes["T"], units["T"], "s", SECONDS)
+    resolution = (1 / lengths["X"], 1 / lengths["Y"])
     return {"imagej": True, "resolution": resolution, "metadata": metadata}
 
 
+def _imagej_unit(image: LabelImage) -> str | None:
+    """One unit for all lengths: the columns', or one in which the resolution is not rounded off."""
+    units, sizes = _units(image), _sizes(image)
+    for unit in (units["X"], "µm", "nm", "mm", "m", "pm"):
+        if all(
+            _FINEST < _converted(sizes[letter], units[letter], unit, METRES) < 1 / _FINEST
+            for letter in "YX"
+        ):
+            return unit
+    return None
+
+
 def _ome(image: LabelImage) -> dict[str, Any]:
-    metadata: dict[str, Any] = {"axes": image.axes.replace("Q", "C"), "Name": image.image_name}
-    for letter, size, unit in zip(image.axes, image.scale, image.units, strict=True):
-        if letter in "XYZ":
-            metadata[f"PhysicalSize{letter}"] = abs(float(size))
-            metadata[f"PhysicalSize{letter}Unit"] = unit
-        elif letter == "T":
-            metadata["TimeIncrement"] = abs(float(size))
+    name = image.image_name.encode("utf-8", "backslashreplace").decode()
+    metadata: dict[str, Any] = {"axes": image.axes.replace("Q", "C"), "Name": name}
+    units, sizes = _units(image), _sizes(image)
+    for letter in sizes.keys() & set("XYZ"):
+        metadata[f"PhysicalSize{letter}"] = sizes[letter]
+        known = units[letter] in METRES or units[letter] == PIXEL
+        metadata[f"PhysicalSize{letter}Unit"] = units[letter] if known else "reference frame"
+    if _has_interval(units, sizes):
+        metadata["TimeIncrement"] = sizes["T"]
+        metadata["TimeIncrementUnit"] = units["T"] if units["T"] in SECONDS else "s"
     return {"ome": True, "metadata": metadata}

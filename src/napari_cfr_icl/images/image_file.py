@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from napari_cfr_icl.images.pixel_sizes import Sizes
 
 MOST_CHANNELS = 8
 """A last axis of at most this length holds channels, where the file does not say."""
@@ -40,12 +42,18 @@ class ImageFile:
         colours, C for channels, anything else for planes. Empty where it does not.
     orientation : int
         EXIF orientation, which is not applied to the arrays; see `images.orientation`.
+    note : str
+        Sentences on what was assumed about the file, or is missing in it.
+    sizes : dict
+        Size and unit of a pixel by the letter of its axis, as far as the file tells.
     """
 
     path: Path
     levels: Sequence[Any]
     axes: str = ""
     orientation: int = STORED
+    note: str = ""
+    sizes: Sizes = field(default_factory=dict)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -54,10 +62,10 @@ class ImageFile:
 
     @property
     def assumption(self) -> str:
-        """One sentence on the pixels of a file that asks to be shown turned; empty otherwise."""
+        """What had to be assumed about the pixels, in sentences; empty where nothing had."""
         if self.orientation == STORED:
-            return ""
-        return (
+            return self.note
+        return f"{self.note} " * bool(self.note) + (
             f"{self.path} asks to be shown turned (EXIF orientation {self.orientation}): rows and "
             "columns are those of the stored pixels, as napari shows them."
         )
@@ -145,9 +153,10 @@ class ImageFile:
         return Plane(rows, cols, self.channel_axis, tuple(position))
 
     def read(self) -> NDArray[Any]:
-        """A copy of all pixels; the colours of a photo are its last axis."""
+        """A copy of all pixels; colours and channels are the last axis."""
         pixels = np.array(self.levels[0][...])
-        return np.moveaxis(pixels, self.axes.index(_SAMPLES), -1) if self.is_photo else pixels
+        channels = self.channel_axis
+        return pixels if channels is None else np.moveaxis(pixels, channels, -1)
 
     def _explain_stack(self) -> str:
         stacked = self.plane_axes

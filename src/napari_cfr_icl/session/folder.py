@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from napari_cfr_icl._errors import ImageError, InputError
@@ -16,12 +18,13 @@ from napari_cfr_icl.images.opening import SUFFIXES, open_image, open_labels
 from napari_cfr_icl.images.planes import squeezed_shape
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from napari_cfr_icl.images.image_file import ImageFile
+    from napari_cfr_icl.images.pixel_sizes import Sizes
 
 LABELS_ENDING = "_labels.tif"
 STATE_NAME = "cfr-icl-folder.json"
@@ -111,15 +114,54 @@ class ImageFolder:
             return
 
 
-def read_image(path: Path) -> NDArray[Any]:
-    """The stored pixels of an image, which are those that napari shows.
+@dataclass(frozen=True, slots=True, eq=False)
+class FolderImage:
+    """An image of a folder that was read.
+
+    Parameters
+    ----------
+    pixels : ndarray, shape (..., rows, columns) or (..., rows, columns, channels)
+        As they are stored.
+    axes : str
+        A letter for each axis but that of the channels; empty where nobody knows them.
+    channels : int
+        Length of the last axis where it holds channels, otherwise 0.
+    is_photo : bool
+        Whether the channels are red, green and blue.
+    sizes : dict
+        Size and unit of a pixel by the letter of its axis, as far as the file tells.
+    note : str
+        What was assumed about the file, or is missing in it, in sentences.
+    """
+
+    pixels: NDArray[Any]
+    axes: str
+    channels: int
+    is_photo: bool
+    sizes: Sizes
+    note: str
+
+
+def read_image(path: Path) -> FolderImage:
+    """An image as `segment` sees it: its axes and channels as the file tells, or guessed.
 
     Raises
     ------
     ImageError
         When the file is missing, damaged or no image.
     """
-    return _read(path, open_image)
+    image = _opened(path, open_image)
+    image = replace(image, axes=image.likely_axes)
+    pixels, axis = _pixels(path, image), image.channel_axis
+    others = "".join(letter for i, letter in enumerate(image.axes) if i != axis)
+    return FolderImage(
+        pixels,
+        others,
+        0 if axis is None else pixels.shape[-1],
+        image.is_photo,
+        image.sizes,
+        image.note,
+    )
 
 
 def read_labels(path: Path) -> NDArray[Any] | None:
@@ -132,7 +174,7 @@ def read_labels(path: Path) -> NDArray[Any] | None:
     """
     if not path.exists():
         return None
-    labels = _read(path, open_labels)
+    labels = _pixels(path, replace(_opened(path, open_labels), axes=""))  # in the order of the file
     if labels.dtype.kind not in "ui":
         raise ImageError(f"{path.name} holds no labels and is left as it is.")
     return labels
@@ -157,16 +199,27 @@ def fitted(labels: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any] | None:
     return labels.reshape(shape) if sides == wanted else None
 
 
-def _read(path: Path, opened: Callable[[Path], ImageFile]) -> NDArray[Any]:
+def _opened(path: Path, read: Callable[[Path], ImageFile]) -> ImageFile:
+    with _explained(path):
+        return read(path)
+
+
+def _pixels(path: Path, image: ImageFile) -> NDArray[Any]:
+    with _explained(path):
+        pixels = image.read()
+    if pixels.ndim < 2 or 0 in pixels.shape or pixels.dtype.kind not in "buif":
+        raise ImageError(f"{path.name} holds no picture and is left out.")
+    return pixels
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
     try:
-        pixels = opened(path).read()
+        yield
     except ImageError as error:
         raise ImageError(
             f"{path.name} cannot be read and is left out: it is damaged or no image."
         ) from error
-    if pixels.ndim < 2 or 0 in pixels.shape or pixels.dtype.kind not in "buif":
-        raise ImageError(f"{path.name} holds no picture and is left out.")
-    return pixels
 
 
 def _is_image(file: Path) -> bool:

@@ -13,8 +13,10 @@ import tifffile
 from qtpy.QtCore import Qt
 
 from folder_user import SHAPE, arrived, choose, draw, go, idle, labels, pixels, walked, where
+from napari_cfr_icl.evaluation.datasets import open_dataset
 from napari_cfr_icl.gui.app.viewer_driver import PLAIN, SHIFT
 from napari_cfr_icl.gui.folder import folder_controller, read_ahead
+from napari_cfr_icl.images.opening import open_labels
 from napari_cfr_icl.session.folder import STATE_NAME
 
 W = Qt.Key.Key_W
@@ -196,9 +198,9 @@ def test_an_object_without_an_answer_holds_the_next_image_up(walk, folder, gate,
 @pytest.mark.parametrize(
     ("of_image", "of_labels"),
     [
-        pytest.param((*SHAPE, 2), SHAPE, id="a layer without colour"),
+        pytest.param((9, *SHAPE), SHAPE, id="a stack"),
         pytest.param((*SHAPE, 3), (*SHAPE, 3), id="labels in colour"),
-        pytest.param((20, 30, 3), (20, 30), id="too small to be in colour"),
+        pytest.param((*SHAPE, 2), (*SHAPE, 2), id="channels are no planes"),
     ],
 )
 def test_labels_that_do_not_fit_the_layer_are_never_written_over(
@@ -214,6 +216,18 @@ def test_labels_that_do_not_fit_the_layer_are_never_written_over(
     go(driver, driver.dock.folder.previous)
     driver.dock.controller.close()
     assert (folder / "a2_labels.tif").read_bytes() == content
+
+
+@pytest.mark.parametrize("shape", [(*SHAPE, 2), (20, 30, 3)], ids=["channels", "a small photo"])
+def test_one_label_image_serves_all_channels(walk, folder, said, shape):
+    (folder / "a1.tif").unlink()
+    np.save(folder / "a1.npy", np.full(shape, 7, np.uint8))
+    some_labels(folder / "a1_labels.tif", shape[:2])
+    driver = walk()
+    assert where(driver) == "1 of 3: a1.npy"
+    assert labels(driver).shape == shape[:2]
+    assert labels(driver)[2, 2] == 9
+    assert not said()
 
 
 @pytest.mark.parametrize("shape", [(1, *SHAPE), (*SHAPE, 1), (1, *SHAPE, 3), (1, 3, *SHAPE)])
@@ -334,3 +348,33 @@ def test_the_way_on_is_in_sight(walk, viewer):
     dock = driver.dock
     for button in (dock.folder.unfinished, dock.folder.finished, dock.object.write):
         assert dock.rect().contains(button.mapTo(dock, button.rect().bottomLeft()))
+
+
+def test_channels_are_layers_over_each_other_with_labels_for_all(
+    viewer, open_dock, disks, tmp_path, monkeypatch
+):
+    both = np.stack([pixels(1), pixels(2)])
+    (tmp_path / "c").mkdir()
+    path = tmp_path / "c" / "two.ome.tif"
+    described = {"axes": "CYX", "PhysicalSizeX": 0.25, "PhysicalSizeY": 0.5}
+    tifffile.imwrite(path, both, metadata=described, photometric="minisblack")
+    tifffile.imwrite(tmp_path / "c" / "z.tif", pixels(3))
+    driver = walked(open_dock(viewer), tmp_path / "c", monkeypatch)
+    shown = [layer for layer in viewer.layers if "two" in layer.name]
+    assert [layer.colormap.name for layer in shown] == ["green", "magenta"]
+    for layer, channel in zip(shown, both, strict=True):
+        np.testing.assert_array_equal(layer.data, channel)
+    draw(driver)
+    colours = [channel.colour for channel in driver.session.state.scene.source.rendering.channels]
+    assert colours == [(0, 1, 0), (1, 0, 1)]
+    driver.type(W)
+    assert labels(driver).shape == SHAPE
+    drawn = labels(driver).copy()
+    go(driver, driver.dock.folder.next)
+    assert not [layer for layer in viewer.layers if "two" in layer.name]
+    kept = open_labels(tmp_path / "c" / "two.ome_labels.tif")
+    np.testing.assert_array_equal(kept.read(), drawn)
+    assert kept.sizes == {"Y": (0.5, "µm"), "X": (0.25, "µm")}
+    (picture,) = open_dataset(tmp_path / "c", "folder").pictures
+    np.testing.assert_array_equal(picture.image(), both.transpose(1, 2, 0))
+    np.testing.assert_array_equal(picture.objects()[0].truth(), drawn)

@@ -66,6 +66,9 @@ class Picture:
     objects: Callable[[], Sequence[TrueObject]]
     doubt: Callable[[], str] = str
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "key", _as_text(self.key))
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Dataset:
@@ -88,6 +91,14 @@ class Dataset:
     path: Path
     pictures: Sequence[Picture]
     window_scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", _as_text(self.name))
+
+
+def _as_text(name: str) -> str:
+    """A file's name as any file and table can hold it: bytes that are no text as numbers."""
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def objects_of_labels(

@@ -56,6 +56,12 @@ class SkippedPictures:
         self._on_skipped = on_skipped
         self._found: dict[tuple[str, str], SkippedPicture] = {}
 
+    @property
+    def found(self) -> tuple[SkippedPicture, ...]:
+        """Those known so far."""
+        # The order in which pictures were met depends on how many processes there were.
+        return tuple(self._found[key] for key in sorted(self._found))
+
     def has(self, dataset: str, picture: str) -> bool:
         """True where this picture is left out."""
         return (dataset, picture) in self._found
@@ -73,8 +79,7 @@ class SkippedPictures:
         """The pictures that any process left out; the leading one tells those of others, too."""
         for item in processes.gathered(map(asdict, self._found.values())):
             self._add(SkippedPicture(**item), heard=processes.leads)
-        # The order in which pictures were met depends on how many processes there were.
-        return tuple(self._found[key] for key in sorted(self._found))
+        return self.found
 
     def _add(self, item: SkippedPicture, heard: bool = True) -> None:
         key = item.dataset, item.picture

@@ -12,7 +12,7 @@ from napari_cfr_icl._errors import MaskError, SettingsError
 from napari_cfr_icl.engine.source import ImageSource
 from napari_cfr_icl.evaluation.datasets import open_dataset
 from napari_cfr_icl.evaluation.protocol.records import Subject
-from napari_cfr_icl.evaluation.protocol.skipped import SkippedPictures
+from napari_cfr_icl.evaluation.protocol.skipped import SkippedPictures, nothing_left
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -106,6 +106,21 @@ def open_datasets(choices: Sequence[DatasetChoice], options: ReaderOptions) -> l
         if names.count(name) > 1:
             raise SettingsError(f"Two data sets are called {name!r}; evaluate them one by one.")
     return datasets
+
+
+def check_any_fits(
+    datasets: Sequence[Dataset], sample: SampleOptions, skipped: SkippedPictures
+) -> None:
+    """Raise InputError where there is no picture with an object, before a model is loaded."""
+    for work in work_items(datasets, sample, skipped):
+        image = work.image(skipped) if work.objects else None
+        if image is not None and work.truth(work.objects[0][1], image.shape, skipped) is not None:
+            return
+    raise nothing_left(
+        skipped.found,
+        "There is no object to click in these data sets: look at the labels, and at the smallest "
+        "area.",
+    )
 
 
 def work_items(

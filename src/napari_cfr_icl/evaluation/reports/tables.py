@@ -162,5 +162,6 @@ def write_parquet(rows: Sequence[dict[str, Any]], path: Path) -> bool:
     if find_spec("pyarrow") is None:
         return False
     arrow, parquet = import_module("pyarrow"), import_module("pyarrow.parquet")
-    parquet.write_table(arrow.Table.from_pylist(list(rows)), path)
+    with path.open("wb") as file:  # a name need not be text, which its library wants
+        parquet.write_table(arrow.Table.from_pylist(list(rows)), file)
     return True

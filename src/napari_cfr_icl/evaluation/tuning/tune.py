@@ -13,7 +13,7 @@ from napari_cfr_icl.evaluation.protocol.result_log import ResultLog, gather_logs
 from napari_cfr_icl.evaluation.protocol.run_identity import claim, datasets_identity, fingerprint
 from napari_cfr_icl.evaluation.protocol.settings_file import settings_for
 from napari_cfr_icl.evaluation.protocol.skipped import SkippedPictures, nothing_left, without
-from napari_cfr_icl.evaluation.protocol.work_list import open_datasets
+from napari_cfr_icl.evaluation.protocol.work_list import check_any_fits, open_datasets
 from napari_cfr_icl.evaluation.tuning.search import search
 from napari_cfr_icl.evaluation.tuning.search_records import SearchRecord, in_order
 from napari_cfr_icl.evaluation.tuning.selection import Selection, select
@@ -65,6 +65,8 @@ def tune(
     """
     on_stage("Reading the pictures")
     datasets = open_datasets(options.datasets, options.reader)
+    skipped = SkippedPictures(on_skipped)
+    check_any_fits(datasets, options.sample, skipped)
     on_stage("Loading the model")
     with joined(options.device) as processes:
         network = zoo.load(options.model)
@@ -75,7 +77,6 @@ def tune(
         plan = options.plan(settings.refinement)
         on_stage(f"Clicking the first object under {len(plan.policies)} settings")
         finished = {each.subject.index for each in read_logs(options.out, SearchRecord.from_line)}
-        skipped = SkippedPictures(on_skipped)
         with ResultLog(options.out, processes.rank) as log:
             for progress in search(predictor, datasets, plan, processes, finished, skipped):
                 log.append(progress.result)

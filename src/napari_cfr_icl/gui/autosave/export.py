@@ -20,6 +20,7 @@ def label_image(layer: Labels, image_name: str) -> LabelImage:
         image_name,
         tuple(float(size) for size in layer.scale),
         tuple("pixel" if str(unit) == "pixel" else f"{unit:~}" for unit in layer.units),
+        tuple(layer.axis_labels),
     )
 
 

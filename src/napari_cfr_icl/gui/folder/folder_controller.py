@@ -233,6 +233,8 @@ class FolderController:
         folder.last = shown.name
         self._show_skipped(folder)
         self._show_place(shown)
+        if shown.read.note:
+            self._dock.show_hint(shown.read.note)
         self._files.do(folder.save_state, lambda _: None)
         following = folder.next_index(shown.index, 1)
         if following is not None:
@@ -261,14 +263,14 @@ class FolderController:
         """Replace the image and its labels in the viewer."""
         layers = self._viewer.layers
         if before is not None:
-            there = [layer for layer in (before.labels, before.image) if layer in layers]
+            there = [layer for layer in reversed(before.layers) if layer in layers]
             self._recorder.release(before.image, before.labels)
             for layer in there:
                 layers.remove(layer)
             # They would keep the pixels of every image of the folder.
             self._session.forget_steps()
         # On top: other pictures in the viewer would hide them, and lend them their labels.
-        layers.extend([shown.image, shown.labels])
+        layers.extend(shown.layers)
         self._viewer.reset_view()
         self._dock.image.choose(shown.image)
         self._dock.image.layer_chosen.emit(shown.image)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,12 @@ from napari_cfr_icl.gui.layers.click_layer import TAG
 from napari_cfr_icl.gui.layers.new_labels import LABEL_TYPE
 from napari_cfr_icl.gui.layers.placement import transform_of
 from napari_cfr_icl.gui.layers.planes import data_shape
-from napari_cfr_icl.session.folder import ImageFolder, fitted, squeezed
+from napari_cfr_icl.images.planes import kept_axes
+from napari_cfr_icl.session.folder import FolderImage, ImageFolder, fitted, squeezed
+
+_RGB = ("red", "green", "blue")
+_MIX = ("green", "magenta", "cyan", "red", "yellow", "blue")
+"""As `engine.rendering` mixes channels."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,12 +44,23 @@ class FolderItem:
         The image.
     labels : napari.layers.Labels
         Its labels.
+    read : FolderImage
+        What its file told.
+    others : tuple of napari.layers.Image
+        Its further channels, drawn over it.
     """
 
     folder: ImageFolder
     index: int
     image: Image
     labels: Labels
+    read: FolderImage
+    others: tuple[Image, ...] = ()
+
+    @property
+    def layers(self) -> list[Image | Labels]:
+        """All of its layers, the lowest first."""
+        return [self.image, *self.others, self.labels]
 
     @property
     def name(self) -> str:
@@ -65,13 +82,21 @@ class FolderItem:
         """A job that saves `pixels`, a copy of the labels, and the state of the folder."""
         folder = self.folder
         path = folder.labels_path(folder.images[self.index])
-        copy = LabelImage(squeezed(pixels), self.name)
+        copy = self._with_sizes(pixels)
 
         def keep() -> None:
             folder.save_state()
             write_labels(path, copy)
 
         return keep
+
+    def _with_sizes(self, pixels: NDArray[Any]) -> LabelImage:
+        """Labels as they are kept, with the pixel sizes of their image."""
+        axes = self.read.axes
+        if len(axes) != pixels.ndim or not axes.endswith("YX"):
+            return LabelImage(squeezed(pixels), self.name)
+        kept = "".join(axes[axis] for axis in kept_axes(pixels.shape))
+        return LabelImage.sized(squeezed(pixels), self.name, kept, self.read.sizes)
 
 
 def layers_of(folder: ImageFolder, index: int, read: Read) -> FolderItem:
@@ -82,14 +107,35 @@ def layers_of(folder: ImageFolder, index: int, read: Read) -> FolderItem:
     ImageError
         When the labels that there are do not fit it; empty ones would be written over them.
     """
-    path, (pixels, kept) = folder.images[index], read
-    # Its place in the file system: napari's own note of it is for its readers alone.
-    image = Image(pixels, name=path.stem, metadata={PATH: str(path)})
+    path, (image, kept) = folder.images[index], read
+    first, *others = _image_layers(path, image)
     # Only napari decides whether the last axis is colour, so nobody knows the shape before.
-    shape = data_shape(image)
+    shape = data_shape(first)
     labels = np.zeros(shape, LABEL_TYPE) if kept is None else fitted(kept, shape)
     if labels is None:
         name = folder.labels_path(path).name
         raise ImageError(f"{name} does not fit {path.name}; both are left out.")
-    layer = Labels(labels, name="objects", metadata={TAG: "objects"}, **transform_of(image))
-    return FolderItem(folder, index, image, layer)
+    layer = Labels(labels, name="objects", metadata={TAG: "objects"}, **transform_of(first))
+    return FolderItem(folder, index, first, layer, image, tuple(others))
+
+
+def _image_layers(path: Path, image: FolderImage) -> list[Image]:
+    """One layer, or one for each channel, in the colours in which `segment` draws them."""
+    # Its place in the file system: napari's own note of it is for its readers alone.
+    told: dict[str, Any] = {"name": path.stem, "metadata": {PATH: str(path)}}
+    is_coloured = image.is_photo and image.channels in (3, 4)
+    if is_coloured or not image.channels:
+        return [Image(image.pixels, rgb=is_coloured if image.axes else None, **told)]
+    if image.channels == 1:
+        return [Image(image.pixels[..., 0], rgb=False, **told)]
+    colours = _RGB if image.channels == len(_RGB) else _MIX
+    return [
+        Image(
+            image.pixels[..., number],
+            rgb=False,
+            colormap=colours[number % len(colours)],
+            blending="additive" if number else "translucent_no_depth",
+            **{**told, "name": f"{path.stem} [{number}]" if number else path.stem},
+        )
+        for number in range(image.channels)
+    ]

@@ -8,9 +8,9 @@ from typing import Any
 from numpy.typing import NDArray
 
 from napari_cfr_icl._errors import CfrIclError
-from napari_cfr_icl.session.folder import ImageFolder, read_image, read_labels
+from napari_cfr_icl.session.folder import FolderImage, ImageFolder, read_image, read_labels
 
-Read = tuple[NDArray[Any], NDArray[Any] | None]
+Read = tuple[FolderImage, NDArray[Any] | None]
 """An image, and its labels if there are some already."""
 
 
