@@ -206,28 +206,35 @@ class _Picture:
         met = _met(proposals, [truths[index] for index in others])
         costs = [alone[index][0] for index in chosen]
         for number, index in enumerate(others):
-            quality, mask = met.get(number, (0.0, None))
-            if quality >= GOOD:
-                costs.append(0)
-            elif mask is not None:
-                costs.append(_clicked(self._predictor, image, truths[index], mask)[0])
-            else:
-                costs.append(alone[index][0])
+            costs.append(self._cost(image, truths[index], alone[index][0], met.get(number)))
         # Every wrong proposal is rejected by a click, all others are accepted by one key.
         extra = len(proposals) - len(met) + (1 if proposals else 0)
         return FindingScore(
             self._work.dataset,
             self._work.picture.key,
-            len(chosen),
-            len(others),
-            len(proposals),
-            len(met),
-            sum(quality >= GOOD for quality, _ in met.values()),
-            first or seconds,
-            seconds,
-            _complete(costs) + extra,
-            _complete([clicks for clicks, _ in alone]),
+            examples=len(chosen),
+            others=len(others),
+            proposals=len(proposals),
+            fair=len(met),
+            good=sum(quality >= GOOD for quality, _ in met.values()),
+            seconds_first=first or seconds,
+            seconds=seconds,
+            clicks=_complete(costs) + extra,
+            clicks_alone=_complete([clicks for clicks, _ in alone]),
         )
+
+    def _cost(
+        self,
+        image: ImageSource,
+        truth: NDArray[np.bool_],
+        alone: int,
+        met: tuple[float, Patch] | None,
+    ) -> int:
+        """Clicks for an object: none, those that correct its proposal, or all of them."""
+        if met is None:
+            return alone
+        quality, mask = met
+        return 0 if quality >= GOOD else _clicked(self._predictor, image, truth, mask)[0]
 
 
 def _complete(costs: Sequence[int]) -> int:
