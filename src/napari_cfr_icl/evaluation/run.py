@@ -85,7 +85,8 @@ def evaluate(
     for model in options.models[1:]:
         locate(model, ModelStore())  # a missing model is told now, not when its turn comes
     skipped = SkippedPictures(on_skipped)
-    check_any_fits(datasets, options.sample, skipped)
+    if next(read_logs(options.out, Record.from_line), None) is None:
+        check_any_fits(datasets, options.sample, skipped)
     with joined(options.device) as processes:
         worker = _Worker(options, datasets, processes, on_progress, skipped)
         for number, model in enumerate(options.models):

@@ -66,7 +66,8 @@ def tune(
     on_stage("Reading the pictures")
     datasets = open_datasets(options.datasets, options.reader)
     skipped = SkippedPictures(on_skipped)
-    check_any_fits(datasets, options.sample, skipped)
+    if next(read_logs(options.out, SearchRecord.from_line), None) is None:
+        check_any_fits(datasets, options.sample, skipped)
     on_stage("Loading the model")
     with joined(options.device) as processes:
         network = zoo.load(options.model)
