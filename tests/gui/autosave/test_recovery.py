@@ -11,7 +11,6 @@ import pytest
 import tifffile
 from napari.utils.notifications import notification_manager
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QApplication
 
 from autosave_user import (
     are_closed,
@@ -386,7 +385,7 @@ def test_labels_are_unpacked_once_to_be_restored(start, viewer, data, monkeypatc
 
 
 @pytest.mark.own_viewer
-@pytest.mark.parametrize("how", ["script", "exit", "events between"])
+@pytest.mark.parametrize("how", ["script", "exit"])
 def test_an_object_under_way_when_the_viewer_is_closed_is_offered(start, viewer, data, how):
     driver = start()
     write(driver, 40, 60)
@@ -394,10 +393,7 @@ def test_an_object_under_way_when_the_viewer_is_closed_is_offered(start, viewer,
     driver.wait_for_answer()
     settle(driver)
     (path,) = journals_of(driver)
-    if how == "events between":
-        # As napari does whenever a bar of its activities comes or goes.
-        viewer.layers.events.removed.connect(QApplication.processEvents)
-    if how != "exit":
+    if how == "script":
         viewer.close()
     else:
         viewer.window._qt_window.close()

@@ -421,7 +421,7 @@ def test_where_there_are_no_steps_the_dock_says_why(driver):
     trace = driver.dock.loop.trace
     assert trace.text == "The refinement steps appear here."
     trace.show_steps([SimpleNamespace(changed_pixels=None, threshold_pixels=None)])
-    assert trace.text == "This click was not refined."
+    assert trace.text == "One pass: the method refines no more here."
     driver.click(40, 60)
     driver.wait_for_answer()
     assert trace.text == ""
@@ -435,3 +435,16 @@ def test_without_an_image_the_dock_waits_for_one(viewer, open_dock, disks):
     driver.click(40, 60)
     driver.wait_for_answer()
     assert preview(driver)[40, 60]
+
+
+def test_in_grid_view_one_sentence_says_where_the_mask_is(driver):
+    hint = driver.dock.hint.text
+    grid = getattr(driver.viewer, "canvas", driver.viewer).grid
+    grid.enabled = True
+    assert "grid view" in hint()
+    grid.stride = len(driver.viewer.layers)  # all in one cell
+    assert "grid view" not in hint()
+    grid.stride = 1
+    assert "grid view" in hint()
+    grid.enabled = False
+    assert "grid view" not in hint()

@@ -108,7 +108,7 @@ def test_what_a_notification_cuts_off_stands_in_the_dock_until_the_next_change(d
     driver.type(Qt.Key.Key_W)
     assert [driver.dock.hint.text()] == said()
     driver.click(60, 60)
-    assert driver.dock.hint.text().startswith("Correct it with more clicks")
+    assert driver.dock.hint.text().startswith("All of this belongs to others")
 
 
 def test_a_prediction_that_failed_stands_in_the_dock(driver, disks, said):

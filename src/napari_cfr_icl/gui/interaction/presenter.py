@@ -114,6 +114,8 @@ class Presenter:
             return messages.FILLING
         if workspace.plane is None:
             return messages.NO_PLANE
+        if workspace.is_in_grid:
+            return messages.GRID
         if state.is_empty and (found := workspace.label_image) is not None:
             return messages.holds_ids(*(layer.name for layer in found))
         if (cover := workspace.cover) is not None:

@@ -84,6 +84,10 @@ class Workspace:
         self._placement = Placement(self._on_moved, self._on_image_settled)
         self._removals = RemovalGuard(viewer)
         viewer.layers.selection.events.active.connect(self._on_tool_changed)
+        # Napari 0.9 moved it.
+        self._grid = getattr(viewer, "canvas", viewer).grid
+        self._grid.events.enabled.connect(self._on_tool_changed)
+        self._grid.events.stride.connect(self._on_tool_changed)
 
     @property
     def clicks(self) -> ClickLayer | None:
@@ -94,6 +98,11 @@ class Workspace:
     def fits_image(self) -> bool:
         """True if the image still has the shape that the layers here were made for."""
         return self.image is None or data_shape(self.image) == self._shape
+
+    @property
+    def is_in_grid(self) -> bool:
+        """True if napari draws the layers in several cells, and so the mask beside its image."""
+        return bool(self._grid.enabled) and abs(self._grid.stride) < len(self.viewer.layers)
 
     @property
     def takes_clicks(self) -> bool:
@@ -324,6 +333,8 @@ class Workspace:
     def close(self) -> None:
         """Release all layers; the preview is removed, the user's layers stay."""
         self.viewer.layers.selection.events.active.disconnect(self._on_tool_changed)
+        self._grid.events.enabled.disconnect(self._on_tool_changed)
+        self._grid.events.stride.disconnect(self._on_tool_changed)
         self.preview.remove()
         self.image = None
         self._channels.close()

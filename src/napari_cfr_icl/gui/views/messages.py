@@ -14,6 +14,7 @@ from napari_cfr_icl.session.protocols import Answer, StepLike
 LOADING = "Loading the model"
 NO_IMAGE = "Open an image to begin."
 NO_PLANE = "Switch to 2D and to a plane of the image to click on it."
+GRID = "Leave the grid view (Ctrl+G): it draws clicks and mask in other cells than the image."
 OTHER_TOOL = "Another layer or tool is chosen: clicks mark nothing now."
 PAINT = "Paint or erase the mask with napari's tools; {write} writes it."
 HIDDEN_CLICKS = "The clicks layer is hidden: clicks mark nothing now."
