@@ -78,7 +78,8 @@ class Passes:
         size = self._input_size(part)
         picture = self._read(part, size)
         mask = self._resized_mask(feedback, part, size)
-        logits = self._logits(picture, mask, self._points(part, size))[..., : size[0], : size[1]]
+        points = points_in(self.clicks, part, size).to(self.network.device)
+        logits = self._logits(picture, mask, points)[..., : size[0], : size[1]]
         probabilities = self._in_image(logits, part.shape)
         values = probabilities[0, 0].cpu().numpy()
         self.seen = Patch(values, part, self.image.shape)
@@ -124,19 +125,7 @@ class Passes:
         values = mask.values if mask.window == part else mask.read(part)
         # A given mask may be read-only or have negative strides, unlike tensors.
         values = np.require(values, requirements=["C", "W"])
-        return _resized(torch.from_numpy(values).to(device)[None, None], size)
-
-    def _points(self, part: Window, size: Size) -> torch.Tensor:
-        """The clicks in the window's pixels: (1, 2N, 3), positives first, -1 for no click."""
-        slots = max(1, len(self.clicks.positives), len(self.clicks.negatives))
-        points = np.full((2 * slots, 3), -1.0)
-        taken = {True: 0, False: slots}
-        for order, click in enumerate(self.clicks):
-            row = size[0] * (click.row - part.top) / part.height
-            col = size[1] * (click.col - part.left) / part.width
-            points[taken[click.positive]] = row, col, order
-            taken[click.positive] += 1
-        return torch.from_numpy(points).to(self.network.device, torch.float32)[None]
+        return resized(torch.from_numpy(values).to(device)[None, None], size)
 
     def _logits(
         self, picture: torch.Tensor, mask: torch.Tensor, points: torch.Tensor
@@ -165,8 +154,27 @@ class Passes:
     def _in_image(self, logits: torch.Tensor, shape: Size) -> torch.Tensor:
         """Probabilities of the window's pixels, from the logits of the network's."""
         if self.settings.resampling == "corners":
-            return _resized(torch.sigmoid(logits), shape)
+            return resized(torch.sigmoid(logits), shape)
         return torch.sigmoid(F.interpolate(logits, size=shape, mode="bilinear"))
+
+
+def points_in(clicks: Clicks, part: Window, size: Size) -> torch.Tensor:
+    """The clicks in pixels of the network's input, which shows a window in another size.
+
+    Returns
+    -------
+    Tensor
+        float32 (1, 2N, 3), rows of (row, column, order): positives first, -1 for no click.
+    """
+    slots = max(1, len(clicks.positives), len(clicks.negatives))
+    points = np.full((2 * slots, 3), -1.0)
+    taken = {True: 0, False: slots}
+    for order, click in enumerate(clicks):
+        row = size[0] * (click.row - part.top) / part.height
+        col = size[1] * (click.col - part.left) / part.width
+        points[taken[click.positive]] = row, col, order
+        taken[click.positive] += 1
+    return torch.from_numpy(points).float()[None]
 
 
 def _mirrored(points: torch.Tensor, picture: torch.Tensor) -> torch.Tensor:
@@ -196,7 +204,7 @@ def stretched(picture: torch.Tensor, contrast: Contrast) -> torch.Tensor:
 def resampled(picture: torch.Tensor, size: Size, how: Resampling) -> torch.Tensor:
     """A picture (1, 3, rows, columns), 0 to 1, in another size; see `Settings`."""
     if how == "corners":
-        return _resized(picture, size)
+        return resized(picture, size)
     if how == "antialiased":
         return F.interpolate(picture, size=size, mode="bilinear", antialias=True)
     # On the CPU, which alone does this in whole numbers.
@@ -205,7 +213,7 @@ def resampled(picture: torch.Tensor, size: Size, how: Resampling) -> torch.Tenso
     return small.to(picture.device).float() / 255
 
 
-def _resized(values: torch.Tensor, size: Size) -> torch.Tensor:
+def resized(values: torch.Tensor, size: Size) -> torch.Tensor:
     """Bilinear, corners aligned, as the checkpoints were trained and evaluated with."""
     if values.shape[2:] == size:
         return values

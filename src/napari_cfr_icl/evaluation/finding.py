@@ -13,11 +13,12 @@ from napari_cfr_icl._errors import SettingsError
 from napari_cfr_icl._files import atomic_write_json, atomic_write_text
 from napari_cfr_icl.engine.clicks import Clicks
 from napari_cfr_icl.engine.finding.finder import ObjectFinder
-from napari_cfr_icl.engine.finding.proposals import Proposal, iou
 from napari_cfr_icl.engine.predictor import Predictor
+from napari_cfr_icl.engine.prompts.prompt import Prompt
 from napari_cfr_icl.engine.settings import Settings
 from napari_cfr_icl.engine.source import ImageSource
-from napari_cfr_icl.engine.windows import Patch
+from napari_cfr_icl.evaluation.protocol.options import Protocol
+from napari_cfr_icl.evaluation.protocol.simulate import replay, simulate
 from napari_cfr_icl.evaluation.protocol.simulated_users import RobotUser
 from napari_cfr_icl.evaluation.protocol.work_list import open_datasets, work_items
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_cfr_icl.engine.finding.proposals import Proposal
+    from napari_cfr_icl.engine.windows import Patch
     from napari_cfr_icl.evaluation.protocol.options import EvaluateOptions
     from napari_cfr_icl.evaluation.protocol.work_list import WorkItem
 
@@ -38,8 +41,8 @@ GOOD, FAIR = 0.75, 0.5
 COMPLETE = 0.95
 """Share of a picture's objects that have to be done."""
 
-MOST_CLICKS = 10
-"""Clicks after which an object is given up."""
+PROTOCOL = Protocol(max_clicks=10, thresholds=(GOOD,))
+"""Clicking of one object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +185,7 @@ class _Picture:
             return
         image = ImageSource.of(self._work.picture.image())
         order = [int(index) for index in np.random.default_rng(seed).permutation(len(truths))]
-        alone = [_clicked(self._predictor, image, truth) for truth in truths]
+        alone = [self._clicks(image, truth) for truth in truths]
         for count in EXAMPLES:
             if count < len(truths):
                 chosen, others = order[:count], order[count:]
@@ -192,21 +195,25 @@ class _Picture:
         self,
         image: ImageSource,
         truths: Sequence[NDArray[np.bool_]],
-        alone: Sequence[tuple[int, Patch]],
+        alone: Sequence[Clicks],
         chosen: Sequence[int],
         others: Sequence[int],
     ) -> FindingScore:
+        examples = []
+        for index in chosen:
+            *_, last = replay(self._predictor, image, alone[index])
+            examples.append(last.mask())
         begun, first = time.perf_counter(), None
         proposals: list[Proposal] = []
-        for found in self._finder.find(image, [alone[index][1] for index in chosen]):
+        for found in self._finder.find(image, examples):
             if found is not None:
                 first = first or time.perf_counter() - begun
                 proposals.append(found)
         seconds = time.perf_counter() - begun
         met = _met(proposals, [truths[index] for index in others])
-        costs = [alone[index][0] for index in chosen]
+        costs = [len(alone[index]) for index in chosen]
         for number, index in enumerate(others):
-            costs.append(self._cost(image, truths[index], alone[index][0], met.get(number)))
+            costs.append(self._cost(image, truths[index], len(alone[index]), met.get(number)))
         # Every wrong proposal is rejected by a click, all others are accepted by one key.
         extra = len(proposals) - len(met) + (1 if proposals else 0)
         return FindingScore(
@@ -220,8 +227,18 @@ class _Picture:
             seconds_first=first or seconds,
             seconds=seconds,
             clicks=_complete(costs) + extra,
-            clicks_alone=_complete([clicks for clicks, _ in alone]),
+            clicks_alone=_complete([len(clicks) for clicks in alone]),
         )
+
+    def _clicks(
+        self, image: ImageSource, truth: NDArray[np.bool_], mask: Patch | None = None
+    ) -> Clicks:
+        """The clicks that an object takes, from a mask or from nothing."""
+        user, target, begin = RobotUser(), truth.astype(np.int8), None
+        if mask is not None:
+            begin = Prompt(Clicks([user.next_click(target, mask.full(), Clicks())]), mask)
+        steps = simulate(self._predictor, image, target, user, PROTOCOL, begin)
+        return Clicks(step.click for step in steps)
 
     def _cost(
         self,
@@ -234,7 +251,7 @@ class _Picture:
         if met is None:
             return alone
         quality, mask = met
-        return 0 if quality >= GOOD else _clicked(self._predictor, image, truth, mask)[0]
+        return 0 if quality >= GOOD else len(self._clicks(image, truth, mask))
 
 
 def _complete(costs: Sequence[int]) -> int:
@@ -247,33 +264,16 @@ def _met(
 ) -> dict[int, tuple[float, Patch]]:
     """The objects that proposals meet: IoU and mask by number; each is met once, surest first."""
     met: dict[int, tuple[float, Patch]] = {}
+    areas = [int(truth.sum()) for truth in truths]
     for proposal in sorted(proposals, key=lambda each: -each.certainty):
-        mask = proposal.mask.full()
-        qualities = {
-            number: quality
-            for number, truth in enumerate(truths)
-            if number not in met and (quality := iou(mask, truth)) >= FAIR
-        }
+        mask, qualities = proposal.mask, {}
+        area = int(mask.values.sum())
+        for number, truth in enumerate(truths):
+            common = int((truth[mask.window.slices] & mask.values).sum())
+            quality = common / max(1, areas[number] + area - common)
+            if number not in met and quality >= FAIR:
+                qualities[number] = quality
         if qualities:
             best = max(qualities, key=lambda number: qualities[number])
             met[best] = qualities[best], proposal.mask
     return met
-
-
-def _clicked(
-    predictor: Predictor, image: ImageSource, truth: NDArray[np.bool_], mask: Patch | None = None
-) -> tuple[int, Patch]:
-    """The clicks that an object takes, from a mask or from nothing, and its mask then."""
-    user, clicks, previous = RobotUser(), Clicks(), mask
-    target, seen = truth.astype(np.int8), np.zeros(truth.shape, bool)
-    if mask is not None:
-        seen = mask.full()
-    found = mask or Patch.from_full(seen)
-    for _ in range(MOST_CLICKS):
-        clicks = clicks.added(user.next_click(target, seen, clicks))
-        answer = predictor.predict(image, clicks, previous)
-        previous, found = answer, answer.mask()  # type: ignore[assignment]
-        seen = found.full()
-        if iou(seen, truth) >= GOOD:
-            break
-    return len(clicks), found

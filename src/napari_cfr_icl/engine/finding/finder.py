@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from scipy import ndimage
-from torch.nn import functional as F
 
 from napari_cfr_icl._errors import MaskError, ModelError
-from napari_cfr_icl.engine.clicks import Click
+from napari_cfr_icl.engine.clicks import Click, Clicks
 from napari_cfr_icl.engine.finding.appearance import Appearance
 from napari_cfr_icl.engine.finding.options import FindOptions
 from napari_cfr_icl.engine.finding.proposals import MOST_OVERLAP, Proposal, Shapes, certainty
 from napari_cfr_icl.engine.finding.tiles import Tile, cover, encoded
+from napari_cfr_icl.engine.passes import points_in, resized
 from napari_cfr_icl.engine.source import ImageSource
 from napari_cfr_icl.engine.windows import Patch, Window
 
@@ -209,18 +209,17 @@ class _Search:
         features = tuple(
             each.to(device, torch.float32).expand(len(clicks), -1, -1, -1) for each in tile.features
         )
-        points = torch.full((len(clicks), 2, 3), -1.0)
-        for number, click in enumerate(clicks):
-            row = size[0] * (click.row - window.top) / window.height
-            col = size[1] * (click.col - window.left) / window.width
-            points[number, 0] = torch.tensor([row, col, 0.0])
-        points = points.to(device)
+        points = torch.cat([points_in(Clicks([click]), window, size) for click in clicks]).to(
+            device
+        )
         none = torch.zeros(len(clicks), 1, *size, device=device)
         first = torch.sigmoid(self._network.decode(features, none, points))
         refined = torch.sigmoid(self._network.decode(features, first, points))
         scores = self._scores[window.relative_to(self._region).slices]
         for click, *passes in zip(clicks, first, refined, strict=True):
-            before, after = (_in_pixels(each, window.shape) for each in passes)
+            before, after = (
+                resized(each[None], window.shape)[0, 0].cpu().numpy() for each in passes
+            )
             mask = Patch(after > 0.5, window, self._image.shape)
             sure = certainty(before, after, scores, self._shapes)
             yield Proposal(mask, sure / 2 if self._is_cut_off(mask) else sure, click)
@@ -258,10 +257,3 @@ def _common(box: Window | None, region: Window) -> Window | None:
 def _around(row: int, col: int, radius: int) -> tuple[slice, slice]:
     rows, cols = (slice(max(0, place - radius), place + radius + 1) for place in (row, col))
     return rows, cols
-
-
-def _in_pixels(probabilities: torch.Tensor, shape: tuple[int, int]) -> NDArray[np.float32]:
-    """(1, rows, columns) of the network's input in the resolution of the image."""
-    large = F.interpolate(probabilities[None], shape, mode="bilinear", align_corners=True)
-    values: NDArray[np.float32] = large[0, 0].cpu().numpy()
-    return values

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from napari_cfr_icl.engine.passes import resized
 from napari_cfr_icl.engine.windows import Window
 
 if TYPE_CHECKING:
@@ -93,6 +94,5 @@ def encoded(network: Network, source: ImageSource, window: Window, longest: int)
     scale = longest / max(window.shape)
     size = network.nearest_size((round(window.height * scale), round(window.width * scale)))
     pixels = torch.from_numpy(source.read(window, longest)).permute(2, 0, 1)[None]
-    picture = F.interpolate(pixels, size, mode="bilinear", align_corners=True)
-    features = network.encode(picture.to(network.device))
+    features = network.encode(resized(pixels, size).to(network.device))
     return Tile(window, size, tuple(each.half().cpu() for each in features))
