@@ -4,13 +4,17 @@ import tifffile
 
 from napari_cfr_icl import cli, samples
 from napari_cfr_icl.engine.finding.proposals import iou
+from napari_cfr_icl.images.opening import open_image
 
 
 def test_the_other_nuclei_of_the_sample_are_found(tmp_path, capsys):
     sample = samples.load("nuclei")
     truth = np.asarray(sample.labels)[:256, :256]
     examples = np.where(np.isin(truth, whole_ids(truth)[:3]), truth, 0)
-    tifffile.imwrite(tmp_path / "image.tif", np.asarray(sample.image)[:256, :256])
+    facts = {"resolution": (4, 4), "metadata": {"unit": "um"}}
+    tifffile.imwrite(
+        tmp_path / "image.tif", np.asarray(sample.image)[:256, :256], imagej=True, **facts
+    )
     tifffile.imwrite(tmp_path / "examples.tif", examples)
     out = tmp_path / "all.tif"
     cli.main(
@@ -25,6 +29,7 @@ def test_the_other_nuclei_of_the_sample_are_found(tmp_path, capsys):
     )
     assert "3 examples" in capsys.readouterr().out
     labels = tifffile.imread(out)
+    assert open_image(out).sizes["X"] == (pytest.approx(0.25), "µm")
     assert (labels[examples > 0] == examples[examples > 0]).all()
     others = [truth == label for label in whole_ids(truth)[3:]]
     new = [labels == label for label in np.unique(labels[labels > examples.max()])]

@@ -17,6 +17,7 @@ from napari_cfr_icl.engine.runtime.network import Network
 from napari_cfr_icl.engine.windows import Window
 from napari_cfr_icl.exports.label_image import LabelImage
 from napari_cfr_icl.exports.tiff import write_tiff
+from napari_cfr_icl.images.opening import open_image
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -73,7 +74,8 @@ def with_proposals(labels: NDArray[np.uint32], proposals: list[Proposal]) -> NDA
 def write_labels(options: FindCommandOptions, labels: NDArray[np.uint32]) -> None:
     """Write the labels, whole or not at all."""
     with explained_write_failures(options.out.parent), atomic_path(options.out) as part:
-        write_tiff(part, LabelImage(labels), options.out.name)
+        sizes = open_image(options.image).sizes
+        write_tiff(part, LabelImage.sized(labels, "image", "YX", sizes), options.out.name)
 
 
 def _search(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
 from napari.utils.notifications import notification_manager
 from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QFileDialog
 
 from autosave_user import (
     are_closed,
@@ -99,6 +101,22 @@ def test_labels_that_were_exported_say_nothing_of_others(start, at_close, tmp_pa
     export(driver, tmp_path / "other.tif", monkeypatch)
     assert driver.dock.work.said.text() == "1 object exported to other.tif."
     assert [work.object_count for work in at_close(driver)] == [1]
+
+
+@pytest.mark.parametrize("name", ["cells.png", "cells.tiff", "cells.ome.tif"])
+def test_the_export_is_called_after_the_picture(start, monkeypatch, name):
+    driver = start()
+    write(driver, 40, 60)
+    driver.dock.controller.workspace.image.metadata["cfr_icl_path"] = f"/pictures/{name}"
+    offered = []
+
+    def ask(parent, title, start, formats):
+        offered.append(Path(start).name)
+        return "", ""
+
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", ask)
+    press_export(driver)
+    assert offered == ["cells_labels.tif"]
 
 
 def test_labels_that_were_removed_can_still_be_restored(start, at_close, tmp_path, monkeypatch):

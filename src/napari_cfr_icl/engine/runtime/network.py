@@ -110,15 +110,15 @@ class Network:
         return self._model.caches_image_features
 
     def encode(self, image: torch.Tensor) -> Features:
-        """Features of an image (B, 3, rows, columns), in the model's own arithmetic."""
-        with readable_memory_errors(self.device):
+        """Features of an image (B, 3, rows, columns), in float32."""
+        with readable_memory_errors(self.device), full_float32(self.device):
             return self._model.encode(image)
 
     def decode(
         self, features: Features, previous: torch.Tensor, points: torch.Tensor
     ) -> torch.Tensor:
         """Logits (B, 1, rows, columns) from such features; see the model's `decode`."""
-        with readable_memory_errors(self.device):
+        with readable_memory_errors(self.device), full_float32(self.device):
             return self._model.decode(features, previous, points)
 
     def __call__(

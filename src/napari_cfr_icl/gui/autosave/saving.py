@@ -158,4 +158,4 @@ class Saving:
 def _stem(image: Image) -> str:
     """The name of the picture, without the ending of its file."""
     path = path_of(image)
-    return Path(path).name.split(".tif")[0].removesuffix(".ome") if path else image.name
+    return Path(path).stem.removesuffix(".ome") if path else image.name
