@@ -11,14 +11,26 @@ import pytest
 import tifffile
 
 from checkpoints import HRNET
+from golden_models import randomised
 from napari_cfr_icl import __version__, samples, zoo
 from napari_cfr_icl._errors import OutputError
+from napari_cfr_icl.cli.image_source import open_source
 from napari_cfr_icl.cli.segmentation import write_results
-from napari_cfr_icl.engine import Click, Patch, Predictor, Settings
+from napari_cfr_icl.engine import Click, Clicks, Patch, Predictor, Settings
+from napari_cfr_icl.engine.passes import Passes
 from napari_cfr_icl.engine.prompts.gestures import Box, Lasso, Scribble
 from napari_cfr_icl.engine.prompts.prompt import prompt_of
+from napari_cfr_icl.engine.runtime.network import Network
 
 NUCLEI = Path(samples.__file__).parent / "data" / "nuclei.tif"
+TINY_SAM2 = {
+    "family": "sam2",
+    "width": 16,
+    "stages": [1, 1, 2, 1],
+    "num_heads": 1,
+    "global_blocks": [3],
+    "image_size": 128,
+}
 CLICKS = ["--click", "30,40,+", "--click", "5,5,-", "--click", "34,44,+"]
 SAME_CLICKS = [Click(30, 40), Click(5, 5, positive=False), Click(34, 44)]
 
@@ -234,6 +246,28 @@ def test_a_gesture_is_one_step_and_clicks_correct_it(run, tmp_path, gesture):
     story = json.loads(trace.read_text())
     assert story["gesture"]["kind"] == gesture
     assert [step["click"] is None for step in story["clicks"]] == [True, False]
+
+
+def test_a_model_that_was_trained_with_boxes_gets_the_box_itself(run, tmp_path):
+    model, file, out = randomised(TINY_SAM2, 6), tmp_path / "sam.safetensors", tmp_path / "mask.tif"
+    zoo.save(model, file, zoo.ModelInfo("sam", model.architecture))
+    pixels = np.random.default_rng(0).random((64, 64)).astype(np.float32)
+    np.save(tmp_path / "image.npy", pixels)
+    words = ["--model", file, "--preset", "whole-image", "--inference", "std", "--device", "cpu"]
+    result = run("segment", tmp_path / "image.npy", "--box", "8,12,40,50", *words, "--out", out)
+
+    assert result.exit_code == 0, result.stderr
+    settings = Settings.whole_image(model)
+    passes = Passes(
+        Network(model.choosing(settings.masks), "cpu", "float32"),
+        settings,
+        open_source(tmp_path / "image.npy", None, None, None),
+        Clicks(),
+    )
+    passes.box = Box(8, 12, 40, 50)
+    expected = passes.run(None).threshold(0.5).full()
+    np.testing.assert_array_equal(tifffile.imread(out), expected)
+    assert 0 < expected.sum() < expected.size
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,13 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from napari_cfr_icl.engine.models.click_model import IMAGE_MEAN
+from napari_cfr_icl.engine.models.click_model import BOX_CORNER, IMAGE_MEAN
 from napari_cfr_icl.engine.windows import Patch, Window
 from napari_cfr_icl.engine.zooming import choose_window
 
 if TYPE_CHECKING:
     from napari_cfr_icl.engine.clicks import Clicks
+    from napari_cfr_icl.engine.prompts.gestures import Box
     from napari_cfr_icl.engine.runtime.network import Network
     from napari_cfr_icl.engine.settings import Contrast, Resampling, Settings
     from napari_cfr_icl.engine.source import ImageSource
@@ -44,6 +45,8 @@ class Passes:
         The last probabilities, float32, which choose the next window; likewise.
     view : Window or None
         The part of the image on the screen; set it where there is one.
+    box : Box or None
+        The box around the object, for a network that takes boxes.
     """
 
     def __init__(
@@ -56,6 +59,7 @@ class Passes:
         self.window: Window | None = None
         self.seen: Patch | None = None
         self.view: Window | None = None
+        self.box: Box | None = None
         self._begun = False
         self._picture: tuple[Window, torch.Tensor] | None = None
 
@@ -78,7 +82,7 @@ class Passes:
         size = self._input_size(part)
         picture = self._read(part, size)
         mask = self._resized_mask(feedback, part, size)
-        points = points_in(self.clicks, part, size).to(self.network.device)
+        points = points_in(self.clicks, part, size, self.box).to(self.network.device)
         logits = self._logits(picture, mask, points)[..., : size[0], : size[1]]
         probabilities = self._in_image(logits, part.shape)
         values = probabilities[0, 0].cpu().numpy()
@@ -158,30 +162,36 @@ class Passes:
         return torch.sigmoid(F.interpolate(logits, size=shape, mode="bilinear"))
 
 
-def points_in(clicks: Clicks, part: Window, size: Size) -> torch.Tensor:
+def points_in(clicks: Clicks, part: Window, size: Size, box: Box | None = None) -> torch.Tensor:
     """The clicks in pixels of the network's input, which shows a window in another size.
 
     Returns
     -------
     Tensor
-        float32 (1, 2N, 3), rows of (row, column, order): positives first, -1 for no click.
+        float32 (1, 2N, 3), rows of (row, column, order): positives first, -1 for no click. Of a
+        box one corner is the last of the positives, the other of the negatives, their order
+        `BOX_CORNER`.
     """
-    slots = max(1, len(clicks.positives), len(clicks.negatives))
-    points = np.full((2 * slots, 3), -1.0)
-    taken = {True: 0, False: slots}
+    halves: tuple[list[tuple[float, float, int]], ...] = ([], [])
     for order, click in enumerate(clicks):
-        row = size[0] * (click.row - part.top) / part.height
-        col = size[1] * (click.col - part.left) / part.width
-        points[taken[click.positive]] = row, col, order
-        taken[click.positive] += 1
-    return torch.from_numpy(points).float()[None]
+        halves[not click.positive].append((click.row, click.col, order))
+    if box is not None:
+        halves[0].append((box.top, box.left, BOX_CORNER))
+        halves[1].append((box.bottom, box.right, BOX_CORNER))
+    slots = max(1, *map(len, halves))
+    points = np.full((2, slots, 3), -1.0)
+    for half, rows in zip(points, halves, strict=True):
+        for slot, (row, col, order) in enumerate(rows):
+            down, across = (row - part.top) / part.height, (col - part.left) / part.width
+            half[slot] = size[0] * down, size[1] * across, order
+    return torch.from_numpy(points.reshape(1, -1, 3)).float()
 
 
 def _mirrored(points: torch.Tensor, picture: torch.Tensor) -> torch.Tensor:
     """The points in the mirror image; empty slots stay empty."""
     mirrored = points.clone()
     mirrored[..., 1] = picture.shape[3] - points[..., 1] - 1
-    return torch.where(points[..., 2:] < 0, points, mirrored)
+    return torch.where(points[..., 2:] == -1, points, mirrored)
 
 
 def _scaled_to(shape: Size, longest: int) -> Size:

@@ -1,5 +1,7 @@
 """SAM and SAM 2 against the published code's numbers, and its shortcuts against the long way."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,10 +11,13 @@ from golden_models import randomised
 from napari_cfr_icl.engine.clicks import Click
 from napari_cfr_icl.engine.models import build
 from napari_cfr_icl.engine.models import sam_vit as sam_vit_module
+from napari_cfr_icl.engine.models.click_model import BOX_CORNER
 from napari_cfr_icl.engine.models.mask_choice import chosen_masks, stability
 from napari_cfr_icl.engine.models.sam_vit import RelativeAttention
 from napari_cfr_icl.engine.passes import stretched
 from napari_cfr_icl.engine.predictor import Predictor
+from napari_cfr_icl.engine.prompts.gestures import Box
+from napari_cfr_icl.engine.prompts.prompt import prompt_of
 from napari_cfr_icl.engine.runtime.arithmetic import run_in
 from napari_cfr_icl.engine.settings import Settings
 from napari_cfr_icl.engine.windows import Window
@@ -171,6 +176,57 @@ def test_a_box_is_a_prompt(architecture):
     other = logits(torch.tensor([[20.0, 30.0, 60.0, 100.0]]))
     assert not torch.allclose(one, other)
     assert not torch.allclose(one, logits(None))
+
+
+@EVERY
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_a_drawn_box_reaches_the_network_as_its_corners(architecture, mirrored):
+    model = randomised(architecture)
+    seen = []
+    masks = model.masks
+
+    def watched(features, points, mask, given, boxes=None):
+        seen.append((points, given, boxes))
+        return masks(features, points, mask, given, boxes)
+
+    model.masks = watched
+    image = picture(128, 128)[0].permute(1, 2, 0).numpy()
+    zoom = replace(Settings.whole_image(model).zoom, target=256)
+    settings = replace(Settings.whole_image(model), zoom=zoom, padding="none", flip=mirrored)
+    predictor, drawn = Predictor(model, settings, "cpu"), prompt_of(Box(70, 30, 20, 90), (128, 128))
+    first = predictor.predict(image, drawn.clicks, drawn.previous, drawn.view)
+    wrong = Click(64, 64, positive=False)
+    predictor.predict(image, drawn.clicks.added(wrong), first)
+
+    (alone, given, boxes), (points, given_later, later) = seen
+    assert not given.any()
+    assert (alone == -1).all()
+    assert boxes[0].tolist() == [40, 60, 140, 180]
+    assert torch.equal(later, boxes)
+    assert given_later[0] == (first.probabilities.values.max() > 0)
+    assert points[0].tolist() == [[-1, -1, -1], [-1, -1, -1], [128, 128, 0], [-1, -1, -1]]
+    if mirrored:
+        assert boxes[1].tolist() == [40, 256 - 180 - 1, 140, 256 - 60 - 1]
+
+
+@EVERY
+def test_a_box_is_not_ambiguous(architecture):
+    model = randomised(architecture)
+    features, none = model.encode(picture(128, 128)), torch.zeros(1, 1, 128, 128)
+    corners = torch.tensor([[[20.0, 30.0, BOX_CORNER], [90.0, 100.0, BOX_CORNER]]])
+    single = model.choosing("single").decode(features, none, corners)
+    assert torch.equal(model.choosing("best-first").decode(features, none, corners), single)
+    assert not torch.equal(model.choosing("best").decode(features, none, corners), single)
+
+
+def test_a_box_beside_a_click_in_one_batch_changes_nothing():
+    model = randomised(TINY_VIT)
+    image, none = picture(128, 128).expand(2, -1, -1, -1), torch.zeros(2, 1, 128, 128)
+    corners = torch.tensor([[[20.0, 30.0, BOX_CORNER], [90.0, 100.0, BOX_CORNER]]])
+    together = model.decode(model.encode(image), none, torch.cat([CLICK, corners]))
+    for index, points in enumerate((CLICK, corners)):
+        alone = model.decode(model.encode(image[:1]), none[:1], points)
+        torch.testing.assert_close(together[index : index + 1], alone, rtol=1e-4, atol=1e-4)
 
 
 def test_beside_a_box_sam_has_no_padding_and_sam2_has():

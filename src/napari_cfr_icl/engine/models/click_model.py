@@ -19,6 +19,9 @@ IMAGE_MEAN = (0.485, 0.456, 0.406)
 IMAGE_STD = (0.229, 0.224, 0.225)
 CLICK_STYLES = ("disks", "distances")
 
+BOX_CORNER = -2
+"""Order of the points that are corners of a box; only networks that take boxes are given them."""
+
 Features = tuple[Tensor, ...]
 """Output of `ClickModel.encode`."""
 
@@ -52,6 +55,8 @@ class ClickModel(nn.Module):
     caches_image_features : bool
         Whether clicks and mask enter in `decode` only, so that the output of `encode` serves every
         pass over the same image.
+    takes_boxes : bool
+        Whether it was trained with boxes, whose corners then are among the points.
     mask_choice : MaskChoice
         Which mask it gives, if its decoder offers several; see `choosing`.
     published_masks : MaskChoice
@@ -71,6 +76,7 @@ class ClickModel(nn.Module):
     float32_parts: tuple[str, ...] = ()
     checkpointed: tuple[type[nn.Module], ...] = ()
     caches_image_features: bool = False
+    takes_boxes: bool = False
     mask_choice: MaskChoice = "single"
     published_masks: MaskChoice = "single"
     first_side: int = 512

@@ -95,6 +95,7 @@ class MobileSam(Sam):
         if arch.full_decoder:
             self.published_masks = "best-first"
         else:  # tuned for windows
+            self.takes_boxes = False
             self.first_side, self.published_input = 512, None
         self.image_encoder = TinyVit()
         self.prompt_encoder = PromptEncoder(4 if arch.full_decoder else 2)

@@ -12,7 +12,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from napari_cfr_icl.engine.models.click_model import ClickModel, shape_of
+from napari_cfr_icl.engine.models.click_model import (
+    BOX_CORNER,
+    ClickModel,
+    is_traced,
+    shape_of,
+)
 from napari_cfr_icl.engine.models.mask_choice import chosen_masks
 from napari_cfr_icl.engine.models.mask_decoder import MASK_TOKENS
 
@@ -42,6 +47,7 @@ class Sam(ClickModel):
 
     fixed_square = False
     caches_image_features = True
+    takes_boxes = True
     float32_parts = ("prompt_encoder.pe_layer",)
     first_side = 4096  # the whole of most images, as it was trained
     published_input: PublishedInput | None = "padded"
@@ -54,9 +60,13 @@ class Sam(ClickModel):
         """Logits of the mask, (B, 1, H, W), from what `encode` gave; see `forward`."""
         rows, cols = features[0].shape[-2:]
         given = previous.amax(dim=(1, 2, 3)) > 0
-        logits, quality = self.masks(features, points, as_logits(previous, rows, cols), given)
+        points, boxes = without_boxes(points)
+        mask = as_logits(previous, rows, cols)
+        logits, quality = self.masks(features, points, mask, given, boxes)
         if self.mask_choice != "single" and logits.shape[1] > 1:
             first = ~given & ((points[..., 2] >= 0).sum(dim=1) <= 1)
+            if boxes is not None:
+                first &= boxes[:, 3] < 0  # a box is not ambiguous
             chosen = chosen_masks(logits, quality, first, self.mask_choice)
             logits = logits[torch.arange(len(logits), device=logits.device), chosen, None]
         size = (previous.shape[-2], previous.shape[-1])
@@ -118,6 +128,31 @@ class Sam(ClickModel):
             max(_MIN_SIDE, round(side / self.stride) * self.stride) for side in (rows, cols)
         )
         return down, across
+
+
+def without_boxes(points: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Take the corners of boxes out of the points.
+
+    Parameters
+    ----------
+    points : Tensor
+        (B, 2N, 3) rows of (row, column, order).
+
+    Returns
+    -------
+    points : Tensor
+        The clicks alone.
+    boxes : Tensor or None
+        (B, 4) rows of (top, left, bottom, right), -1 where there is none; None if there is none at
+        all.
+    """
+    corner = points[..., 2:] == BOX_CORNER
+    if is_traced() or not corner.any():
+        return points, None
+    first = points[..., :2].where(corner, torch.inf).amin(dim=1)
+    last = points[..., :2].where(corner, -torch.inf).amax(dim=1)
+    boxes = torch.cat([first, last], dim=1)
+    return points.where(~corner, -1.0), boxes.where(corner.any(dim=1), -1.0)
 
 
 def check_masks(weights: Mapping[str, Tensor], decoder: str) -> None:

@@ -55,6 +55,22 @@ class Prompt:
     view: Window | None = None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class BoxMask(Patch):
+    """The weak mask that a box becomes, and the box itself for a network that takes boxes.
+
+    Parameters
+    ----------
+    box : Box
+        As drawn.
+    clicks : Clicks
+        Those that stand for the box beside the mask.
+    """
+
+    box: Box
+    clicks: Clicks
+
+
 def prompt_of(gesture: Gesture, image_shape: tuple[int, int]) -> Prompt:
     """The prompt for a gesture.
 
@@ -86,9 +102,13 @@ def prompt_of(gesture: Gesture, image_shape: tuple[int, int]) -> Prompt:
         name = "box" if isinstance(gesture, Box) else "lasso"
         raise ClickError(_outside(name, image_shape))
     inside = area.read(bounds)
-    previous = Patch(inside * np.float32(STRENGTH), bounds, image_shape)
-    clicks = [_deepest(inside, bounds), *_beside_corners(bounds, image_shape)]
-    return Prompt(Clicks(clicks), previous, _surroundings(bounds))
+    weak = inside * np.float32(STRENGTH)
+    clicks = Clicks([_deepest(inside, bounds), *_beside_corners(bounds, image_shape)])
+    if isinstance(gesture, Box):
+        previous: Patch = BoxMask(weak, bounds, image_shape, gesture, clicks)
+    else:
+        previous = Patch(weak, bounds, image_shape)
+    return Prompt(clicks, previous, _surroundings(bounds))
 
 
 def spread(points: Sequence[Point], count: int) -> list[Point]:

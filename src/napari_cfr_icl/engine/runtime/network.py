@@ -109,6 +109,11 @@ class Network:
         """True if the model looks at an image once; see `ClickModel`."""
         return self._model.caches_image_features
 
+    @property
+    def takes_boxes(self) -> bool:
+        """True if the model was trained with boxes; see `ClickModel`."""
+        return self._model.takes_boxes
+
     def encode(self, image: torch.Tensor) -> Features:
         """Features of an image (B, 3, rows, columns), in float32."""
         with readable_memory_errors(self.device), full_float32(self.device):
