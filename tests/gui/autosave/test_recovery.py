@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 import os
 import threading
 
@@ -11,6 +12,7 @@ import pytest
 import tifffile
 from napari.utils.notifications import notification_manager
 from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QApplication
 
 from autosave_user import (
     are_closed,
@@ -384,8 +386,19 @@ def test_labels_are_unpacked_once_to_be_restored(start, viewer, data, monkeypatc
     assert np.array_equal(found.arrays[0], labels(driver).data)
 
 
+def handle_events():
+    """A callback that handles Qt's events, and gives up where layers come back for ever."""
+    calls = itertools.count()
+
+    def handle():
+        assert next(calls) < 20, "layers come back while the viewer is closed"
+        QApplication.processEvents()
+
+    return handle
+
+
 @pytest.mark.own_viewer
-@pytest.mark.parametrize("how", ["script", "exit"])
+@pytest.mark.parametrize("how", ["script", "exit", "events between", "events last"])
 def test_an_object_under_way_when_the_viewer_is_closed_is_offered(start, viewer, data, how):
     driver = start()
     write(driver, 40, 60)
@@ -393,7 +406,11 @@ def test_an_object_under_way_when_the_viewer_is_closed_is_offered(start, viewer,
     driver.wait_for_answer()
     settle(driver)
     (path,) = journals_of(driver)
-    if how == "script":
+    if how.startswith("events"):
+        # As napari does whenever a bar of its activities comes or goes.
+        position = "last" if how == "events last" else "first"
+        viewer.layers.events.removed.connect(handle_events(), position=position)
+    if how != "exit":
         viewer.close()
     else:
         viewer.window._qt_window.close()

@@ -13,6 +13,7 @@ from qtpy.QtWidgets import QFileDialog
 from napari_cfr_icl.gui.interaction.workspace import Workspace
 from napari_cfr_icl.gui.layers.click_layer import TAG, is_preview
 from napari_cfr_icl.gui.layers.label_conversion import labels_from, looks_like_labels
+from napari_cfr_icl.gui.layers.napari_private import is_removing
 from napari_cfr_icl.gui.layers.new_labels import folder_of, is_large, move_labels
 from napari_cfr_icl.gui.layers.planes import data_shape
 from napari_cfr_icl.gui.views import messages
@@ -221,5 +222,9 @@ class LayerChoice:
     def _on_repair(self) -> None:
         """Make a new clicks layer, now that napari has removed the old one."""
         image = self._workspace.image
-        if not self._closed and image is not None and self._workspace.clicks is None:
+        if self._closed or image is None or self._workspace.clicks is not None:
+            return
+        if is_removing(self._workspace.viewer):
+            self._repair.start()
+        else:
             self.use_image(image)

@@ -74,6 +74,17 @@ class RemovalGuard:
             canvas.makeCurrent()
 
 
+def is_removing(viewer: napari.Viewer) -> bool:
+    """True while listeners hear of a layer's removal: Qt's events may be handled by one of them.
+
+    The list may be being cleared then, as by `viewer.close`, which ends when it is empty.
+    """
+    events = viewer.layers.events
+    return any(
+        getattr(emitter, "_emitting", False) for emitter in (events.removing, events.removed)
+    )
+
+
 def skip_extent(viewer: napari.Viewer, layer: Layer) -> None:
     """Have the viewer not measure all its layers when the data or the affine of `layer` change.
 
