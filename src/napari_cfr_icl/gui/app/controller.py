@@ -367,6 +367,7 @@ class Controller:
 
     def _on_dims_changed(self) -> None:
         self._propagation.show_stack()
+        self.presenter.fade()
         self._on_tool_changed()
 
     def _on_thickness_changed(self) -> None:

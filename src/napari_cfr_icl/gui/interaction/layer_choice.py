@@ -11,11 +11,12 @@ from napari.layers import Image, Labels
 from qtpy.QtWidgets import QFileDialog
 
 from napari_cfr_icl.gui.interaction.workspace import Workspace
-from napari_cfr_icl.gui.layers.click_layer import TAG, is_preview
+from napari_cfr_icl.gui.layers.click_layer import TAG, is_preview, raise_overlays
 from napari_cfr_icl.gui.layers.label_conversion import labels_from, looks_like_labels
 from napari_cfr_icl.gui.layers.napari_private import is_removing
 from napari_cfr_icl.gui.layers.new_labels import folder_of, is_large, move_labels
 from napari_cfr_icl.gui.layers.planes import data_shape
+from napari_cfr_icl.gui.layers.stack_axes import channel_layers
 from napari_cfr_icl.gui.views import messages
 from napari_cfr_icl.gui.views.segment_dock import SegmentDock
 from napari_cfr_icl.gui.widgets.single_shot import single_shot
@@ -60,14 +61,20 @@ class LayerChoice:
         self._closed = False
         self._last_labels: dict[str, Labels] = {}
         self._repair = single_shot(dock, 0, self._on_repair)
+        self._raise = single_shot(dock, 0, self._on_raise)
         self._dock.image.layer_chosen.connect(self._on_image_chosen)
         self._dock.labels.layer_chosen.connect(self._on_labels_chosen)
+        self._dock.stack.split_requested.connect(self.split_channels)
         self._layers.events.removed.connect(self._on_layer_removed)
+        for event in (self._layers.events.inserted, self._layers.events.reordered):
+            event.connect(self._on_layers_arranged)
 
     def close(self) -> None:
         """Stop listening to the viewer. Touches no widget."""
         self._closed = True
         self._layers.events.removed.disconnect(self._on_layer_removed)
+        for event in (self._layers.events.inserted, self._layers.events.reordered):
+            event.disconnect(self._on_layers_arranged)
 
     def begin(self) -> None:
         """Work on the topmost image, or rather on one whose pixels are no ids of objects."""
@@ -109,6 +116,21 @@ class LayerChoice:
         self._dock.labels.choose(labels)
         self._on_labels_chosen(labels)
         self._show()
+
+    def split_channels(self, axis: int) -> None:
+        """Put a layer for each channel in the place of the image, which has them on a slider."""
+        image, labels = self._workspace.image, self._workspace.labels
+        if image is None:
+            return
+        channels = channel_layers(image, axis)
+        at = self._layers.index(image) + 1
+        self._layers[at:at] = channels
+        self._dock.image.choose(channels[0])
+        self._on_image_chosen(channels[0])
+        self._layers.remove(image)
+        if labels is not None and labels.metadata.get(TAG) == "objects" and not labels.data.any():
+            # It would keep the slider.
+            self._layers.remove(labels)
 
     def use_reshaped_image(self) -> None:
         """Start over on the image, whose data have another shape now."""
@@ -218,6 +240,15 @@ class LayerChoice:
             self._session.drop()
             self._repair.start()
         self._show()
+
+    def _on_layers_arranged(self) -> None:
+        self._raise.start()
+
+    def _on_raise(self) -> None:
+        """Keep clicks and mask on top, also of labels that are opened after the dock."""
+        workspace = self._workspace
+        if not self._closed and workspace.clicks is not None:
+            raise_overlays(self._layers, workspace.preview.layer, workspace.clicks.points)
 
     def _on_repair(self) -> None:
         """Make a new clicks layer, now that napari has removed the old one."""

@@ -8,7 +8,9 @@ from contextlib import suppress
 from napari_cfr_icl._errors import CfrIclError, OutputError
 from napari_cfr_icl.engine.windows import Patch
 from napari_cfr_icl.gui.interaction.workspace import Workspace, plane_of
+from napari_cfr_icl.gui.layers.fading import Fading
 from napari_cfr_icl.gui.layers.label_conversion import RecoverableError
+from napari_cfr_icl.gui.layers.label_target import LabelStore
 from napari_cfr_icl.gui.threads.activity import Activity
 from napari_cfr_icl.gui.views import messages
 from napari_cfr_icl.gui.views.segment_dock import SegmentDock
@@ -39,12 +41,14 @@ class Presenter:
         self._preparing = False
         self._insisted: tuple[str, object] | None = None
         self._written: tuple[str, object] | None = None
+        self._fading = Fading()
         self._loading = Activity(None, dock)
         self._elapsed = Elapsed(self._on_elapsed, dock)
         self._others: tuple[Patch, int] | None = None
 
     def close(self) -> None:
-        """Remove the progress bar."""
+        """Remove the progress bar, and give labels their colours back."""
+        self._fading.end()
         self._loading.close()
         # Qt may have deleted the timer with the dock.
         with suppress(RuntimeError):
@@ -85,7 +89,15 @@ class Presenter:
         if mask is not None and others is not None:
             free = mask.values & ~others[0].read(mask.window)
             mask = Patch(free, mask.window, mask.image_shape)
+        self.fade()
         workspace.show_object(session.state, mask)
+
+    def fade(self) -> None:
+        """Fade the pixels that a grabbed object on the screen has in its labels."""
+        state, workspace = self._session.state, self._workspace
+        store = state.origin if isinstance(state.origin, LabelStore) else None
+        there = store is not None and store.layer in workspace.viewer.layers
+        self._fading.show(store if there and workspace.is_on_screen(state) else None, state.label)
 
     def _store(self) -> LabelPlane:
         """The labels that the object would be written into now."""
@@ -139,7 +151,16 @@ class Presenter:
         if self._written is not None and self._written[1] == self._moment():
             return self._written[0]
         loading = self._elapsed.text if self._preparing else ""
-        return messages.next_step(self._session.state, loading=loading, found=found)
+        return messages.next_step(
+            self._session.state, loading=loading, found=found, grabbed=self._grabbed()
+        )
+
+    def _grabbed(self) -> str:
+        """Name of the finished object that is being corrected; empty for a new one."""
+        state = self._session.state
+        if state.label is None or not isinstance(state.origin, LabelStore):
+            return ""
+        return f"Object {state.label} of {state.origin.layer.name}"
 
     def _on_elapsed(self, _: str) -> None:
         self.show_hint()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from weakref import WeakSet
 
 from napari.layers import Image, Labels
 
@@ -13,7 +14,8 @@ from napari_cfr_icl.evaluation.protocol.eta import Eta
 from napari_cfr_icl.gui.interaction.presenter import Presenter
 from napari_cfr_icl.gui.interaction.workspace import Workspace, plane_of
 from napari_cfr_icl.gui.layers.label_target import LabelStore
-from napari_cfr_icl.gui.layers.planes import LayerPlane, data_shape, neighbour
+from napari_cfr_icl.gui.layers.planes import LayerPlane, neighbour
+from napari_cfr_icl.gui.layers.stack_axes import StackAxes, StackAxis, channel_axis
 from napari_cfr_icl.gui.threads.activity import Activity
 from napari_cfr_icl.gui.views import messages
 from napari_cfr_icl.gui.views.stack_panel import StackPanel
@@ -56,6 +58,9 @@ class PropagationController:
         self._presenter = presenter
         self._home = home
         self._reveal = reveal
+        self._axes = StackAxes()
+        self._asked: WeakSet[Image] = WeakSet()
+        self._panel.axis_chosen.connect(self._on_axis_chosen)
         self._waiting = 0
         self._awaited: Clicks | None = None
         self._planes = self._start = 0
@@ -77,10 +82,13 @@ class PropagationController:
     def show_stack(self) -> None:
         """Show the planes of the image, and what the current object allows."""
         image, plane = self._workspace.image, self._workspace.plane
-        axis = None if image is None or plane is None else stack_axis(image, plane)
-        planes = 0 if image is None or axis is None else data_shape(image)[axis]
-        self._panel.show_planes(planes)
+        axes = [] if image is None or plane is None else self._axes_of(image, plane)
+        chosen = None if image is None else self._axes.chosen(image, axes)
+        self._panel.show_axes(axes, chosen, channel_axis(axes))
         self._panel.show_possible(current=not self._session.state.is_empty)
+        if image is not None and axes and image not in self._asked:
+            self._asked.add(image)
+            self._offer_sizes(image)
 
     def step(self, direction: int) -> None:
         """Propagate the object to the plane before (-1) or after (1).
@@ -165,11 +173,29 @@ class PropagationController:
             self._presenter.say(messages.NOTHING_TO_CARRY)
             return None
         plane = plane_of(state)
-        axis = stack_axis(image, plane)
-        if axis is None:
+        chosen = self._axes.chosen(image, self._axes_of(image, plane))
+        if chosen is None:
             self._presenter.say(messages.FLAT)
             return None
-        return image, plane, axis
+        return image, plane, chosen.axis
+
+    def _axes_of(self, image: Image, plane: LayerPlane) -> list[StackAxis]:
+        return self._axes.of(image, plane, self._workspace.viewer.dims)
+
+    def _offer_sizes(self, image: Image) -> None:
+        """Say that napari has left out the pixel sizes of a stack's file, and offer them."""
+        sizes = self._axes.lost_sizes(image)
+        if sizes:
+            text = messages.lost_sizes(image.name, sizes)
+            self._panel.lost.ask(text, "Use them", partial(self._axes.restore_sizes, image))
+        else:
+            self._panel.lost.take_back()
+
+    def _on_axis_chosen(self, axis: int) -> None:
+        if self._workspace.image is not None:
+            self._cancel_steps()
+            self._axes.choose(self._workspace.image, axis)
+            self.show_stack()
 
     def _targets(
         self, layer: Labels, image: Image, plane: LayerPlane, axis: int, indices: Iterable[int]
@@ -222,10 +248,3 @@ class PropagationController:
             self._presenter.say(messages.propagated(report, self._start))
         else:
             self._presenter.show_hint()
-
-
-def stack_axis(image: Image, plane: LayerPlane) -> int | None:
-    """The innermost axis that is not on the plane and has several planes: z of (t, z, y, x)."""
-    shape = data_shape(image)
-    axes = [axis for axis in range(len(shape)) if axis not in plane.axes and shape[axis] > 1]
-    return axes[-1] if axes else None

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+from napari.components import LayerList
 from napari.layers import Labels, Layer, Points
 from napari.utils.colormaps.standardize_color import transform_color
 from numpy.typing import NDArray
@@ -31,6 +32,7 @@ _LOOKS = {True: ("disc", GREEN), False: ("cross", RED)}
 
 SIZE_ON_SCREEN = 13
 TAG = "cfr_icl"
+OVERLAYS = ("clicks", "preview")
 _FALSE = frozenset({"false", "0", "0.0", "negative", "background", "no"})
 
 
@@ -215,6 +217,14 @@ def is_objects(layer: Layer) -> bool:
 def is_preview(layer: Layer) -> bool:
     """True for the preview of the current object."""
     return bool(layer.metadata.get(TAG) == "preview")
+
+
+def raise_overlays(layers: LayerList, preview: Layer | None, clicks: Layer) -> None:
+    """Move the mask, and then the clicks, above all layers that are none of these."""
+    for own in (preview, clicks):
+        above = [] if own not in layers else layers[layers.index(own) + 1 :]
+        if any(layer is preview or layer.metadata.get(TAG) not in OVERLAYS for layer in above):
+            layers.move(layers.index(own), len(layers))
 
 
 def make_click_layer(image: Layer) -> Points:

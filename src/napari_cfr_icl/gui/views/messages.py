@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from napari_cfr_icl.images.pixel_sizes import Sizes
 from napari_cfr_icl.session.objects import ObjectState
 from napari_cfr_icl.session.propagation import Report
 from napari_cfr_icl.session.protocols import Answer, StepLike
@@ -107,6 +108,19 @@ def propagated(report: Report, start: int | None = None) -> str:
     )
 
 
+def lost_sizes(name: str, sizes: Sizes) -> str:
+    """The question after napari has opened a file without its pixel sizes."""
+    told = ", ".join(f"{letter.lower()} {size:g} {unit}" for letter, (size, unit) in sizes.items())
+    return f"napari has left out the pixel sizes of {name}: {told}."
+
+
+def in_time(sentence: str) -> str:
+    """A sentence about a stack and its planes in the words of a time series."""
+    for spatial, temporal in (("stack", "time series"), ("plane", "frame"), ("Plane", "Frame")):
+        sentence = sentence.replace(spatial, temporal)
+    return sentence
+
+
 def taken(count: int, size: int, other: int) -> str:
     """The hint on the pixels of a mask that are left to other objects.
 
@@ -124,7 +138,7 @@ def taken(count: int, size: int, other: int) -> str:
     return f"{text}{'{write} writes the rest.' if 2 * count < size else correct}"
 
 
-def next_step(state: ObjectState, *, loading: str, found: bool) -> str:
+def next_step(state: ObjectState, *, loading: str, found: bool, grabbed: str = "") -> str:
     """The hint on what to do next.
 
     Parameters
@@ -135,11 +149,15 @@ def next_step(state: ObjectState, *, loading: str, found: bool) -> str:
         Empty unless the model is being loaded: then for how long.
     found : bool
         Whether the mask has any pixel.
+    grabbed : str
+        Name of the finished object that is being corrected; empty for a new one.
     """
     if loading:
         return f"{loading}. Click already: the mask comes as soon as it is there."
     if state.is_empty:
         return "Click the object."
+    if grabbed and (found or not state.clicks):
+        return f"{grabbed}: correct it with clicks, {{write}} writes it, {{delete}} deletes it."
     if not state.clicks:
         return "Correct it with clicks, then {write} writes it."
     if not found and state.base is None and not any(click.positive for click in state.clicks):

@@ -93,6 +93,7 @@ class SegmentDock(ClosableDock):
     def _lay_out(self) -> None:
         self.stack_section = Section("Through the stack", self.stack, opened=True)
         self.stack.offered.connect(self.stack_section.setVisible)
+        self.stack.titled.connect(self.stack_section.set_title)
         self.folder_section = Section("Folder of images", self.folder, opened=False)
         self.folder.placed.connect(self._on_folder_placed)
         inside = QWidget()
@@ -129,7 +130,7 @@ class SegmentDock(ClosableDock):
 
     def show_hint(self, text: str) -> None:
         """Show a hint, with the keys in place of their names in braces."""
-        self.hint.setText(self.keys.in_words(text))
+        self.hint.setText(self.stack.in_words(self.keys.in_words(text)))
 
     def show_busy(self, busy: bool) -> None:
         """Show whether a prediction is under way."""

@@ -45,6 +45,16 @@ class Section(QWidget):
         """True while the content is shown."""
         return not self._content.isHidden()
 
+    @property
+    def title(self) -> str:
+        """The heading."""
+        return self._heading.text()
+
+    def set_title(self, title: str) -> None:
+        """Give it another heading."""
+        self._title = title
+        self.set_open(self.is_open)
+
     def set_open(self, opened: bool) -> None:
         """Show or hide the content."""
         self._content.setVisible(opened)
