@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from napari_cfr_icl.session.protocols import LabelPlane
 
+THICK = 3.0
+"""Pixels from its edge to its middle that a part needs, for thin pieces of it to be a rim."""
+
 Step = tuple[ObjectState, list[LabelEdit]]
 
 
@@ -62,7 +65,8 @@ def split(state: ObjectState, shown: Patch | None) -> Step:
     """No object, and the pixels of the current one shared out, the first part with its id.
 
     With several clicks on it each gets the part around it, cut where the object is narrow.
-    Otherwise the mask is one part, and what it leaves of the object the other.
+    Otherwise the mask is one part, and what it leaves of the object the other; neither keeps
+    a thin rim around the other one.
 
     Raises
     ------
@@ -101,7 +105,24 @@ def _parts(
     if shown is None or (not state.clicks and state.written is None):
         return []
     kept = pixels & shown.read(window)
+    rest = _without_rim(pixels & ~kept, kept)
+    kept = _without_rim(pixels & ~rest, rest)
     return [part for part in (kept, pixels & ~kept) if part.any()]
+
+
+def _without_rim(part: NDArray[np.bool_], other: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """A part of an object without its thin pieces that lie along the other part."""
+    from scipy.ndimage import distance_transform_edt, label
+
+    depth = distance_transform_edt(np.pad(part, 1))[1:-1, 1:-1]
+    deepest = depth.max()
+    if not other.any() or deepest < THICK:
+        return part
+    core = distance_transform_edt(depth <= deepest / 2) <= deepest / 2
+    away = distance_transform_edt(~other)
+    pieces, count = label(part & ~core)
+    along = [n for n in range(1, count + 1) if away[pieces == n].max() <= deepest]
+    return part & ~np.isin(pieces, along)
 
 
 def _watershed(pixels: NDArray[np.bool_], markers: NDArray[np.int32]) -> NDArray[Any]:

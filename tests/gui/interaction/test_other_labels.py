@@ -14,7 +14,7 @@ BLUE, YELLOW = (0.0, 183 / 255, 1.0), (1.0, 1.0, 0.0)
 @pytest.fixture
 def yellow(start):
     """A dock, and labels that came later: object 25, yellow, and 26 beside it."""
-    driver = start()
+    driver = start(np.zeros(SHAPE, np.uint8))
     ids = np.zeros(SHAPE, np.int32)
     ids[30:60, 40:70], ids[30:60, 70:100] = 25, 26
     layer = driver.viewer.add_labels(ids, name="cells", opacity=1)

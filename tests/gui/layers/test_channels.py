@@ -145,3 +145,22 @@ def test_pyramids_and_stacks_of_channels(viewer, open_dock, disks):
     click(driver)
     assert list(seen(driver, PLACES[0])) == [255, 0, 0]
     assert list(seen(driver, PLACES[3])) == [128, 0, 0]
+
+
+@pytest.mark.parametrize("shown", ["red", "green", "blue", "all"])
+def test_clicks_can_be_told_from_the_colours_of_the_channels(driver, shown):
+    """Green clicks on a green channel are not seen."""
+    for name in ("red", "green", "blue"):
+        driver.viewer.layers[name].visible = shown in (name, "all")
+    driver.settle()
+    if shown != "all":
+        driver.dock.image.choose(driver.viewer.layers[shown])
+    driver.click(*PLACES[0])
+    driver.click(60, 20, positive=False)
+    driver.wait_for_answer()
+    clicks = driver.dock.controller.workspace.clicks.points
+    channels = [layer for layer in driver.dock.controller.workspace.channels if layer.visible]
+    assert len(clicks.data) == 2
+    for layer in channels:
+        colour = layer.colormap.map(1.0).ravel()[:3]
+        assert np.abs(clicks.face_color[:, :3] - colour).sum(axis=1).min() > 0.6

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 
+import numpy as np
+
 from napari_cfr_icl._errors import CfrIclError, OutputError
 from napari_cfr_icl.engine.windows import Patch
 from napari_cfr_icl.gui.interaction.workspace import Workspace, plane_of
@@ -72,6 +74,9 @@ class Presenter:
     def show_channels(self) -> None:
         """Name what the model sees, unless it is a plane of the image alone."""
         channels, image = self._workspace.channels, self._workspace.image
+        if self._workspace.clicks is not None:
+            drawn = (layer.colormap.map(1.0) for layer in channels if not layer.rgb)
+            self._workspace.clicks.stand_out([np.ravel(colour)[:3] for colour in drawn])
         projection = self._workspace.projection
         self._dock.seen.setVisible(channels not in ([], [image]) or bool(projection))
         names = [layer.name for layer in reversed(channels)]

@@ -27,8 +27,12 @@ Places = list[tuple[NDArray[np.float64], bool]]
 
 FEATURE = "positive"
 GREEN, RED = "#2ecc40", "#ff3b30"
-_LOOKS = {True: ("disc", GREEN), False: ("cross", RED)}
-"""Symbol and colour of a click on the object, and of one on the background."""
+_SYMBOLS = {True: "disc", False: "cross"}
+_COLOURS = {True: (GREEN, "#ffe600"), False: (RED, "#ffffff")}
+"""Colours of clicks on the object and on the background, and others for channels like these."""
+
+LEAST_DIFFERENCE = 0.9
+"""How far, summed over red, green and blue, a click's colour is from those of the channels."""
 
 SIZE_ON_SCREEN = 13
 TAG = "cfr_icl"
@@ -56,6 +60,8 @@ class ClickLayer:
         self._read = len(points.data)
         self._read_signs = self.signs
         self._closed = False
+        self._next_sign = True
+        self._looks = {sign: (_SYMBOLS[sign], _COLOURS[sign][0]) for sign in _SYMBOLS}
         points.events.data.connect(self._on_points_data)
         points.events.set_data.connect(self._on_points_drawn)
         points.events.features.connect(self._on_points_features)
@@ -75,8 +81,26 @@ class ClickLayer:
             return [True] * len(self.points.data)
         return [_is_positive(value) for value in self.points.features[FEATURE]]
 
+    def stand_out(self, colours: list[NDArray[np.float64]]) -> None:
+        """Take colours that can be told from these: red, green and blue of each channel."""
+
+        def differs(name: str) -> bool:
+            own = transform_color(name)[0, :3]
+            return all(np.abs(own - colour).sum() > LEAST_DIFFERENCE for colour in colours)
+
+        looks = {
+            sign: (_SYMBOLS[sign], next(filter(differs, names), names[0]))
+            for sign, names in _COLOURS.items()
+        }
+        if looks != self._looks:
+            self._looks = looks
+            with self._quiet():
+                self._style()
+                self._set_next_look(self._next_sign)
+
     def set_next_sign(self, positive: bool) -> None:
         """Set the sign of the next point."""
+        self._next_sign = positive
         defaults = self.points.feature_defaults
         if FEATURE not in defaults or bool(defaults[FEATURE].iloc[0]) != positive:
             self.points.feature_defaults = {FEATURE: positive}
@@ -139,12 +163,12 @@ class ClickLayer:
             self._note_read()
 
     def _style(self) -> None:
-        """Green discs on the object, red crosses on the background."""
+        """Discs on the object, crosses on the background."""
         signs = self.signs
         if not signs:
             return
         # Napari redraws at every assignment, also of what is there already.
-        symbols, names = zip(*(_LOOKS[sign] for sign in signs), strict=True)
+        symbols, names = zip(*(self._looks[sign] for sign in signs), strict=True)
         colours = transform_color(list(names))
         if [str(symbol) for symbol in self.points.symbol] == list(symbols) and all(
             np.allclose(there, colours)
@@ -160,7 +184,7 @@ class ClickLayer:
 
     def _set_next_look(self, positive: bool) -> None:
         """Set the look of the next point in advance, which saves three drawings."""
-        symbol, colour = _LOOKS[positive]
+        symbol, colour = self._looks[positive]
         if str(self.points.current_symbol) != symbol:
             self.points.current_symbol = symbol
         for name in ("current_face_color", "current_border_color"):
