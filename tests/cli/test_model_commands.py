@@ -31,6 +31,9 @@ def test_list_names_every_model_and_its_licence(run, own_models):
     assert "no commercial use" in lines["cfr-icl-vit-h-cocolvis"]
     assert "to be fetched by hand" in lines["simpleclick-vit-b-sbd"]
     assert str(own_models) in result.stdout
+    assert "default" in lines["cfr-icl-hrnet18"]
+    by_hand = ["by hand" in line for line in result.stdout.splitlines()[1:] if line.strip()][:-1]
+    assert by_hand == sorted(by_hand), "those that take work come last"
 
 
 def test_download_then_use_by_name(run, site, own_models, image):

@@ -26,10 +26,12 @@ models = App(name="models", help="List, download, import and export models.")
 def list_models() -> None:
     """Show every model and its licence."""
     from napari_cfr_icl.zoo import ModelStore, available
+    from napari_cfr_icl.zoo.listing import ModelState
 
     store = ModelStore()
     head = ("NAME", "WHERE", "SIZE", "TRAINED ON", "LICENCE OF THE WEIGHTS")
-    for line in aligned([head, *map(_row, available(store))]):
+    models = sorted(available(store), key=lambda status: status.state is ModelState.BY_HAND)
+    for line in aligned([head, *map(_row, models)]):
         print(line)
     print(f"\nModels of your own lie in {store.folder}")
 

@@ -12,7 +12,7 @@ import tifffile
 from napari.utils.progress import progress
 from qtpy.QtGui import QColor
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QApplication
+from qtpy.QtWidgets import QApplication, QLabel
 
 from activity_bars import bars, cancel
 from napari_cfr_icl.gui.app.viewer_driver import LEFT
@@ -220,6 +220,11 @@ def test_few_options_are_in_sight_and_the_others_are_found(dock, viewer, qtbot):
     assert len(in_sight) == 6
     qtbot.keyClicks(form.search, "brightness")
     assert _is_shown(form.fields["augment.brightness"], form)
+    field = form.fields["augment.brightness"]
+    # People read a sentence; the name in the file of settings is in the tool tip.
+    labels = [label.text() for label in field.native.parentWidget().findChildren(QLabel)]
+    assert "Largest fading to black or white" in labels
+    assert "(augment.brightness)" in field.native.toolTip()
     form.fields["augment.brightness"].value = 0.33
     form.search.clear()
     qtbot.keyClicks(form.search, "held out")

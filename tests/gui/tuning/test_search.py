@@ -99,9 +99,12 @@ def test_layers_are_searched_as_they_are_drawn_and_a_point_can_be_used(viewer, d
     picture, labels = blobs(3)
     viewer.add_image(picture.astype(np.uint16)[..., 0] * 40, contrast_limits=(0, 9000), name="a/b")
     viewer.add_labels(labels)
+    results = dock.search_panel.plot, dock.search_panel.chosen, dock.search_panel.use
+    assert all(widget.isHidden() for widget in results)
     press(dock.search_panel.start)
     wait(lambda: not dock.searches.is_running)
     assert dock.search_panel.status.text().startswith("2 objects clicked")
+    assert not any(widget.isHidden() for widget in results)
     assert not (dock.searches.results.parent / "a-b").exists()
 
     standings, plot = dock.search_panel._scores, dock.search_panel.plot

@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QComboBox, QLabel, QLineEdit, QWidget
 from napari_cfr_icl._options import with_values
 from napari_cfr_icl.gui.widgets.arrange import column, form
 from napari_cfr_icl.gui.widgets.option_field import as_option, as_shown, option_field
+from napari_cfr_icl.gui.widgets.wrapped_label import WrappedLabel
 from napari_cfr_icl.training.options import TrainOptions
 from napari_cfr_icl.zoo.catalog import CATALOGUE
 from napari_cfr_icl.zoo.store import ModelStore
@@ -22,7 +23,7 @@ BASIC = {
     "schedule.batch": "Samples at a step",
     "data.side": "Side of a sample",
     "optimizer.rate": "Learning rate",
-    "icl.enabled": "ICL",
+    "icl.enabled": "Iterative click loss",
 }
 """Options in sight, by their full names, and their labels."""
 
@@ -68,8 +69,9 @@ class OptionsForm(QWidget):
             if name in BASIC:
                 basic[BASIC[name]] = field
             else:
-                row_of = form({name.replace("_", " "): field})
-                self._rest[name] = row_of, f"{name.replace('_', ' ')} {metadata['help']}".lower()
+                says = metadata["help"]
+                row_of = column(WrappedLabel(f"{says[0].upper()}{says[1:]}"), field)
+                self._rest[name] = row_of, f"{name.replace('_', ' ')} {says}".lower()
         self.search = QLineEdit()
         self.search.setPlaceholderText("Find another option: brightness, paste, patience…")
         self.search.setClearButtonEnabled(True)

@@ -35,6 +35,11 @@ USE_THIS = (
     "Name in the menu of presets.",
     "Segment with this setting, and keep it as a preset of this name.",
 )
+NAMES_EXPLAINED = (
+    "CFR-4: four refinement steps after a click, each a further pass of the network over its own "
+    "mask. A-CFR-4: four at most, ended when a step changes less than the threshold. “Checked”: a "
+    "step that contradicts a click is refused."
+)
 PIXELS, SHARE = "px", "% of it"
 NOTHING = "Click an object with “Segment with clicks”; the refinement of its mask appears here."
 
@@ -58,6 +63,7 @@ class InspectorPanel(QWidget):
         self._build_scrubber()
         self._build_policy()
         self.outcome = WrappedLabel()
+        self.outcome.setToolTip(NAMES_EXPLAINED)
         # Without it a third line is cut off until the dock is laid out anew.
         self.outcome.setMinimumHeight(3 * self.outcome.fontMetrics().lineSpacing() + 6)
         self.use = NamedAction(*USE_THIS)

@@ -11,7 +11,7 @@ from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
 from napari_cfr_icl.evaluation.tuning.policies import describe
-from napari_cfr_icl.gui.tuning.inspector_panel import USE_THIS
+from napari_cfr_icl.gui.tuning.inspector_panel import NAMES_EXPLAINED, USE_THIS
 from napari_cfr_icl.gui.tuning.plots import FrontPlot
 from napari_cfr_icl.gui.tuning.policy_scores import NO_SCORES, PolicyScores
 from napari_cfr_icl.gui.tuning.search_options import SearchOptions
@@ -64,6 +64,7 @@ class SearchPanel(QWidget):
         self._build_progress()
         self.plot = FrontPlot(viewer)
         self.chosen = WrappedLabel()
+        self.chosen.setToolTip(NAMES_EXPLAINED)
         self.use = NamedAction(*USE_THIS)
         self._lay_out()
         self._connect()
@@ -118,8 +119,8 @@ class SearchPanel(QWidget):
     def show_scores(self, scores: PolicyScores) -> None:
         """Draw the scores of the policies; the user's choice among them stays."""
         self._scores = scores
-        self.use.setEnabled(scores.objects > 0)
-        self.chosen.setText("")
+        for widget in (self.plot, self.chosen, self.use):
+            widget.setVisible(scores.objects > 0)
         if scores.objects:
             self._show_chosen()
 
@@ -143,7 +144,7 @@ class SearchPanel(QWidget):
         for widget in (WrappedLabel(EXPLANATION), self.source, form(basic), more):
             layout.addWidget(widget)
         layout.addWidget(row(self.start, self.cancel))
-        for widget in (self.bar, self.status, self.plot, self.chosen, self.use, self.report):
+        for widget in (self.bar, self.status, self.chosen, self.use, self.plot, self.report):
             layout.addWidget(widget)
         layout.addStretch(1)
 
