@@ -13,7 +13,6 @@ from napari_cfr_icl.engine.windows import Patch, Window
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from napari_cfr_icl.engine.prompts.prompt import BoxMask
     from napari_cfr_icl.engine.refine import StepTrace, StopReason
 
 
@@ -38,8 +37,8 @@ class Prediction:
         Probability above which a pixel belongs to the object.
     fed_back : Patch or None
         The next input of the network instead of `probabilities`.
-    box : BoxMask or None
-        The box that the object began with, where the network takes boxes.
+    box : Patch or None
+        The `prompts.prompt.BoxMask` that the object began with, where the network takes boxes.
     """
 
     probabilities: Patch
@@ -48,7 +47,7 @@ class Prediction:
     stopped: StopReason
     mask_threshold: float
     fed_back: Patch | None = None
-    box: BoxMask | None = None
+    box: Patch | None = None
 
     @property
     def passes(self) -> int:
