@@ -99,18 +99,31 @@ def export(
     /,
     *,
     out: Annotated[
-        Path | None, Parameter(help="NAME.safetensors in this folder by default.")
+        Path | None,
+        Parameter(
+            help="NAME.safetensors in this folder by default. FILE.pth, for a network of SAM's "
+            "family, is written as SAM's own program and micro-sam load it."
+        ),
+    ] = None,
+    like: Annotated[
+        Path | None,
+        Parameter(
+            metavar="CHECKPOINT",
+            help="Build a .pth like this file of the same network, with all that it holds besides: "
+            "micro-sam's decoder, SAM 2's weights for videos.",
+        ),
     ] = None,
     dtype: Annotated[
-        Literal["float32", "float16"] | None, Parameter(help="As it lies on the disk by default.")
+        Literal["float32", "float16"] | None,
+        Parameter(help="As it lies on the disk by default; float32 in a .pth."),
     ] = None,
     overwrite: Annotated[bool, Parameter(help="Replace the file.")] = False,
 ) -> None:
-    """Write a model to a safetensors file."""
+    """Write a model to a file of ours, or of SAM and micro-sam."""
     from napari_cfr_icl import zoo
 
     target = out or Path(f"{Path(model).stem if Path(model).suffix else model}.safetensors")
-    print(str(zoo.export(model, target, dtype=dtype, overwrite=overwrite)))
+    print(str(zoo.export(model, target, dtype=dtype, overwrite=overwrite, like=like)))
 
 
 def aligned(rows: list[tuple[str, ...]]) -> list[str]:

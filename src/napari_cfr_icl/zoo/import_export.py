@@ -1,4 +1,4 @@
-"""Import and export of model files in our own format."""
+"""Import and export of model files."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from napari_cfr_icl.zoo.catalog import CATALOGUE, ModelEntry
 from napari_cfr_icl.zoo.file_kinds import FileKind, file_sha256, kind_of
 from napari_cfr_icl.zoo.format import ModelInfo, read_info, save
 from napari_cfr_icl.zoo.loading import load_file, locate
+from napari_cfr_icl.zoo.published_files import PUBLISHED_SUFFIXES, write_published
 from napari_cfr_icl.zoo.store import ModelStore
 
 if TYPE_CHECKING:
@@ -72,21 +73,27 @@ def export(
     *,
     dtype: str | None = None,
     overwrite: bool = False,
+    like: str | Path | None = None,
 ) -> Path:
-    """Write a model to a file in our own format.
+    """Write a model to a file: in our own format, or as SAM's own program and micro-sam load it.
 
     Parameters
     ----------
     name_or_path : str or Path
         The model; see `load`.
     path : str or Path
-        The new file.
+        The new file. With the suffix .pth or .pt it is a PyTorch file of weights by their published
+        names, for networks of SAM's family alone.
     store : ModelStore, optional
         Where named models lie; the user's own folder by default.
     dtype : str, optional
-        "float32" or "float16", half the size; by default as the model lies on disk.
+        "float32" or "float16", half the size; by default as the model lies on disk, and float32 in
+        a PyTorch file.
     overwrite : bool
         Whether an existing file may be replaced.
+    like : str or Path, optional
+        A checkpoint of the same network that a PyTorch file is built like, with all that it holds
+        beside the network: micro-sam's decoder, SAM 2's weights for videos.
 
     Returns
     -------
@@ -96,7 +103,7 @@ def export(
     Raises
     ------
     ModelError
-        When the model cannot be loaded.
+        When the model cannot be loaded, or the file of another program cannot hold it.
     OutputError
         When the file exists or cannot be written.
     """
@@ -105,6 +112,14 @@ def export(
         raise OutputError(f"{path} exists already: choose another name, or allow to replace it.")
     source = locate(name_or_path, store)
     model = load_file(source)
+    if path.suffix.lower() in PUBLISHED_SUFFIXES:
+        write_published(model, path, None if like is None else locate(like, store), dtype)
+        return path
+    if like is not None:
+        raise OutputError(
+            f"{path} would not be built like another file, for only .pth and .pt files are: choose "
+            "such a name, or leave --like out."
+        )
     entry = CATALOGUE.get(str(name_or_path)) or _published_as(source)
     info = _info(model, source, entry)
     save(model, path, info if dtype is None else replace(info, dtype=dtype))

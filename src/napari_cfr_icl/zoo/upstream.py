@@ -35,7 +35,7 @@ from napari_cfr_icl.zoo.stand_ins import STAND_INS, Array, Inert
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["Checkpoint", "describe", "read_checkpoint"]
+__all__ = ["Checkpoint", "describe", "network_in", "read_checkpoint", "read_content"]
 
 
 _FAMILIES: Final = ("PlainVitModel", "HRNetModel")
@@ -103,10 +103,11 @@ def read_checkpoint(path: Path) -> Checkpoint:
     ModelFileError
         When it is damaged, holds something else, or wants to run code.
     """
-    return _checkpoint_in(_read_pickle(path), path)
+    return _checkpoint_in(read_content(path), path)
 
 
-def _read_pickle(path: Path) -> object:
+def read_content(path: Path) -> object:
+    """All that a .pth file holds, see `read_checkpoint`; tensors may still lie in the file."""
     kind = kind_of(path)
     if kind is FileKind.TORCH_ZIP and (damage := find_damage(path)) is not None:
         raise ModelFileError(f"{path} cannot be read: {damage}. Fetch or copy it again.")
@@ -172,7 +173,7 @@ def _checkpoint_in(content: object, path: Path) -> Checkpoint:
     named = dict(_named_tensors(content))
     if not named:
         raise ModelFileError(f"{path} holds no weights of a network: choose another file.")
-    weights = _network_in(named, path)
+    weights = _chosen_network(named, path)
     if weights is None:
         check_has_prompts(named, path)
     else:
@@ -213,7 +214,12 @@ def _named_tensors(
             yield name, torch.from_numpy(value.numbers)
 
 
-def _network_in(named: Mapping[str, Tensor], path: Path) -> dict[str, Tensor] | None:
+def network_in(content: Mapping[Any, object], path: Path) -> dict[str, Tensor] | None:
+    """The weights of the one network in the content of a file; None if there is none."""
+    return _chosen_network(dict(_named_tensors(content)), path)
+
+
+def _chosen_network(named: Mapping[str, Tensor], path: Path) -> dict[str, Tensor] | None:
     """The weights of the one network among tensors, by the names that it gives them."""
     networks = _networks_in(named)
     usual = [place for place in networks if set(place.split(".")) <= {*_WRAPPERS, ""}]
