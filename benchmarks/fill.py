@@ -24,7 +24,7 @@ from napari_cfr_icl.engine.rendering import Rendering
 from napari_cfr_icl.engine.source import ImageSource
 from napari_cfr_icl.evaluation.protocol.metrics import iou
 from napari_cfr_icl.evaluation.protocol.simulated_users import RobotUser
-from napari_cfr_icl.session.objects import Scene
+from napari_cfr_icl.session.objects import ObjectState, Scene
 from napari_cfr_icl.session.propagation import Limits, PlaneTarget
 from napari_cfr_icl.session.runner import SYNCHRONOUS_VARIABLE
 from napari_cfr_icl.session.session import Session
@@ -169,7 +169,7 @@ class Work:
             for z, source in enumerate(self.planes)
         ]
         here = targets[middle]
-        self.session.start_from(Patch.from_full(mask), None, here.scene, here.store)
+        self.session.take(ObjectState(here.scene, base=Patch.from_full(mask), origin=here.store))
         ways = [targets[middle + 1 :], targets[:middle][::-1]]
         self.session.propagation.fill(here.store, ways, Limits(least_contrast=contrast))
         self.session.forget_steps()

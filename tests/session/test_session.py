@@ -13,7 +13,7 @@ from disk_predictor import DiskPredictor
 from napari_cfr_icl._errors import MaskError, ModelError
 from napari_cfr_icl.engine.clicks import Click, Clicks
 from napari_cfr_icl.engine.windows import Patch, Window
-from napari_cfr_icl.session.objects import Scene
+from napari_cfr_icl.session.objects import ObjectState, Scene
 from napari_cfr_icl.session.runner import Failed, Finished, Prepared, Preparing
 from napari_cfr_icl.session.session import Session
 from plain_store import PlainStore
@@ -282,7 +282,7 @@ def test_an_object_that_exists_keeps_its_id_and_is_fed_back(desk):
     desk.store.labels[8:13, 8:13] = 5
     window = Window(8, 8, 5, 5)
     mask = Patch(np.ones((5, 5), np.float32), window, SHAPE)
-    desk.session.start_from(mask, 5, desk.scene)
+    desk.session.take(ObjectState(desk.scene, base=mask, label=5))
     desk.click(C)
     assert desk.predictor.asked == [(Clicks([C]), mask)]
     desk.session.write(desk.store)
@@ -305,7 +305,8 @@ def test_another_engine_predicts_again_at_once(desk):
 def test_another_engine_asks_nothing_about_an_object_without_clicks(desk):
     values = np.zeros(SHAPE, bool)
     values[5:15, 5:15] = True
-    desk.session.start_from(Patch(values, Window.whole(SHAPE), SHAPE), 7, desk.scene)
+    mask = Patch(values, Window.whole(SHAPE), SHAPE)
+    desk.session.take(ObjectState(desk.scene, base=mask, label=7))
     desk.session.use_engine("another")
     assert desk.predictor.asked == []
     assert desk.session.state.answers == ()

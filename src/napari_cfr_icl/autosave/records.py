@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from typing import Annotated, Any, Literal
+
+import numpy as np
 
 from napari_cfr_icl._options import read
 from napari_cfr_icl.autosave.plain_data import Record, WrittenAs
 from napari_cfr_icl.autosave.serialization import pack_bits, unpack_bits
 from napari_cfr_icl.engine.clicks import Click, Clicks
+from napari_cfr_icl.engine.prompts.gestures import Box
+from napari_cfr_icl.engine.prompts.prompt import BoxMask
 from napari_cfr_icl.engine.settings import Settings
 from napari_cfr_icl.engine.windows import Patch, Window
 
@@ -29,11 +33,21 @@ def _clicks_from(data: list[list[Any]]) -> Clicks:
 
 
 def _mask_to(mask: Patch | None) -> dict[str, Any] | None:
-    """A mask as plain data; probabilities become true above one half."""
+    """A mask as plain data; of probabilities, those above one half and their greatest."""
     if mask is None:
         return None
     bits = pack_bits(mask.values > 0.5)
-    return {"window": asdict(mask.window), "image_shape": list(mask.image_shape), "bits": bits}
+    data: dict[str, Any] = {
+        "window": asdict(mask.window),
+        "image_shape": list(mask.image_shape),
+        "bits": bits,
+    }
+    strength = float(mask.values.max(initial=0))
+    if 0.5 < strength < 1:
+        data["strength"] = strength
+    if isinstance(mask, BoxMask):
+        data |= {"box": list(astuple(mask.box)), "clicks": _clicks_to(mask.clicks)}
+    return data
 
 
 def _mask_from(data: dict[str, Any] | None) -> Patch | None:
@@ -41,7 +55,20 @@ def _mask_from(data: dict[str, Any] | None) -> Patch | None:
         return None
     window = Window(**data["window"])
     rows, cols = data["image_shape"]
-    return Patch(unpack_bits(data["bits"], window.shape), window, (int(rows), int(cols)))
+    bits = unpack_bits(data["bits"], window.shape)
+    values = bits * np.float32(data["strength"]) if "strength" in data else bits
+    if "box" in data:
+        box = Box(*map(float, data["box"]))
+        return BoxMask(values, window, (int(rows), int(cols)), box, _clicks_from(data["clicks"]))
+    return Patch(values, window, (int(rows), int(cols)))
+
+
+def is_written_whole(mask: Patch) -> bool:
+    """True for a mask that `MaskField` gives back as it was: of one probability, or binary."""
+    values = mask.values
+    return values.dtype == bool or bool(
+        ((values == 0) | ((values == values.max()) & (values > 0.5))).all()
+    )
 
 
 def _settings_to(settings: Settings | None) -> dict[str, Any] | None:
@@ -148,8 +175,9 @@ class ObjectRecord(Record):
         Probability above which a pixel belongs to it.
     protect : bool
         True when writing it left the pixels of others alone.
-    base : Patch of bool or None
-        The mask that it began with.
+    base : Patch or None
+        The mask that it began with: bool, or float32 of one probability, that of a gesture,
+        with its box.
     answers : tuple of AnswerRecord
         The answers that led to its mask, oldest first; empty where they are not known.
     labels : int or None
@@ -157,6 +185,8 @@ class ObjectRecord(Record):
         older files.
     written : Patch of bool or None
         The pixels that it has in the labels, where they are not those of `base`.
+    view : Window or None
+        The part of the plane that was on the screen, or that a gesture set.
     """
 
     axes: tuple[int, int]
@@ -169,3 +199,4 @@ class ObjectRecord(Record):
     answers: tuple[AnswerRecord, ...] = ()
     labels: int | None = None
     written: MaskField = None
+    view: Window | None = None

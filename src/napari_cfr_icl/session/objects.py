@@ -119,6 +119,22 @@ class ObjectState:
             origin=self.origin,
         )
 
+    def drawn(self, clicks: Clicks, mask: Patch | None, scene: Scene) -> ObjectState:
+        """The same object with the prompt of a gesture, to be answered in one go.
+
+        Parameters
+        ----------
+        clicks : Clicks
+            Those of the gesture, after the object's own; instead of them where there is a mask.
+        mask : Patch or None
+            Probabilities to feed back instead of the object's mask.
+        scene : Scene
+            The plane of a new object.
+        """
+        if mask is None:
+            return self.with_clicks(Clicks((*self.clicks, *clicks)), self.scene or scene)
+        return self.painted(mask, scene).with_clicks(clicks, self.scene or scene)
+
     @property
     def in_labels(self) -> Patch | None:
         """The pixels that an object has in the labels that it came from."""

@@ -176,39 +176,19 @@ class Session:
         if self._state.clicks:
             self._enter(self._state.with_answer(None), record=False)
 
-    def start_from(
-        self,
-        mask: Patch,
-        label: int | None,
-        scene: Scene,
-        origin: LabelPlane | None = None,
-        written: Patch | None = None,
+    def take(
+        self, state: ObjectState, edits: Sequence[LabelEdit] = (), view: Window | None = None
     ) -> None:
-        """Make an existing object the current one, to be corrected; it keeps its id.
+        """Make `state` the current object and edit the labels, all or nothing: one undo step.
 
-        Parameters
-        ----------
-        mask : Patch
-            Its pixels on the image's plane, which are fed back to the network.
-        label : int or None
-            Its id.
-        scene : Scene
-            The plane.
-        origin : LabelPlane, optional
-            The label plane it comes from and returns to; None for the chosen labels.
-        written : Patch, optional
-            Its pixels in the labels; `mask` by default.
+        Clicks without an answer are answered in the `view` of the plane.
         """
-        state = ObjectState(scene=scene, base=mask, written=written, label=label, origin=origin)
-        self._enter(state, record=True)
-
-    def take(self, state: ObjectState, edits: Sequence[LabelEdit] = ()) -> None:
-        """Make `state` the current object and edit the labels, all or nothing: one undo step."""
         with ExitStack() as on_failure:
             for edit in edits:
                 edit.apply()
                 on_failure.callback(edit.revert)
             on_failure.pop_all()
+        self._view = view
         self._enter(state, record=True)
         for edit in edits:
             self._history.extend(edit)

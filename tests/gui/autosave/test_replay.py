@@ -13,7 +13,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog
 
 from checkpoints import HRNET
-from napari_cfr_icl.gui.app.viewer_driver import SHIFT
+from napari_cfr_icl.gui.app.viewer_driver import CONTROL, SHIFT
 from napari_cfr_icl.session.preferences import Preferences, save_preferences
 
 SHAPE = (3, 90, 120)
@@ -51,6 +51,11 @@ def work(driver):
     driver.type(Qt.Key.Key_W)
     driver.type(Qt.Key.Key_U)
     driver.type(Qt.Key.Key_U, SHIFT)
+    driver.draw([(58, 78), (70, 100), (82, 112)], CONTROL)
+    driver.wait_for_answer()
+    driver.click(75, 85)
+    driver.wait_for_answer()
+    driver.type(Qt.Key.Key_W)
     driver.viewer.dims.set_current_step(0, 2)
     driver.viewer.layers["cells"].contrast_limits = (500, 15000)
     driver.click(30, 45)
@@ -62,7 +67,7 @@ def work(driver):
 def test_dock_and_replay_agree_to_the_last_pixel(driver, tmp_path, monkeypatch):
     work(driver)
     labels = driver.dock.controller.workspace.labels.data
-    assert set(np.unique(labels)) == {0, 1, 2, 3}
+    assert set(np.unique(labels)) == {0, 1, 2, 3, 4}
     session = tmp_path / "work.cfrsession.json"
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *args: (str(session), ""))
     driver.dock.work.save.click()
@@ -73,5 +78,5 @@ def test_dock_and_replay_agree_to_the_last_pixel(driver, tmp_path, monkeypatch):
         [program, "replay", session, "--out", out], capture_output=True, text=True, check=False
     )
     assert ended.stderr == ""
-    assert "3 objects; the labels are those of the session to the last pixel" in ended.stdout
+    assert "4 objects; the labels are those of the session to the last pixel" in ended.stdout
     assert np.array_equal(tifffile.imread(out), labels)

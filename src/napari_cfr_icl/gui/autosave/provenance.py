@@ -16,6 +16,7 @@ from napari_cfr_icl.autosave.records import (
     AnswerRecord,
     EngineRecord,
     PictureRecord,
+    is_written_whole,
 )
 from napari_cfr_icl.engine.rendering import Rendering
 from napari_cfr_icl.engine.windows import Patch, Window
@@ -48,8 +49,7 @@ class ProvenanceTracker:
         before = self._chain(previous)
         fed: int | Literal["nothing", "base"] = NOTHING if previous is None else len(before) - 1
         if isinstance(previous, Patch):
-            # Only a binary mask is written to the journal.
-            fed = BASE if _is_binary(previous) else -1
+            fed = BASE if is_written_whole(previous) else -1
         if picture is None or fed == -1:
             return
         values = answer.probabilities.values
@@ -116,7 +116,3 @@ def lies_where(mask: Patch, plane: LayerPlane, change: LabelDiff, label: int) ->
     written = change.pixels.copy()
     written[change.pixels] = np.asarray(change.after) == label
     return not (written.reshape(height, width) & ~mask.read(Window(top, left, height, width))).any()
-
-
-def _is_binary(mask: Patch) -> bool:
-    return mask.values.dtype == bool or bool(((mask.values == 0) | (mask.values == 1)).all())

@@ -274,7 +274,7 @@ class Recorder:
     def _record(self, state: ObjectState, **others: Any) -> ObjectRecord:
         plane = plane_of(state)
         others |= {"threshold": self._session.threshold, "protect": self._session.protect}
-        others["written"] = state.written
+        others |= {"written": state.written, "view": self._session.view}
         return ObjectRecord(plane.axes, plane.index, state.clicks, base=state.base, **others)
 
     def _image_of(self, state: ObjectState) -> Image | None:

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from napari_cfr_icl._errors import InputError
 from napari_cfr_icl.autosave.event_log import EventLog, LabelsRecord
 from napari_cfr_icl.autosave.records import ObjectRecord
-from napari_cfr_icl.engine.windows import Patch
 from napari_cfr_icl.gui.interaction.workspace import Workspace
 from napari_cfr_icl.gui.layers.click_layer import TAG
 from napari_cfr_icl.gui.layers.placement import transform_of
 from napari_cfr_icl.gui.layers.planes import LayerPlane, data_shape
+from napari_cfr_icl.session.objects import ObjectState
 from napari_cfr_icl.session.session import Session
 
 Arrays = list[NDArray[Any] | None]
@@ -138,19 +138,11 @@ class Restorer:
         shape = data_shape(image)
         plane = LayerPlane((rows, cols), made.index, (shape[rows], shape[cols]))
         self._workspace.reveal(plane)
-        if made.base is not None:
-            mask = Patch(
-                made.base.values.astype(np.float32), made.base.window, made.base.image_shape
-            )
-            origin = (
-                None if made.labels is None else self._workspace.store(plane, layers[made.labels])
-            )
-            scene = self._workspace.scene(plane)
-            self._session.start_from(mask, made.label, scene, origin, made.written)
-        if made.clicks and self._workspace.clicks is not None:
-            # As if by the user.
-            self._workspace.clicks.show(made.clicks, image, plane)
-            self._workspace.clicks_changed.emit()
+        origin = None if made.labels is None else self._workspace.store(plane, layers[made.labels])
+        begun = ObjectState(
+            base=made.base, written=made.written, label=made.label, origin=origin
+        ).with_clicks(made.clicks, self._workspace.scene(plane))
+        self._session.take(begun, view=made.view)
         self._workspace.select_clicks()
 
     def _can_hold(self, found: RestoredLabels, array: NDArray[Any]) -> bool:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from psygnal import Signal, SignalGroupDescriptor
 
 from napari_cfr_icl.gui.layers.click_layer import ClickLayer
+from napari_cfr_icl.gui.layers.strokes import Stroke
 
 GRAB_DISTANCE = 7.0
 """Distance from a click, in pixels of the screen, within which the mouse holds it."""
@@ -24,13 +25,17 @@ STILL = 3.0
 LEFT, RIGHT = 1, 2
 BACKGROUND_MODIFIERS = ("Control", "Meta")
 
+DRAWN = 5.0
+"""Distance, in pixels of the screen, from which a press with a modifier draws: less than that is a
+click, and napari adds its point."""
+
 
 @dataclass
 class MouseMode:
     """The meaning of the next left press on the clicks layer.
 
     `events` is emitted when it changed, `picked` with the world coordinates of a press that picks
-    an object.
+    an object, `drawing` with the `Stroke` so far, and None at its end, and `drawn` with the whole.
 
     Parameters
     ----------
@@ -42,6 +47,8 @@ class MouseMode:
 
     events: ClassVar[SignalGroupDescriptor] = SignalGroupDescriptor()
     picked: ClassVar[Signal] = Signal(object)
+    drawing: ClassVar[Signal] = Signal(object)
+    drawn: ClassVar[Signal] = Signal(Stroke)
     positive: bool = True
     picks: bool = False
 
@@ -51,7 +58,9 @@ class ClickMouse:
 
     A left click adds a click on the object, a right click (or one with Control) on the background:
     napari adds the point, this class decides its sign. A press on a click holds it: dragging moves
-    it, and the mask follows on the release.
+    it, and the mask follows on the release. A drag with Control draws a box, one with Shift a
+    stroke (with the right button, or Control as well, on the background): napari's camera leaves
+    drags with a modifier alone.
 
     Parameters
     ----------
@@ -87,12 +96,16 @@ class ClickMouse:
             yield from self._swallow(event)
             return
         modified = any(name in event.modifiers for name in BACKGROUND_MODIFIERS)
-        background = event.button == RIGHT or modified
-        held = self._click_under(event) if event.button == LEFT and not background else None
+        strokes, background = "Shift" in event.modifiers, event.button == RIGHT or modified
+        plain = event.button == LEFT and not (background or strokes)
+        held = self._click_under(event) if plain else None
         if held is not None:
             yield from self._drag(held, event)
         elif event.button in (LEFT, RIGHT):
-            self._clicks.set_next_sign(self._mode.positive != background)
+            positive = self._mode.positive != background
+            self._clicks.set_next_sign(positive)
+            if strokes or (modified and event.button == LEFT):
+                yield from self._draw(event, Stroke(positive, is_box=not strokes))
 
     def _swallow(self, event: Any) -> Generator[None, None, None]:
         """Keep the tool from adding a point until the button is released."""
@@ -101,6 +114,23 @@ class ClickMouse:
         while event.type == "mouse_move":
             yield
         self._clicks.accepts_points = True
+
+    def _draw(self, event: Any, stroke: Stroke) -> Generator[None, None, None]:
+        start, is_drawn = np.array(event.pos), False
+        while True:
+            is_drawn |= bool(np.linalg.norm(np.array(event.pos) - start) >= DRAWN)
+            stroke = stroke.to(event.pos, event.position, event.dims_displayed)
+            if event.type == "mouse_release":
+                break
+            if is_drawn:
+                # One that ends where it began would be a click, too.
+                self._clicks.accepts_points = False
+                self._mode.drawing.emit(stroke)
+            yield
+        self._clicks.accepts_points = True
+        self._mode.drawing.emit(None)
+        if is_drawn:
+            self._mode.drawn.emit(stroke)
 
     def _drag(self, held: int, event: Any) -> Generator[None, None, None]:
         points, start, moved = self._clicks.points, np.array(event.pos), False

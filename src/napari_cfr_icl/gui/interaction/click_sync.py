@@ -1,19 +1,23 @@
-"""Points of the clicks layer as clicks of the current object, and paint on its mask."""
+"""Points of the clicks layer as clicks of the current object, strokes, and paint on its mask."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 import numpy as np
+from napari.layers import Shapes
 from numpy.typing import NDArray
 from psygnal import Signal
 
+from napari_cfr_icl._errors import ClickError
 from napari_cfr_icl.engine.clicks import Click, Clicks
-from napari_cfr_icl.engine.windows import Window
+from napari_cfr_icl.engine.prompts.gestures import Gesture
+from napari_cfr_icl.engine.windows import Patch, Window
 from napari_cfr_icl.gui.interaction.bindings import MouseMode
 from napari_cfr_icl.gui.interaction.workspace import Workspace, plane_of
 from napari_cfr_icl.gui.layers.click_layer import Places
 from napari_cfr_icl.gui.layers.planes import LayerPlane
+from napari_cfr_icl.gui.layers.strokes import Stroke, gestures_of
 from napari_cfr_icl.gui.views import messages
 from napari_cfr_icl.session.session import Session
 
@@ -93,6 +97,54 @@ class ClickSync:
             scene = state.scene or self._workspace.scene(plane)
             self._session.take(state.painted(mask, scene))
 
+    def read_stroke(self, stroke: Stroke) -> None:
+        """Take a stroke of the mouse as one step of the current object."""
+        image, plane = self._workspace.image, self._workspace.plane
+        if image is not None and plane is not None:
+            self._take_gesture(stroke.gesture(image, plane), plane)
+        else:
+            self.refused.emit(messages.NO_PLANE)
+
+    def read_shape(self) -> None:
+        """Take the chosen shape of the active layer in the place of a stroke."""
+        layer = self._workspace.viewer.layers.selection.active
+        image, plane = self._workspace.image, self._workspace.plane
+        if image is None or plane is None or not isinstance(layer, Shapes):
+            self.refused.emit(messages.NO_PLANE)
+            return
+        found = gestures_of(layer, image, plane, self._workspace.viewer.dims)
+        if len(found) != 1:
+            self.refused.emit(messages.SEVERAL_SHAPES if found else messages.NO_SHAPE)
+            return
+        self._workspace.select_clicks()
+        self._take_gesture(found[0], plane)
+
+    def _take_gesture(self, gesture: Gesture | None, plane: LayerPlane) -> None:
+        # Imported where it is needed: it would delay the dock.
+        from napari_cfr_icl.engine.prompts.prompt import prompt_of
+
+        state = self._session.state
+        if not state.is_empty and not self._workspace.is_on_image(state):
+            self.refused.emit(messages.GONE_IMAGE)
+            return
+        if not (state.is_empty or plane_of(state) == plane or self._leaves()):
+            self.refused.emit(messages.ELSEWHERE)
+            return
+        try:
+            prompt = None if gesture is None else prompt_of(gesture, plane.shape)
+        except ClickError as error:
+            self.refused.emit(str(error))
+            return
+        if prompt is None:
+            self.refused.emit(messages.NO_PLANE)
+            return
+        self.taking.emit()
+        self._mode.positive = True
+        scene = self._workspace.scene(plane)
+        mask = prompt.previous if isinstance(prompt.previous, Patch) else None
+        drawn = self._session.state.drawn(prompt.clicks, mask, scene)
+        self._session.take(drawn, view=prompt.view or self._view_of(prompt.clicks))
+
     def _take(self, clicks: Clicks, plane: LayerPlane) -> None:
         """Pass the clicks to the session, except those outside the image."""
         self.taking.emit()
@@ -124,10 +176,13 @@ class ClickSync:
     def _leave_for(self, place: NDArray[np.float64]) -> LayerPlane | None:
         """Write the current object and return the plane of the new point; None if it must wait."""
         plane = self._workspace.plane_through(place)
-        if plane is None or self._session.state.answer is None:
-            return None
-        self._write()
-        return plane if self._session.state.is_empty else None
+        return plane if plane is not None and self._leaves() else None
+
+    def _leaves(self) -> bool:
+        """Write the current object, to go on elsewhere; False if it must wait."""
+        if self._session.state.answer is not None:
+            self._write()
+        return self._session.state.is_empty
 
 
 def _clicks_on(places: Places, plane: LayerPlane) -> tuple[Clicks, list[int]]:

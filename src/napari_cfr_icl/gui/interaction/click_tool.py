@@ -9,9 +9,17 @@ from napari.layers import Image, Points
 from psygnal import Signal, SignalInstance
 
 from napari_cfr_icl.gui.interaction.bindings import ClickMouse, Keys, MouseMode
-from napari_cfr_icl.gui.layers.click_layer import TAG, ClickLayer, make_click_layer
-from napari_cfr_icl.gui.layers.napari_private import restore_extent, skip_extent
+from napari_cfr_icl.gui.layers.click_layer import (
+    GREEN,
+    RED,
+    TAG,
+    ClickLayer,
+    make_click_layer,
+)
+from napari_cfr_icl.gui.layers.napari_private import canvas_widget, restore_extent, skip_extent
 from napari_cfr_icl.gui.layers.placement import copy_transform
+from napari_cfr_icl.gui.layers.strokes import Stroke
+from napari_cfr_icl.gui.widgets.stroke_overlay import StrokeOverlay
 
 
 class ClickTool:
@@ -47,6 +55,8 @@ class ClickTool:
         self._changed = changed
         self._last_points: Points | None = None
         self._mouse: ClickMouse | None = None
+        self._overlay: StrokeOverlay | None = None
+        mode.drawing.connect(self._on_drawing)
         self.clicks: ClickLayer | None = None
 
     @property
@@ -101,6 +111,18 @@ class ClickTool:
         points.events.mode.connect(self._on_points_mode)
         self._mouse = ClickMouse(self.clicks, self._mode)
         self._keys.bind([points])
+
+    def _on_drawing(self, stroke: Stroke | None) -> None:
+        """Show the outline of a stroke under way; None for its end."""
+        if stroke is None:
+            if self._overlay is not None:
+                self._overlay.hide()
+                self._overlay.deleteLater()
+            self._overlay = None
+            return
+        self._overlay = self._overlay or StrokeOverlay(canvas_widget(self._viewer))
+        colour = GREEN if stroke.positive or stroke.is_box else RED
+        self._overlay.show_outline(stroke.outline(), colour, closed=stroke.is_closed)
 
     def _on_points_mode(self) -> None:
         self.mode_changed.emit()

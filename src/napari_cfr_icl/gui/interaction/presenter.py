@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 import numpy as np
+from napari.layers import Shapes
 
 from napari_cfr_icl._errors import CfrIclError, OutputError
 from napari_cfr_icl.engine.windows import Patch
@@ -114,11 +115,17 @@ class Presenter:
         self._dock.resume.setVisible(
             self._workspace.plane is not None and not self._workspace.takes_clicks
         )
+        self._dock.use_shape.setVisible(self._has_shapes())
         self._dock.use_as_labels.setVisible(self._workspace.label_image is not None)
         if self._insisted is not None and self._insisted[1] == self._moment():
             self.say(self._insisted[0])
         else:
             self.say(self._obstacle() or self._next_step())
+
+    def _has_shapes(self) -> bool:
+        """True if a Shapes layer is the active one, and a plane of the image is shown."""
+        active = self._workspace.viewer.layers.selection.active
+        return isinstance(active, Shapes) and self._workspace.plane is not None
 
     def _obstacle(self) -> str:
         """The reason why a click would not reach the current object; empty without one."""
@@ -138,11 +145,17 @@ class Presenter:
         if (cover := workspace.cover) is not None:
             return messages.covered(workspace.image.name, cover.name)
         if not (workspace.takes_clicks or workspace.takes_paint):
-            shown = workspace.clicks is not None and workspace.clicks.points.visible
-            return messages.OTHER_TOOL if shown else messages.HIDDEN_CLICKS
+            return self._other_tool()
         if state.scene is not None and not workspace.is_on_screen(state):
             return messages.AWAY
         return ""
+
+    def _other_tool(self) -> str:
+        if self._has_shapes():
+            return messages.SHAPES
+        clicks = self._workspace.clicks
+        shown = clicks is not None and clicks.points.visible
+        return messages.OTHER_TOOL if shown else messages.HIDDEN_CLICKS
 
     def _next_step(self) -> str:
         if self._workspace.takes_paint:

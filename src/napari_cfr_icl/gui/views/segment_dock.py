@@ -29,6 +29,8 @@ from napari_cfr_icl.session.preferences import Preferences
 MOUSE = {
     "Left click": "on the object",
     "Right click": "on the background (or Ctrl + click)",
+    "Ctrl + drag": "a box around the object",
+    "Shift + drag": "along the object, or all around it; with the right button along background",
     "Drag a click": "to move it; the mask follows",
     "Click a click": "and press Delete to remove it",
     "Drag, wheel": "to move and zoom the picture",
@@ -79,6 +81,11 @@ class SegmentDock(ClosableDock):
             "Use as labels", "Turn the image layer into a labels layer, and write objects into it."
         )
         self.use_as_labels.hide()
+        self.use_shape = KeyButton(
+            "Use the shape",
+            "Find the object in the selected rectangle, ellipse or polygon, or along the line.",
+        )
+        self.use_shape.hide()
         self.busy = BusyIndicator()
         self.question = InlinePrompt()
 
@@ -103,6 +110,7 @@ class SegmentDock(ClosableDock):
             self.hint,
             self.resume,
             self.use_as_labels,
+            self.use_shape,
             self.busy,
             self.question,
             self.offer,
