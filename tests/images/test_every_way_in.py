@@ -3,111 +3,18 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import tifffile
-import zarr
 from hypothesis import given, settings
-from hypothesis import strategies as st
-from PIL import Image
 
 from napari_cfr_icl.cli.image_source import open_source
 from napari_cfr_icl.engine.windows import Window
 from napari_cfr_icl.evaluation.datasets import open_dataset
 from napari_cfr_icl.session.folder import read_image
 from napari_cfr_icl.training.data.collection import open_collection
-
-EXIF_ORIENTATION = 0x0112
-KINDS = ("uint8", "uint16", "float32")
-
-
-@dataclass(frozen=True)
-class Writer:
-    """A kind of file, and what it can hold."""
-
-    name: str
-    axes: tuple[str, ...]
-    kinds: tuple[str, ...] = KINDS
-    has_orientation: bool = False
-
-
-NAMELESS = ("YX", "YXS", "YXC", "ZYX", "TZYX")
-NAMED = ("YX", "ZYX", "CYX", "TZYX", "CZYX", "TCYX", "ZCYX", "TZCYX")
-WRITERS = (
-    Writer("plain.tif", NAMELESS, has_orientation=True),
-    Writer("packed.tif", NAMELESS),
-    Writer("planar.tif", ("SYX",), ("uint8", "uint16")),
-    Writer("palette.tif", ("YX", "ZYX"), ("uint8",)),
-    Writer("imagej.tif", tuple(a for a in NAMED if a != "CZYX"), KINDS),
-    Writer("x.ome.tif", NAMED),
-    Writer("x.png", ("YX",), ("uint8", "uint16"), has_orientation=True),
-    Writer("colours.png", ("YXS",), ("uint8",), has_orientation=True),
-    Writer("x.npy", NAMELESS),
-    Writer("x.zarr", NAMELESS),
-    Writer("ome.zarr", NAMED),
-)
-PALETTE = np.random.default_rng(1).integers(0, 256, (3, 256)).astype(np.uint16) * 257
-
-
-@st.composite
-def files(draw):
-    writer = draw(st.sampled_from(WRITERS))
-    axes = draw(st.sampled_from(writer.axes))
-    # Equal numbers of planes and channels are the ones that are mixed up.
-    few = st.integers(2, 4)
-    sides = {"Y": draw(st.integers(20, 30)), "X": draw(st.integers(20, 30)), "S": 3}
-    shape = [sides.get(letter) or draw(few if letter != "C" else st.sampled_from((2, 5))) for
-             letter in axes]  # fmt: skip
-    kind = draw(st.sampled_from(writer.kinds))
-    seed = draw(st.integers(0, 99))
-    pixels = np.random.default_rng(seed).integers(0, 256, shape).astype(kind)
-    orientation = draw(st.integers(1, 8)) if writer.has_orientation else 1
-    return writer.name, axes, pixels, orientation
-
-
-def write(path, axes, pixels, orientation):
-    """Write a file; returns its pixels as they are seen."""
-    tags = [(EXIF_ORIENTATION, 3, 1, orientation, True)]
-    grey = {"photometric": "rgb" if "S" in axes else "minisblack"}
-    match path.name:
-        case "plain.tif" | "packed.tif":
-            packed = {"compression": "zlib"} if path.name == "packed.tif" else {"extratags": tags}
-            tifffile.imwrite(path, pixels, **grey, **packed)
-        case "planar.tif":
-            tifffile.imwrite(path, pixels, photometric="rgb", planarconfig="separate")
-        case "palette.tif":
-            tifffile.imwrite(path, pixels, photometric="palette", colormap=PALETTE)
-            return (PALETTE >> 8).astype(np.uint8).T[pixels], f"{axes}S"
-        case "imagej.tif":
-            tifffile.imwrite(path, pixels, imagej=True, metadata={"axes": axes})
-        case "x.ome.tif":
-            tifffile.imwrite(path, pixels, metadata={"axes": axes}, photometric="minisblack")
-        case "x.png" | "colours.png":
-            exif = Image.Exif()
-            exif[EXIF_ORIENTATION] = orientation
-            Image.fromarray(pixels).save(path, exif=exif)
-        case "x.npy":
-            np.save(path, pixels)
-        case "x.zarr":
-            zarr.save_array(path, pixels)
-        case "ome.zarr":
-            group = zarr.open_group(path, mode="w")
-            group.create_array("0", data=pixels)
-            named = [{"name": letter.lower()} for letter in axes]
-            described = {"axes": named, "datasets": [{"path": "0"}]}
-            group.attrs.update({"ome": {"multiscales": [described]}})
-    return pixels, axes
-
-
-def by_plane(pixels, axes):
-    """The planes by their index: (rows, columns) or (rows, columns, channels)."""
-    for letter in "SC":
-        if letter in axes:
-            pixels = np.moveaxis(pixels, axes.index(letter), -1)
-            axes = axes.replace(letter, "")
-    return {index: pixels[index] for index in np.ndindex(pixels.shape[: len(axes) - 2])}
+from written_files import by_plane, files, write
 
 
 @settings(max_examples=60, deadline=None)

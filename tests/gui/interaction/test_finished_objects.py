@@ -121,8 +121,8 @@ def test_the_mask_is_one_part_and_the_rest_the_other(layer_of):
     left, right = layer.data == 6, layer.data == 9
     assert left[50, 40]
     assert right[50, 64]
-    # Neither wraps around the other: the mask was a disk of 12 pixels in a half of 13.
-    assert left[:, 54:].sum() == right[:, :50].sum() == 0
+    # Neither wraps around the other: the click took a disk of 9 pixels from a half of 13.
+    assert left[:, 56:].sum() == right[:, :50].sum() == 0
 
 
 def test_one_key_deletes_the_grabbed_object_or_the_one_under_the_mouse(layer_of):
