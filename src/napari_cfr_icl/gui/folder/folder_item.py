@@ -20,6 +20,7 @@ from napari_cfr_icl.gui.layers.click_layer import TAG
 from napari_cfr_icl.gui.layers.new_labels import LABEL_TYPE
 from napari_cfr_icl.gui.layers.placement import transform_of
 from napari_cfr_icl.gui.layers.planes import data_shape
+from napari_cfr_icl.gui.layers.stack_axes import as_placed
 from napari_cfr_icl.images.planes import kept_axes
 from napari_cfr_icl.session.folder import FolderImage, ImageFolder, fitted, squeezed
 
@@ -119,10 +120,17 @@ def layers_of(folder: ImageFolder, index: int, read: Read) -> FolderItem:
     return FolderItem(folder, index, first, layer, image, tuple(others))
 
 
+def _sizes(image: FolderImage) -> dict[str, Any]:
+    """Names of the axes and sizes of the pixels, as far as the file tells."""
+    if not image.axes or len(image.axes) != image.pixels.ndim - bool(image.channels):
+        return {}
+    return as_placed(image.axes, image.sizes)
+
+
 def _image_layers(path: Path, image: FolderImage) -> list[Image]:
     """One layer, or one for each channel, in the colours in which `segment` draws them."""
     # Its place in the file system: napari's own note of it is for its readers alone.
-    told: dict[str, Any] = {"name": path.stem, "metadata": {PATH: str(path)}}
+    told: dict[str, Any] = {"name": path.stem, "metadata": {PATH: str(path)}, **_sizes(image)}
     is_coloured = image.is_photo and image.channels in (3, 4)
     if is_coloured or not image.channels:
         return [Image(image.pixels, rgb=is_coloured if image.axes else None, **told)]

@@ -13,9 +13,10 @@ from napari.components import Dims
 from napari.layers import Image
 
 from napari_cfr_icl._errors import CfrIclError
+from napari_cfr_icl.exports.label_image import PIXEL
 from napari_cfr_icl.gui.layers.planes import LayerPlane, data_shape
 from napari_cfr_icl.images.opening import is_readable, open_image
-from napari_cfr_icl.images.pixel_sizes import Sizes
+from napari_cfr_icl.images.pixel_sizes import METRES, SECONDS, Sizes
 
 _NAMES = {
     "t": "time", "time": "time", "frame": "time", "frames": "time",
@@ -99,16 +100,14 @@ class StackAxes:
     def lost_sizes(self, image: Image) -> Sizes:
         """Pixel sizes of the image's file that napari has left out; empty without any."""
         _, sizes = self._facts(image)
-        is_bare = np.allclose(image.scale, 1) and all(str(unit) == "pixel" for unit in image.units)
+        is_bare = np.allclose(image.scale, 1) and all(str(unit) == PIXEL for unit in image.units)
         return sizes if is_bare and any(size != 1 for size, _ in sizes.values()) else {}
 
     def restore_sizes(self, image: Image) -> None:
         """Give an image the pixel sizes and the names of its file."""
         letters, sizes = self._facts(image)
-        known = [sizes.get(letter, (1.0, "pixel")) for letter in letters]
-        image.axis_labels = tuple(letter.lower() for letter in letters)
-        image.units = tuple(unit for _, unit in known)
-        image.scale = tuple(size for size, _ in known)
+        for name, value in as_placed(letters, sizes).items():
+            setattr(image, name, value)
 
     def _names(self, image: Image, dims: Dims) -> list[str]:
         letters, _ = self._facts(image)
@@ -123,6 +122,17 @@ class StackAxes:
         if known is None or known[0] is not image.data:
             known = self._told[image] = (image.data, *_read_facts(image))
         return known[1], known[2]
+
+
+def as_placed(letters: str, sizes: Sizes) -> dict[str, Any]:
+    """The arguments of a layer that has the axes and the pixel sizes of its file."""
+    known = [sizes.get(letter, (1.0, PIXEL)) for letter in letters]
+    return {
+        "axis_labels": tuple(letter.lower() for letter in letters),
+        # Napari takes no units that nobody else knows.
+        "units": tuple(unit if unit in METRES | SECONDS else PIXEL for _, unit in known),
+        "scale": tuple(size for size, _ in known),
+    }
 
 
 def channel_axis(axes: list[StackAxis]) -> StackAxis | None:
