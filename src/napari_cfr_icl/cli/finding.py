@@ -13,6 +13,7 @@ from napari_cfr_icl._errors import MaskError, SettingsError
 from napari_cfr_icl._files import atomic_path, explained_write_failures
 from napari_cfr_icl.cli.image_source import open_mask, open_source
 from napari_cfr_icl.engine.finding.finder import ObjectFinder
+from napari_cfr_icl.engine.finding.proposals import Lesson, Proposal
 from napari_cfr_icl.engine.runtime.network import Network
 from napari_cfr_icl.engine.windows import Window
 from napari_cfr_icl.exports.label_image import LabelImage
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_cfr_icl.cli.find_options import FindCommandOptions
-    from napari_cfr_icl.engine.finding.proposals import Proposal
     from napari_cfr_icl.engine.source import ImageSource
     from napari_cfr_icl.engine.windows import Patch
 
@@ -85,9 +85,11 @@ def _search(
     proposals = []
     with Progress(transient=True) as bar:
         task = bar.add_task("Finding", total=None)
-        for found in finder.find(image, examples, options.find, region=region):
-            if found is not None:
+        for found in finder.find(image, Lesson(examples), options.find, region=region):
+            if isinstance(found, Proposal):
                 proposals.append(found)
+            else:
+                bar.update(task, completed=found.done, total=found.total)
             bar.update(task, description=f"Finding: {len(proposals)} objects")
     return proposals
 

@@ -13,6 +13,7 @@ from napari_cfr_icl._errors import SettingsError
 from napari_cfr_icl._files import atomic_write_json, atomic_write_text
 from napari_cfr_icl.engine.clicks import Clicks
 from napari_cfr_icl.engine.finding.finder import ObjectFinder
+from napari_cfr_icl.engine.finding.proposals import Lesson, Proposal
 from napari_cfr_icl.engine.predictor import Predictor
 from napari_cfr_icl.engine.prompts.prompt import Prompt
 from napari_cfr_icl.engine.settings import Settings
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_cfr_icl.engine.finding.proposals import Proposal
     from napari_cfr_icl.engine.windows import Patch
     from napari_cfr_icl.evaluation.protocol.options import EvaluateOptions
     from napari_cfr_icl.evaluation.protocol.work_list import WorkItem
@@ -205,8 +205,8 @@ class _Picture:
             examples.append(last.mask())
         begun, first = time.perf_counter(), None
         proposals: list[Proposal] = []
-        for found in self._finder.find(image, examples):
-            if found is not None:
+        for found in self._finder.find(image, Lesson(examples)):
+            if isinstance(found, Proposal):
                 first = first or time.perf_counter() - begun
                 proposals.append(found)
         seconds = time.perf_counter() - begun

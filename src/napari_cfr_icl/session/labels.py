@@ -12,6 +12,8 @@ from napari_cfr_icl.engine.windows import Patch, Window, enclosing
 from napari_cfr_icl.session.answer_cache import CompressedArray
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from napari_cfr_icl.session.objects import ObjectState
     from napari_cfr_icl.session.protocols import LabelPlane
 
@@ -87,9 +89,9 @@ def object_around(store: LabelPlane, label: int, around: Window) -> Patch | None
         bounds = found.bounds()
         if bounds is None:
             return None
-        if window == whole or not _reaches_edge(bounds, window, whole):
+        if window == whole or not reaches_edge(bounds, window, whole):
             return Patch(found.read(bounds), bounds, store.shape)
-        window = _doubled(window).intersection(whole)
+        window = doubled(window).intersection(whole)
     return None
 
 
@@ -159,6 +161,43 @@ def writing(
     return LabelEdit(store, window, CompressedArray.of(changed), *ids)
 
 
+def writing_all(
+    store: LabelPlane, masks: Sequence[Patch], first: int, *, protect: bool
+) -> LabelEdit | None:
+    """The edit that writes new objects with the ids from `first` on; None where nothing changes.
+
+    Parameters
+    ----------
+    store : LabelPlane
+        Destination; nothing is written yet.
+    masks : sequence of Patch of bool
+        The objects, on the image's plane. Where two overlap, the first has the pixels.
+    first : int
+        Id of the first one.
+    protect : bool
+        Leave the pixels of other objects as they are; otherwise they are overwritten.
+    """
+    fitted = [store.fit(mask) for mask in masks]
+    boxes = [box for mask in fitted if (box := mask.bounds()) is not None]
+    if not boxes:
+        return None
+    window = enclosing(boxes)
+    before = store.read(window)
+    new = np.zeros(before.shape, np.int64)
+    for label, mask in enumerate(fitted, first):
+        if (box := mask.bounds()) is not None:
+            part = new[box.relative_to(window).slices]
+            part[mask.read(box) & (part == 0)] = label
+    changed = (new > 0) & (before == 0) if protect else new > 0
+    if not changed.any():
+        return None
+    after = new[changed]
+    if after.max() <= np.iinfo(before.dtype).max:
+        after = after.astype(before.dtype)
+    ids = CompressedArray.of(before[changed]), CompressedArray.of(after)
+    return LabelEdit(store, window, CompressedArray.of(changed), *ids)
+
+
 def write_object(
     state: ObjectState, mask: Patch | None, store: LabelPlane, *, protect: bool
 ) -> tuple[int, LabelEdit | None]:
@@ -196,7 +235,7 @@ def _why_nothing(store: LabelPlane, mask: Patch | None) -> str:
     return "other objects cover the mask"
 
 
-def _reaches_edge(bounds: Window, window: Window, whole: Window) -> bool:
+def reaches_edge(bounds: Window, window: Window, whole: Window) -> bool:
     """True when `bounds` reach an edge of `window` that is no edge of the plane."""
     return (
         bounds.top == window.top > whole.top
@@ -206,7 +245,7 @@ def _reaches_edge(bounds: Window, window: Window, whole: Window) -> bool:
     )
 
 
-def _doubled(window: Window) -> Window:
+def doubled(window: Window) -> Window:
     """The same window, twice as high and wide about its centre."""
     height, width = max(2, window.height), max(2, window.width)
     return Window(window.top - height // 2, window.left - width // 2, 2 * height, 2 * width)

@@ -182,7 +182,14 @@ class Runner:
     def do_when_idle(self, chore: Callable[[], None]) -> None:
         """Run a small chore in the worker when no request waits; dropped by `close`."""
         if self._thread is None:
-            chore()
+            self._chores.append(chore)
+            # A chore may ask for another, many times: they come after it, not inside it.
+            while self._chores and self._chores[0] is chore:
+                try:
+                    chore()
+                finally:
+                    self._chores.popleft()
+                chore = self._chores[0] if self._chores else chore
             return
         with self._changed:
             self._chores.append(chore)

@@ -71,6 +71,7 @@ class Session:
         settle: Callable[[], None] | None = None,
     ) -> None:
         self._runner = Runner(make_predictor, deliver, settle=settle)
+        self.do_when_idle = self._runner.do_when_idle
         self._history = History()
         self._state = ObjectState()
         self._engine: Hashable = None

@@ -7,9 +7,10 @@ from napari_cfr_icl._errors import MaskError, ModelError
 from napari_cfr_icl.engine import Patch, Window
 from napari_cfr_icl.engine.finding.finder import ObjectFinder
 from napari_cfr_icl.engine.finding.options import FindOptions
-from napari_cfr_icl.engine.finding.proposals import iou
+from napari_cfr_icl.engine.finding.proposals import Lesson, Proposal, iou
 from napari_cfr_icl.engine.models.families import build
 from napari_cfr_icl.engine.runtime.network import Network
+from napari_cfr_icl.engine.source import ImageSource
 
 SHAPE = 200, 240
 CENTRES = [(30, 30), (30, 90), (35, 150), (30, 210), (100, 40), (105, 110), (95, 190), (165, 60)]
@@ -35,10 +36,14 @@ def picture():
     return image.astype(np.float32), labels
 
 
-def found(finder, picture, examples, **options):
+def masks_of(labels, wanted):
+    return [Patch.from_full(labels == label) for label in wanted]
+
+
+def found(finder, picture, examples, lesson=(), **options):
     image, labels = picture
-    masks = [Patch.from_full(labels == label) for label in examples]
-    return [each for each in finder.find(image, masks, **options) if each is not None]
+    lesson = Lesson(masks_of(labels, examples), *lesson)
+    return [each for each in finder.find(image, lesson, **options) if isinstance(each, Proposal)]
 
 
 def labels_met(proposals, labels):
@@ -73,9 +78,52 @@ def test_a_number_and_a_certainty_end_the_search(finder, picture):
     assert found(finder, picture, [1, 5], options=FindOptions(certainty=1.0)) == []
 
 
-def test_without_an_example_in_the_region_one_sentence_says_so(finder, picture):
+def test_without_an_example_one_sentence_says_so(finder, picture):
     with pytest.raises(MaskError, match="click one first"):
-        found(finder, picture, [1], region=Window(150, 0, 50, 100))
+        found(finder, picture, [])
+
+
+def test_examples_outside_the_region_teach_as_well(finder, picture):
+    lower = Window(75, 0, 125, SHAPE[1])
+    proposals = found(finder, picture, [1, 4], region=lower)
+    assert sorted(labels_met(proposals, picture[1])) == [5, 6, 7, 8]
+
+
+def test_examples_of_another_plane_teach_as_well(finder, picture):
+    image, labels = picture
+    lesson = Lesson(masks_of(labels, [1, 5]), source=image)
+    proposals = [each for each in finder.find(image[::-1], lesson) if isinstance(each, Proposal)]
+    assert sorted(labels_met(proposals, labels[::-1])) == [1, 2, 3, 4, 5, 6, 7, 8]
+
+
+def test_nothing_is_proposed_on_what_is_taken(finder, picture):
+    proposals = found(finder, picture, [1, 5], taken=masks_of(picture[1], [2, 3]))
+    assert sorted(labels_met(proposals, picture[1])) == [4, 6, 7, 8]
+
+
+def test_rejected_objects_teach(finder, picture):
+    """Here: dark disks are found no more, or with little certainty, when one was rejected."""
+    image, labels = picture
+    source = ImageSource.of(np.where(np.isin(labels, (3, 6, 8)), 0.25 * image, image))
+    before = found(finder, (source, labels), [1, 5])
+    after = found(finder, (source, labels), [1, 5], [masks_of(labels, [3])])
+    assert {3, 6, 8} <= set(labels_met(before, labels))
+    met = dict(zip(labels_met(after, labels), after, strict=True))
+    assert {2, 4, 7} <= set(met)
+    assert len({3, 6, 8} & set(met)) < 2
+    assert 3 not in met
+    surest = min(met[label].certainty for label in (2, 4, 7))
+    assert all(each.certainty < surest for label, each in met.items() if label in (6, 8))
+
+
+def test_a_second_search_looks_at_no_tile_again(finder, picture):
+    source, (_, labels) = ImageSource.of(picture[0]), picture
+    first = found(finder, (source, labels), [1, 5])
+    reads, read = [], source.read
+    source.read = lambda *window: (reads.append(window), read(*window))[1]
+    again = found(finder, (source, labels), [1, 5])
+    assert not reads
+    assert [each.certainty for each in again] == [each.certainty for each in first]
 
 
 def test_too_many_tiles_are_refused_before_any_is_read(finder):
@@ -89,7 +137,7 @@ def test_too_many_tiles_are_refused_before_any_is_read(finder):
 
     example = Patch(np.ones((10, 10), bool), Window(100, 100, 10, 10), (60_000, 60_000))
     with pytest.raises(MaskError, match="search a smaller part"):
-        list(finder.find(Unread(), [example]))
+        list(finder.find(Unread(), Lesson([example])))
 
 
 def test_a_model_that_looks_at_each_click_is_refused():

@@ -13,15 +13,19 @@ from napari_cfr_icl.engine.finding.tiles import Tile, cover
 
 @pytest.mark.parametrize("region", [Window(5, 7, 230, 101), Window(0, 0, 96, 96)])
 def test_tiles_cover_a_region_and_share_pixels(region):
-    windows = cover(region, 96, 30)
-    seen = np.zeros((300, 200), int)
-    for window in windows:
-        assert window.intersection(region) == window
-        seen[window.slices] += 1
+    looks = cover(region, 96, (300, 200))
+    windows = [look.window for look in looks]
+    seen, own = np.zeros((300, 200), int), np.zeros((300, 200), int)
+    for look in looks:
+        assert look.window.intersection(Window(0, 0, 300, 200)) == look.window
+        assert look.own.intersection(look.window) == look.own
+        seen[look.window.slices] += 1
+        own[look.own.slices] += 1
+    assert own[region.slices].min() == own.max() == 1
+    assert own.sum() == region.height * region.width
     assert seen[region.slices].min() == 1
-    assert seen.sum() == seen[region.slices].sum()
     tops = sorted({window.top for window in windows})
-    assert all(below - above <= 96 - 30 for above, below in itertools.pairwise(tops))
+    assert all(below - above <= 96 - 24 for above, below in itertools.pairwise(tops))
 
 
 def test_the_look_tells_objects_from_their_surroundings():
@@ -30,7 +34,7 @@ def test_the_look_tells_objects_from_their_surroundings():
     noise[:20, 0] += 1
     noise[20:, 1] += 1
     vectors = normalize(noise, dim=1)
-    appearance = Appearance(vectors[:15], vectors[20:35])
+    appearance = Appearance(vectors[:15], vectors[20:35], vectors[:0])
     features = vectors.T.reshape(1, 8, 1, 40)
     tile = Tile(Window(0, 0, 8, 320), (8, 320), (features,))
     scores = appearance.scores(tile)

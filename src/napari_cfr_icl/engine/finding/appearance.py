@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from scipy import ndimage
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from napari_cfr_icl.engine.finding.proposals import drawn
+from napari_cfr_icl.engine.windows import Window
 
-    import numpy as np
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from numpy.typing import NDArray
     from torch import Tensor
 
     from napari_cfr_icl.engine.finding.tiles import Tile
+    from napari_cfr_icl.engine.windows import Patch
 
 INSIDE = 0.6
 """Share of a place that has to belong to an object, or to its surroundings, to be an example."""
@@ -31,17 +36,20 @@ class Appearance:
 
     Parameters
     ----------
-    objects, background : Tensor
-        Examples: unit vectors (places, channels).
+    objects, background, rejected : Tensor
+        Examples: unit vectors (places, channels). However few of one sort there are, they weigh as
+        much as those of another.
     """
 
-    def __init__(self, objects: Tensor, background: Tensor) -> None:
-        examples = torch.cat([objects, background])
+    def __init__(self, objects: Tensor, background: Tensor, rejected: Tensor) -> None:
+        sorts = [sort for sort in (objects, background, rejected) if len(sort)]
+        examples = torch.cat(sorts)
         examples = torch.cat([examples, torch.ones(len(examples), 1)], dim=1)
-        signs = torch.ones(len(examples))
-        signs[len(objects) :] = -1
-        weights = torch.full((len(examples),), 0.5 / max(1, len(objects)))
-        weights[len(objects) :] = 0.5 / max(1, len(background))
+        signs = -torch.ones(len(examples))
+        signs[: len(objects)] = 1
+        weights = torch.cat([torch.full((len(sort),), 1 / len(sort)) for sort in sorts]) / len(
+            sorts
+        )
         weighted = (examples * weights[:, None]).T
         penalty = RIDGE * torch.eye(examples.shape[1])
         self._weights = torch.linalg.solve(weighted @ examples + penalty, weighted @ signs)
@@ -50,28 +58,37 @@ class Appearance:
     def of(
         cls,
         tiles: Iterable[Tile],
-        objects: NDArray[np.bool_],
-        rejected: NDArray[np.bool_],
+        objects: Sequence[Patch],
+        rejected: Sequence[Patch],
         diameter: float,
-        origin: tuple[int, int],
     ) -> Appearance:
-        """Learn from masks of a region, (rows, columns), that begins at the pixel `origin`.
+        """Learn from masks in tiles.
 
-        What lies around the objects, up to a diameter away, is background; so is what was rejected.
+        What lies around the objects, up to a diameter away, is background.
         """
-        away = ndimage.distance_transform_edt(~objects)
-        around = (away > max(2.0, 0.15 * diameter)) & (away < FARTHEST * diameter) | rejected
-        found: tuple[list[Tensor], list[Tensor]] = ([], [])
+        found: tuple[list[Tensor], ...] = ([], [], [])
         for tile in tiles:
-            part = tile.window
-            rows = slice(part.top - origin[0], part.bottom - origin[0])
-            cols = slice(part.left - origin[1], part.right - origin[1])
-            if not objects[rows, cols].any() and not around[rows, cols].any():
-                continue
-            for vectors, mask in zip(found, (objects, around), strict=True):
-                vectors.append(tile.appearance[tile.share(mask[rows, cols]) > INSIDE])
+            wide = grown(tile.window, math.ceil(FARTHEST * diameter))
+            inside, part = drawn(objects, wide), tile.window.relative_to(wide).slices
+            refused = drawn(rejected, tile.window)
+            around = np.zeros(tile.window.shape, bool)
+            if inside.any():
+                away = ndimage.distance_transform_edt(~inside)[part]
+                around = (away > max(2.0, 0.15 * diameter)) & (away < FARTHEST * diameter)
+            for vectors, mask in zip(found, (inside[part], around, refused), strict=True):
+                vectors.append(tile.appearance[tile.share(mask) > INSIDE])
         return cls(*(torch.cat(vectors) for vectors in found))
 
     def scores(self, tile: Tile) -> NDArray[np.float32]:
         """Score of each pixel of a tile, (rows, columns)."""
         return tile.in_pixels(tile.appearance @ self._weights[:-1] + self._weights[-1])
+
+
+def grown(window: Window, margin: int) -> Window:
+    """A window with a margin on every side, which may reach beyond the image."""
+    return Window(
+        window.top - margin,
+        window.left - margin,
+        window.height + 2 * margin,
+        window.width + 2 * margin,
+    )

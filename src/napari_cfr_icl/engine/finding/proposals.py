@@ -4,23 +4,58 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_cfr_icl.engine.windows import Patch
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
     from napari_cfr_icl.engine.clicks import Click
-    from napari_cfr_icl.engine.windows import Patch
+    from napari_cfr_icl.engine.windows import Window
 
 SURE, UNSURE = 0.7, 0.3
 """Probabilities between which the outline of an uncertain mask moves."""
 
 MOST_OVERLAP = 0.3
 """Share of a proposal that may belong to other objects; it loses those pixels."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lesson:
+    """Objects that show what is to be found.
+
+    Parameters
+    ----------
+    examples : sequence of Patch of bool
+        Finished objects of the kind, anywhere in their image.
+    rejected : sequence of Patch of bool
+        Proposals that the user rejected: what looks like them is proposed no more.
+    source : array-like or list of array-like or ImageSource, optional
+        Their image, such as the plane before; by default the one that is searched.
+    """
+
+    examples: Sequence[Patch]
+    rejected: Sequence[Patch] = ()
+    source: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """Progress of a search: the tiles that were looked at, and all of them.
+
+    Parameters
+    ----------
+    done, total : int
+        Numbers of tiles.
+    """
+
+    done: int
+    total: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,6 +140,22 @@ def certainty(
     sharpness = np.count_nonzero(refined > SURE) / np.count_nonzero(refined > UNSURE)
     looks = 0.5 + 0.5 * math.tanh(float(scores[mask].mean()))
     return float(agreement * sharpness * looks * shapes.likeness(mask))
+
+
+def tight(mask: Patch) -> Patch | None:
+    """A mask in the smallest window that holds it; None where it is empty."""
+    box = mask.bounds()
+    return None if box is None else Patch(mask.read(box), box, mask.image_shape)
+
+
+def drawn(masks: Iterable[Patch], window: Window) -> NDArray[np.bool_]:
+    """The pixels of a window that belong to any of these masks; the window's shape."""
+    pixels = np.zeros(window.shape, bool)
+    for mask in masks:
+        common = mask.window.intersection(window)
+        if common is not None:
+            pixels[common.relative_to(window).slices] |= mask.read(common)
+    return pixels
 
 
 def iou(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:

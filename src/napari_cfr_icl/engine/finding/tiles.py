@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -65,27 +66,49 @@ class Tile:
         pixels: NDArray[np.float32] = large[0, 0].numpy()
         return pixels
 
-    def depth(self, row: int, col: int) -> int:
-        """Distance of a pixel from the tile's nearest edge, negative outside."""
-        window = self.window
-        return min(row - window.top, window.bottom - row, col - window.left, window.right - col)
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A window of a cover, and the part of it that is no other window's.
+
+    Parameters
+    ----------
+    window, own : Window
+        In image pixels.
+    """
+
+    window: Window
+    own: Window
 
 
-def cover(region: Window, side: int, overlap: int) -> list[Window]:
-    """Windows of at most `side` pixels that cover a region, neighbours sharing `overlap` pixels."""
-    rows, cols = (
-        _starts(first, length, side, overlap)
-        for first, length in ((region.top, region.height), (region.left, region.width))
+def cover(region: Window, side: int, shape: tuple[int, int]) -> list[Look]:
+    """Windows of at most `side` pixels that cover a region; neighbours share a quarter of a side.
+
+    They belong to one grid over the whole image, of `shape` (rows, columns), so two regions have
+    the tiles in common where they overlap. Their own parts end in the middle of what they share,
+    and cover the region once.
+    """
+    rows, cols = (_spans(length, side) for length in shape)
+    height, width = min(side, shape[0]), min(side, shape[1])
+    looks = (
+        (Window(top, left, height, width), Window(first, begin, last - first, end - begin))
+        for top, first, last in rows
+        if first < region.bottom and last > region.top
+        for left, begin, end in cols
+        if begin < region.right and end > region.left
     )
-    height, width = min(side, region.height), min(side, region.width)
-    return [Window(top, left, height, width) for top in rows for left in cols]
+    own = ((window, part.intersection(region)) for window, part in looks)
+    return [Look(window, part) for window, part in own if part is not None]
 
 
-def _starts(first: int, length: int, side: int, overlap: int) -> list[int]:
+def _spans(length: int, side: int) -> list[tuple[int, int, int]]:
+    """Start of each window along an axis, and first and last pixel of its own part."""
     if length <= side:
-        return [first]
-    count = 1 + -(-(length - side) // (side - overlap))
-    return [first + round(number * (length - side) / (count - 1)) for number in range(count)]
+        return [(0, 0, length)]
+    count = 1 + -(-(length - side) // (side - side // 4))
+    starts = [round(number * (length - side) / (count - 1)) for number in range(count)]
+    middles = [(here + side + there) // 2 for here, there in itertools.pairwise(starts)]
+    return list(zip(starts, [0, *middles], [*middles, length], strict=True))
 
 
 @torch.inference_mode()

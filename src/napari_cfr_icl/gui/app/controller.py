@@ -9,12 +9,12 @@ from typing import Any
 
 import napari
 
-from napari_cfr_icl._errors import OutputError
 from napari_cfr_icl.gui.autosave.autosave_manager import AutosaveManager
 from napari_cfr_icl.gui.folder.folder_controller import FolderController
 from napari_cfr_icl.gui.interaction.bindings import Keys, MouseMode
 from napari_cfr_icl.gui.interaction.click_sync import ClickSync
 from napari_cfr_icl.gui.interaction.engine_switch import EngineSwitch
+from napari_cfr_icl.gui.interaction.finding_controller import FindingController
 from napari_cfr_icl.gui.interaction.layer_choice import LayerChoice
 from napari_cfr_icl.gui.interaction.open_docks import OpenDock, open_docks
 from napari_cfr_icl.gui.interaction.pick_object import ObjectPicker
@@ -22,7 +22,6 @@ from napari_cfr_icl.gui.interaction.predictors import PredictorMaker, reporting
 from napari_cfr_icl.gui.interaction.presenter import Presenter
 from napari_cfr_icl.gui.interaction.propagation_controller import PropagationController
 from napari_cfr_icl.gui.interaction.workspace import Workspace, plane_of
-from napari_cfr_icl.gui.layers.label_target import LabelStore
 from napari_cfr_icl.gui.threads.gc_freeze import GcFreeze
 from napari_cfr_icl.gui.threads.main_thread_bridge import MainThreadBridge
 from napari_cfr_icl.gui.views import messages
@@ -59,7 +58,7 @@ class Controller:
         self._closed = False
         maker = PredictorMaker()
         self._build_session(maker, preferences)
-        self._build_interaction(preferences)
+        self._build_interaction(maker, preferences)
         self._connect()
         self.autosave = AutosaveManager(
             dock,
@@ -90,7 +89,7 @@ class Controller:
         self.session.protect = preferences.protect
         self._messages.connect(self.session.receive)
 
-    def _build_interaction(self, preferences: Preferences) -> None:
+    def _build_interaction(self, maker: PredictorMaker, preferences: Preferences) -> None:
         dock, session = self.dock, self.session
         self._mode = MouseMode()
         self._keys = Keys(self._actions(), dock.keys.in_force)
@@ -105,8 +104,16 @@ class Controller:
         self._layers = LayerChoice(dock, session, self.workspace, attempt, read, self._show_state)
         self._picker = ObjectPicker(session, self.workspace, refuse, self.write)
         self._propagation = PropagationController(
-            dock.stack, session, self.workspace, self.presenter, self._home, self._layers.reveal
+            dock.stack,
+            session,
+            self.workspace,
+            self.presenter,
+            self._layers.home,
+            self._layers.reveal,
         )
+        find, home, show = lambda: maker.finder(), self._layers.home_on, self.presenter
+        self.finding = FindingController(dock.finding, session, self.workspace, show, find, home)
+        self._mode.judge = self.finding.judge
         self._redraw = single_shot(dock, REDRAW_PAUSE, self._on_image_settled)
         # Once for a stroke of the brush, and not at all for the object that is being written.
         self._reshow = single_shot(dock, 0, self._on_labels_changed)
@@ -134,6 +141,7 @@ class Controller:
             self.folder.close,
             self.autosave.close,
             self._propagation.close,
+            self.finding.close,
             self.presenter.close,
             self._disconnect,
             self.workspace.close,
@@ -159,8 +167,9 @@ class Controller:
         self.presenter.attempt(self._write)
 
     def drop(self) -> None:
-        """Drop the current object."""
-        self.presenter.attempt(self.session.drop)
+        """Drop the current object, or else the proposals."""
+        drops = not self.session.state.is_empty
+        self.presenter.attempt(self.session.drop if drops else self.finding.dismiss)
 
     def pick(self) -> None:
         """Make the object under the mouse the current one."""
@@ -181,7 +190,8 @@ class Controller:
     def pick_at(self, world: Sequence[float]) -> None:
         """Make the object at a point in world coordinates the current one."""
         self._mode.picks = False
-        self.presenter.attempt(partial(self._picker.pick, world))
+        if not self.finding.correct(world):
+            self.presenter.attempt(partial(self._picker.pick, world))
 
     def flip_sign(self) -> None:
         """Flip the sign of the next left click."""
@@ -205,6 +215,8 @@ class Controller:
             "split": self.split,
             "delete": self.delete,
             "next_sign": self.flip_sign,
+            "find": self.dock.finding.search.click,
+            "accept": self.dock.finding.accept.click,
             "hide": self.hide,
             "previous_plane": partial(self._step, -1),
             "next_plane": partial(self._step, 1),
@@ -285,22 +297,10 @@ class Controller:
         self.dock.labels.close_events()
 
     def _write(self) -> None:
-        if self.session.state.scene is not None:
-            self.session.write(self._home())
-
-    def _home(self) -> LabelStore:
-        """The labels that the current object is written into: its own, or those of its image."""
-        state = self.session.state
-        if isinstance(state.origin, LabelStore):
-            if state.origin.layer not in self.viewer.layers:
-                raise OutputError(self.dock.keys.in_words(messages.GONE_LABELS))
-            return state.origin
-        if not self.workspace.is_on_image(state):
-            raise OutputError(self.dock.keys.in_words(messages.GONE_IMAGE))
-        mask = None if self.session.mask is None else self.session.mask.bounds()
-        if self.workspace.labels is None or not self.workspace.labels_reach(mask):
-            self.dock.labels.choose(self.workspace.make_labels(mask))
-        return self.workspace.store(plane_of(state))
+        if self.session.state.is_empty:
+            self.finding.write_accepted()
+        elif self.session.state.scene is not None:
+            self.session.write(self._layers.home())
 
     def _show_state(self) -> None:
         self._propagation.show_stack()

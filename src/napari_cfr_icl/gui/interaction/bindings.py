@@ -43,6 +43,9 @@ class MouseMode:
         Whether it is a click on the object; otherwise on the background.
     picks : bool
         Whether it picks an existing object instead of adding a click.
+    judge : callable or None
+        Takes the place of a press in the world, and whether its button is that for the object;
+        returns the action of a click there, or None for a click that adds a point.
     """
 
     events: ClassVar[SignalGroupDescriptor] = SignalGroupDescriptor()
@@ -51,6 +54,7 @@ class MouseMode:
     drawn: ClassVar[Signal] = Signal(Stroke)
     positive: bool = True
     picks: bool = False
+    judge: Callable[[Any, bool], Callable[[], None] | None] | None = None
 
 
 class ClickMouse:
@@ -98,6 +102,11 @@ class ClickMouse:
         modified = any(name in event.modifiers for name in BACKGROUND_MODIFIERS)
         strokes, background = "Shift" in event.modifiers, event.button == RIGHT or modified
         plain = event.button == LEFT and not (background or strokes)
+        if event.button in (LEFT, RIGHT) and not strokes and self._mode.judge is not None:
+            act = self._mode.judge(event.position, not background)
+            if act is not None:
+                yield from self._judge(act, event)
+                return
         held = self._click_under(event) if plain else None
         if held is not None:
             yield from self._drag(held, event)
@@ -131,6 +140,13 @@ class ClickMouse:
         self._mode.drawing.emit(None)
         if is_drawn:
             self._mode.drawn.emit(stroke)
+
+    def _judge(self, act: Callable[[], None], event: Any) -> Generator[None, None, None]:
+        """Act at the release, unless the picture was dragged."""
+        start = np.array(event.pos)
+        yield from self._swallow(event)
+        if np.linalg.norm(np.array(event.pos) - start) <= STILL:
+            act()
 
     def _drag(self, held: int, event: Any) -> Generator[None, None, None]:
         points, start, moved = self._clicks.points, np.array(event.pos), False

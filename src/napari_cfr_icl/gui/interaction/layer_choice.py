@@ -10,12 +10,15 @@ from typing import Any
 from napari.layers import Image, Labels
 from qtpy.QtWidgets import QFileDialog
 
-from napari_cfr_icl.gui.interaction.workspace import Workspace
+from napari_cfr_icl._errors import OutputError
+from napari_cfr_icl.engine.windows import Window
+from napari_cfr_icl.gui.interaction.workspace import Workspace, plane_of
 from napari_cfr_icl.gui.layers.click_layer import TAG, is_preview, raise_overlays
 from napari_cfr_icl.gui.layers.label_conversion import labels_from, looks_like_labels
+from napari_cfr_icl.gui.layers.label_target import LabelStore
 from napari_cfr_icl.gui.layers.napari_private import is_removing
 from napari_cfr_icl.gui.layers.new_labels import folder_of, is_large, move_labels
-from napari_cfr_icl.gui.layers.planes import data_shape
+from napari_cfr_icl.gui.layers.planes import LayerPlane, data_shape
 from napari_cfr_icl.gui.layers.stack_axes import channel_layers
 from napari_cfr_icl.gui.views import messages
 from napari_cfr_icl.gui.views.segment_dock import SegmentDock
@@ -96,6 +99,36 @@ class LayerChoice:
             # Clicks that an earlier dock left behind are taken up.
             self._read()
         self._show()
+
+    def home(self) -> LabelStore:
+        """The labels that the current object is written into: its own, or those of its image.
+
+        Raises
+        ------
+        OutputError
+            When they or the image are gone, or the labels cannot take it.
+        """
+        state = self._session.state
+        if isinstance(state.origin, LabelStore):
+            if state.origin.layer not in self._layers:
+                raise OutputError(self._dock.keys.in_words(messages.GONE_LABELS))
+            return state.origin
+        if not self._workspace.is_on_image(state):
+            raise OutputError(self._dock.keys.in_words(messages.GONE_IMAGE))
+        mask = self._session.mask
+        return self.home_on(plane_of(state), None if mask is None else mask.bounds())
+
+    def home_on(self, plane: LayerPlane, box: Window | None) -> LabelStore:
+        """The labels of a plane of the image, which new objects in a window are written into.
+
+        Raises
+        ------
+        OutputError
+            When the labels do not reach there.
+        """
+        if self._workspace.labels is None or not self._workspace.labels_reach(box):
+            self._dock.labels.choose(self._workspace.make_labels(box))
+        return self._workspace.store(plane)
 
     def use_as_labels(self) -> None:
         """Turn the image layer that holds ids into the labels of the image that it lies on."""

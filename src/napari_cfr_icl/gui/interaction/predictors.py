@@ -13,8 +13,12 @@ from napari_cfr_icl.session.preferences import Preferences
 from napari_cfr_icl.session.presets import load_presets
 from napari_cfr_icl.session.protocols import PredictorLike
 from napari_cfr_icl.session.runner import Message
+from napari_cfr_icl.session.search import FinderLike
 from napari_cfr_icl.zoo.file_kinds import file_sha256
 from napari_cfr_icl.zoo.store import ModelStore
+
+FINDER_MODEL = "cfr-icl-mobilesam"
+"""Finds objects where the model in use looks at the picture anew at each click."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +116,8 @@ class PredictorMaker:
         self._made_of: tuple[str, str, str, str] | None = None
         self._model: Any = None
         self._predictor: Any = None
+        self._finder: Any = None
+        self._finder_of: tuple[Any, str] = (None, "")
 
     def __call__(self, choice: Any) -> PredictorLike:
         """The predictor for an `EngineChoice`. The first call imports torch."""
@@ -141,3 +147,24 @@ class PredictorMaker:
             choice.model, self._checksum, str(network.device), network.arithmetic, settings
         )
         return cast("PredictorLike", self._predictor)
+
+    def finder(self) -> FinderLike:
+        """The finder with the network in use, or with a shipped one that looks at a picture once.
+
+        It is the same as long as the network is, and so keeps what it has seen of an image.
+        """
+        load_torch_libraries()
+        from napari_cfr_icl.engine.finding.finder import ObjectFinder
+        from napari_cfr_icl.engine.runtime.network import Network
+        from napari_cfr_icl.zoo.loading import load
+
+        device = "auto" if self._made_of is None else self._made_of[1]
+        predictor = self._predictor
+        if predictor is not None and not predictor.network.caches_image_features:
+            predictor = None
+        if self._finder is None or self._finder_of != (predictor, device):
+            model = load(FINDER_MODEL) if predictor is None else self._model
+            network = Network(model, device, "float32") if predictor is None else predictor.network
+            self._finder = ObjectFinder(network, model.input_size)
+            self._finder_of = predictor, device
+        return cast("FinderLike", self._finder)

@@ -159,7 +159,7 @@ class Preview:
         return (
             mask.intersection(room) == mask
             and room.shape == self._room_for(mask, plane).shape
-            and layer.data.shape == _room_shape(room, plane, image.ndim)
+            and layer.data.shape == room_shape(room, plane, image.ndim)
             and np.array_equal(layer.affine.affine_matrix, affine)
         )
 
@@ -167,14 +167,14 @@ class Preview:
         """Move the layer to another part of the plane, or to another plane."""
         self._room, self._plane = room, plane
         self.realign(image)
-        shape = _room_shape(room, plane, image.ndim)
+        shape = room_shape(room, plane, image.ndim)
         if layer.data.shape != shape:
             layer.data = np.zeros(shape, np.uint8)
 
     def _added(self, room: Window, image: Image, plane: LayerPlane) -> Labels:
         self._room, self._plane = room, plane
         layer = Labels(
-            np.zeros(_room_shape(room, plane, image.ndim), np.uint8),
+            np.zeros(room_shape(room, plane, image.ndim), np.uint8),
             name=self._name,
             affine=data_to_world(image, plane.coordinates(room.top, room.left)),
             opacity=1.0 if self._contour else 0.5,
@@ -204,7 +204,7 @@ def _stretch(start: int, side: int, limit: int) -> tuple[int, int]:
     return max(0, min(start + side // 2 - length // 2, limit - length)), length
 
 
-def _room_shape(room: Window, plane: LayerPlane, ndim: int) -> tuple[int, ...]:
+def room_shape(room: Window, plane: LayerPlane, ndim: int) -> tuple[int, ...]:
     """The window's shape with one pixel along the axes that are not on the plane."""
     shape = [1] * ndim
     for axis, side in zip(plane.axes, room.shape, strict=True):

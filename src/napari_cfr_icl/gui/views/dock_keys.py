@@ -44,6 +44,8 @@ DOCK_KEYS = {
     "split": DockKey("Split", "Shift+W"),
     "delete": DockKey("Delete", "Shift+Q"),
     "next_sign": DockKey("Background next", "N"),
+    "find": DockKey("Find the rest", "R"),
+    "accept": DockKey("Accept all", "Shift+R"),
     "hide": DockKey("Hide while held", "H"),
     "previous_plane": DockKey("Previous plane", "J"),
     "next_plane": DockKey("Next plane", "K"),

@@ -46,6 +46,15 @@ FLAT = "This image has one plane only."
 STACK_ENDS = "The stack ends here."
 FILLING = "Filling planes; Cancel keeps what is done."
 
+NOTHING_LEARNT = (
+    "Nothing is finished here: click an object and press {write}, then {find} finds the rest."
+)
+SEARCHING = "Looking for others of the kind; a click on the picture or {find} stops it."
+LOOKING = "Finding the rest"
+NONE_ACCEPTED = (
+    "No proposal is accepted: click those that are right, or {accept} for all above the slider."
+)
+
 _LOOP_ENDED = {
     "limit": "all steps done",
     "converged": "settled",
@@ -202,6 +211,24 @@ def in_seconds(seconds: float) -> str:
 def written(label: int) -> str:
     """The hint after an object was written."""
     return f"Object {label} written. Click the next object."
+
+
+def found(count: int, *, whole: bool) -> str:
+    """The hint after a search for other objects, or after one that was stopped."""
+    more = "" if whole else " {find} looks on."
+    if not count:
+        return f"Nothing like the finished objects was found.{more}"
+    objects = "1 object" if count == 1 else f"{count} objects"
+    return (
+        f"Found {objects}: right click those that are wrong, then {{accept}} writes the rest "
+        f"(left click and {{write}}: single ones).{more}"
+    )
+
+
+def found_written(count: int) -> str:
+    """The hint after proposals were written."""
+    objects = "1 object" if count == 1 else f"{count} objects"
+    return f"{objects} written; {{undo}} takes them back. {{find}} looks again."
 
 
 def last_change(trace: Sequence[StepLike]) -> str:

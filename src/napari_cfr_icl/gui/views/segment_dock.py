@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 from napari_cfr_icl.gui.layers.click_layer import is_objects
 from napari_cfr_icl.gui.views.dock_keys import DockKeys
 from napari_cfr_icl.gui.views.engine_panel import EnginePanel
+from napari_cfr_icl.gui.views.find_panel import FindPanel
 from napari_cfr_icl.gui.views.folder_panel import FolderPanel
 from napari_cfr_icl.gui.views.loop_panel import LoopPanel
 from napari_cfr_icl.gui.views.object_panel import ObjectPanel
@@ -53,6 +54,7 @@ class SegmentDock(ClosableDock):
         self._build_status()
         self._build_layers(layers)
         self.object = ObjectPanel(preferences)
+        self.finding = FindPanel()
         self.stack = StackPanel()
         self.loop = LoopPanel()
         self.offer = OfferRow()
@@ -116,6 +118,7 @@ class SegmentDock(ClosableDock):
             self.offer,
             column(form({"Image": self.image, "Labels": self.labels}), self.seen),
             self.object,
+            Section("Find the rest", self.finding, opened=True),
             self.stack_section,
             self.folder_section,
             Section("Save and export", self.work, opened=True),
@@ -130,6 +133,7 @@ class SegmentDock(ClosableDock):
 
     def _show_keys(self) -> None:
         self.object.show_keys(self.keys)
+        self.finding.show_keys(self.keys)
         self.stack.show_keys(self.keys)
         self.folder.show_keys(self.keys)
 
