@@ -37,6 +37,9 @@ LARGEST_SIDE = 2048
 DRAW_PAUSE = 100
 """Milliseconds between two drawings while proposals are coming in."""
 
+CERTAINTIES = 0.2, 0.7
+"""Certainties of the outlines in the two purest colours."""
+
 ACCEPTED, REJECTED = "#ffffff", "#808080"
 _SURE = Colormap([[1.0, 0.2, 0.9, 1.0], [1.0, 0.9, 0.1, 1.0]])
 
@@ -289,7 +292,8 @@ class FindingController:
         verdict = self.found.verdict(index)
         if verdict is not None:
             return ACCEPTED if verdict else REJECTED
-        return _SURE.map(self.found.proposals[index].certainty)[0]
+        least, most = CERTAINTIES
+        return _SURE.map((self.found.proposals[index].certainty - least) / (most - least))[0]
 
     def _on_stepped(self, outcome: Proposal | Looked) -> None:
         if isinstance(outcome, Proposal):

@@ -81,7 +81,7 @@ class FindPanel(QWidget):
     def show_counts(self, shown: int, accepted: int, rejected: int) -> None:
         """Show how many proposals are on the screen, and how many of them are judged."""
         self.accept.setEnabled(shown > rejected)
-        parts = [f"{shown} proposals"]
+        parts = [f"{shown} proposal{'' if shown == 1 else 's'}"]
         parts += [
             f"{count} {name}"
             for count, name in ((accepted, "accepted"), (rejected, "rejected"))
