@@ -198,6 +198,12 @@ def test_a_drag_over_a_proposal_judges_nothing(found):
     assert found.session.state.is_empty
 
 
+def test_control_and_a_click_reject_as_well(found):
+    found.click(60, 43, modifier=Qt.KeyboardModifier.ControlModifier)
+    assert colour(found, (60, 43)) == [0.5, 0.5, 0.5]
+    assert found.session.state.is_empty
+
+
 def test_a_click_beside_them_begins_an_object_of_its_own(found):
     found.click(100, 30)
     found.wait_for_answer()

@@ -102,11 +102,12 @@ class ClickMouse:
         modified = any(name in event.modifiers for name in BACKGROUND_MODIFIERS)
         strokes, background = "Shift" in event.modifiers, event.button == RIGHT or modified
         plain = event.button == LEFT and not (background or strokes)
+        act = None
         if event.button in (LEFT, RIGHT) and not strokes and self._mode.judge is not None:
             act = self._mode.judge(event.position, not background)
-            if act is not None:
-                yield from self._judge(act, event)
-                return
+        if act is not None and not (modified and event.button == LEFT):
+            yield from self._judge(act, event)
+            return
         held = self._click_under(event) if plain else None
         if held is not None:
             yield from self._drag(held, event)
@@ -114,7 +115,7 @@ class ClickMouse:
             positive = self._mode.positive != background
             self._clicks.set_next_sign(positive)
             if strokes or (modified and event.button == LEFT):
-                yield from self._draw(event, Stroke(positive, is_box=not strokes))
+                yield from self._draw(event, Stroke(positive, is_box=not strokes), act)
 
     def _swallow(self, event: Any) -> Generator[None, None, None]:
         """Keep the tool from adding a point until the button is released."""
@@ -124,8 +125,12 @@ class ClickMouse:
             yield
         self._clicks.accepts_points = True
 
-    def _draw(self, event: Any, stroke: Stroke) -> Generator[None, None, None]:
+    def _draw(
+        self, event: Any, stroke: Stroke, act: Callable[[], None] | None
+    ) -> Generator[None, None, None]:
+        """Draw a stroke; a press without a drag is a click, or `act` in its place."""
         start, is_drawn = np.array(event.pos), False
+        self._clicks.accepts_points = act is None
         while True:
             is_drawn |= bool(np.linalg.norm(np.array(event.pos) - start) >= DRAWN)
             stroke = stroke.to(event.pos, event.position, event.dims_displayed)
@@ -140,6 +145,8 @@ class ClickMouse:
         self._mode.drawing.emit(None)
         if is_drawn:
             self._mode.drawn.emit(stroke)
+        elif act is not None:
+            act()
 
     def _judge(self, act: Callable[[], None], event: Any) -> Generator[None, None, None]:
         """Act at the release, unless the picture was dragged."""
