@@ -311,10 +311,12 @@ def test_of_a_large_plane_the_view_is_searched_first_and_more_on_demand(begun, f
     look_at(viewer, (60, 60), 200)
     redraw(driver)
     write(driver, *FIRST)
+    view = driver.dock.controller.workspace.view
     for _ in range(4):
         find(driver)
     regions = [region for _, _, region in finder.asked]
-    assert regions[0].height < 300
+    assert regions[0] == view
+    assert view.height * view.width < 300 * 300
     sizes = [region.height * region.width for region in regions]
     assert sizes == sorted(sizes)
     assert sizes[2] > 3 * sizes[0]

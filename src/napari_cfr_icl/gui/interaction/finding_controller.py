@@ -27,7 +27,7 @@ from napari_cfr_icl.gui.views.find_panel import FindPanel
 from napari_cfr_icl.gui.widgets.single_shot import single_shot
 from napari_cfr_icl.session.judged import JudgedProposals
 from napari_cfr_icl.session.labels import SMALL_PLANE, doubled, reaches_edge, writing_all
-from napari_cfr_icl.session.objects import Scene
+from napari_cfr_icl.session.objects import ObjectState, Scene
 from napari_cfr_icl.session.search import FinderLike, Searcher, SearchRequest
 from napari_cfr_icl.session.session import Session
 
@@ -150,7 +150,8 @@ class FindingController:
         index = self._under(world)
         if index is None or self._request is None:
             return False
-        self._session.start_from(self.found.proposals[index].mask, None, self._request.scene)
+        mask = self.found.proposals[index].mask
+        self._session.take(ObjectState(self._request.scene, base=mask))
         return True
 
     def dismiss(self) -> None:
