@@ -293,3 +293,19 @@ def test_one_mask_for_every_plane_or_one_for_each(tmp_path):
     np.save(tmp_path / "each.npy", STACK[0])
     np.testing.assert_array_equal(open_mask(tmp_path / "one.npy", (7,)), GREY)
     np.testing.assert_array_equal(open_mask(tmp_path / "each.npy", (7,)), STACK[0, 7])
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 7])
+def test_a_picture_without_anything_to_see_is_said(tmp_path, caplog, value):
+    path = tmp_path / "blank.tif"
+    tifffile.imwrite(path, np.full((30, 40), value, np.float32))
+    picture(path)
+    assert "the same value everywhere" in caplog.text
+
+
+def test_the_first_picture_of_a_film_is_taken_and_that_is_said(tmp_path, caplog):
+    path = tmp_path / "film.gif"
+    film = [Image.fromarray(GREY), Image.fromarray(GREY[::-1].copy())]
+    film[0].save(path, save_all=True, append_images=film[1:])
+    assert np.array_equal(picture(path), seen(GREY))
+    assert "holds 2 pictures: the first is taken" in caplog.text

@@ -6,6 +6,8 @@ import logging
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from napari_cfr_icl._errors import ImageError
 from napari_cfr_icl.engine.rendering import Rendering
 from napari_cfr_icl.engine.source import ImageSource
@@ -63,9 +65,17 @@ def open_source(
             # A fourth channel is a channel, not transparency.
             sample = source.sample()
             source.rendering = Rendering.guess(sample, rgb=sample.shape[2:] == (3,))
+            if is_blank(sample):
+                _log.warning(f"{path} has the same value everywhere: there is nothing to see.")
     if image.assumption:
         _log.warning(image.assumption)
     return source
+
+
+def is_blank(sample: NDArray[Any]) -> bool:
+    """True for pixels that have one value only, or none at all."""
+    finite = sample[np.isfinite(sample)]
+    return finite.size == 0 or bool(finite.min() == finite.max())
 
 
 def open_mask(path: Path, plane: tuple[int, ...] | None) -> NDArray[Any]:

@@ -102,4 +102,6 @@ def _open_photo(path: Path, decode: Callable[[Image.Image], NDArray[Any]]) -> Im
         shape = (photo.height, photo.width, *sample.shape[2:])
         pixels = DecodedArray(path, shape, sample.dtype, decoded)
         exif = photo.getexif() if "exif" in photo.info else {}
-        return ImageFile(path, [pixels], "YXS"[: len(shape)], int(exif.get(TAG, STORED)))
+        count = getattr(photo, "n_frames", 1)
+        note = f"{path} holds {count} pictures: the first is taken." if count > 1 else ""
+        return ImageFile(path, [pixels], "YXS"[: len(shape)], int(exif.get(TAG, STORED)), note)

@@ -105,6 +105,17 @@ def test_another_axis_can_be_chosen_and_is_kept(on):
     assert driver.dock.hint.text() == "The stack ends here."
 
 
+def test_a_stack_does_not_widen_the_dock(opened_file):
+    driver = opened_file()
+    assert driver.dock.stack_section.minimumSizeHint().width() < driver.dock.minimumWidth()
+
+
+def test_closing_the_viewer_of_a_stack_tells_of_nothing(on):
+    driver = on(7, 3)
+    driver.viewer.layers.clear()
+    driver.settle()
+
+
 def test_a_time_series_has_frames(on):
     driver = on(4, axis_labels=("time", "y", "x"))
     assert carried(driver) == []
@@ -112,7 +123,7 @@ def test_a_time_series_has_frames(on):
     assert driver.dock.stack_section.title.endswith("Through time")
 
 
-def test_channels_are_split_into_layers_in_their_place(opened_file):
+def test_channels_are_split_into_layers_in_their_place(opened_file, said):
     driver = opened_file()
     driver.dock.stack.lost.yes.click()
     driver.dock.stack.split.click()
@@ -122,6 +133,12 @@ def test_channels_are_split_into_layers_in_their_place(opened_file):
     assert np.allclose(first.scale, (0.5, 0.125, 0.125))
     assert driver.dock.controller.workspace.channels == [first, second]
     assert driver.dock.stack.split.isHidden()
+    names = [layer.name for layer in driver.viewer.layers]
+    assert names == ["cells.ome [0]", "cells.ome [1]", "objects", "current object", "clicks"]
+    units = {tuple(map(str, layer.units)) for layer in driver.viewer.layers}
+    assert units == {("micrometer",) * 3}
+    # Not even for a moment, or napari would have warned.
+    assert not said()
     driver.viewer.dims.set_point(0, 1.5)
     assert carried(driver) == [(0, 1)]
     driver.type(Qt.Key.Key_W)

@@ -16,7 +16,9 @@ def when(seconds: float) -> str:
 def contents(log: EventLog) -> str:
     """Number of objects in a log."""
     count = counted(log.object_count)
-    return count if log.current is None else f"{count} and one under way"
+    if log.current is None:
+        return count
+    return f"{count} and one under way" if log.object_count else "one object under way"
 
 
 def counted(count: int) -> str:

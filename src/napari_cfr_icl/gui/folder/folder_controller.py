@@ -18,6 +18,7 @@ from napari_cfr_icl._errors import ImageError, OutputError
 from napari_cfr_icl.gui.autosave.recorder import Recorder
 from napari_cfr_icl.gui.folder.folder_item import FolderItem, layers_of
 from napari_cfr_icl.gui.folder.read_ahead import Read, ReadAhead
+from napari_cfr_icl.gui.layers.click_layer import TAG
 from napari_cfr_icl.gui.threads.io_worker import IoWorker
 from napari_cfr_icl.gui.views.segment_dock import SegmentDock
 from napari_cfr_icl.session.folder import ImageFolder
@@ -269,6 +270,10 @@ class FolderController:
                 layers.remove(layer)
             # They would keep the pixels of every image of the folder.
             self._session.forget_steps()
+        if any(TAG not in layer.metadata for layer in layers):
+            # Napari warns at every drawing of layers whose units differ.
+            for layer in shown.layers:
+                layer.units = ("pixel",) * layer.ndim
         # On top: other pictures in the viewer would hide them, and lend them their labels.
         layers.extend(shown.layers)
         self._viewer.reset_view()

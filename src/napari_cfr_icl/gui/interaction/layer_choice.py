@@ -19,6 +19,7 @@ from napari_cfr_icl.gui.layers.label_target import LabelStore
 from napari_cfr_icl.gui.layers.napari_private import is_removing
 from napari_cfr_icl.gui.layers.new_labels import folder_of, is_large, move_labels
 from napari_cfr_icl.gui.layers.planes import LayerPlane, data_shape
+from napari_cfr_icl.gui.layers.preview import unlike_preview
 from napari_cfr_icl.gui.layers.stack_axes import channel_layers
 from napari_cfr_icl.gui.views import messages
 from napari_cfr_icl.gui.views.segment_dock import SegmentDock
@@ -138,6 +139,7 @@ class LayerChoice:
         ids, image = found
         labels = labels_from(ids)
         labels.metadata[TAG] = "objects"
+        labels.colormap = unlike_preview()
         self._layers.insert(self._layers.index(ids) + 1, labels)
         self._dock.image.choose(image)
         if image is not self._workspace.image:
@@ -155,15 +157,22 @@ class LayerChoice:
         image, labels = self._workspace.image, self._workspace.labels
         if image is None:
             return
+        units = [unit for number, unit in enumerate(image.units) if number != axis]
+        # Napari warns of layers whose units differ, if only for a moment.
+        image.units = ("pixel",) * image.ndim
         channels = channel_layers(image, axis)
         at = self._layers.index(image) + 1
         self._layers[at:at] = channels
-        self._dock.image.choose(channels[0])
-        self._on_image_chosen(channels[0])
-        self._layers.remove(image)
         if labels is not None and labels.metadata.get(TAG) == "objects" and not labels.data.any():
             # It would keep the slider.
             self._layers.remove(labels)
+        self._dock.image.choose(channels[0])
+        self._on_image_chosen(channels[0])
+        self._layers.remove(image)
+        if (made := self._workspace.labels) is not None:
+            self._layers.move(self._layers.index(made), self._layers.index(channels[-1]) + 1)
+        for layer in channels:
+            layer.units = units
 
     def use_reshaped_image(self) -> None:
         """Start over on the image, whose data have another shape now."""

@@ -111,8 +111,9 @@ class StackAxes:
 
     def _names(self, image: Image, dims: Dims) -> list[str]:
         letters, _ = self._facts(image)
-        missing = dims.ndim - image.ndim
-        shown = dims.axis_labels[missing:]
+        # A viewer that is being closed has fewer axes already than its image.
+        shown = ("",) * image.ndim + dims.axis_labels
+        shown = shown[len(shown) - image.ndim :]
         said = zip(image.axis_labels, shown, letters or [""] * image.ndim, strict=True)
         return [next(filter(None, map(_name, labels)), "") for labels in said]
 
@@ -144,7 +145,7 @@ def channel_axis(axes: list[StackAxis]) -> StackAxis | None:
 
 
 def channel_layers(image: Image, axis: int) -> list[Image]:
-    """A layer for each channel of one that has a slider for them, at its place."""
+    """A layer for each channel of one that has a slider for them, there but without units."""
     kept = [number for number in range(image.ndim) if number != axis]
     inside = [*kept, image.ndim]
     levels: Any = image.data if image.multiscale else [image.data]
@@ -153,7 +154,6 @@ def channel_layers(image: Image, axis: int) -> list[Image]:
         "scale": image.scale[kept],
         "translate": image.translate[kept],
         "affine": np.asarray(image.affine.affine_matrix)[np.ix_(inside, inside)],
-        "units": [image.units[number] for number in kept],
         "axis_labels": [image.axis_labels[number] for number in kept],
     }
     channels = []

@@ -95,8 +95,11 @@ class StackPanel(QWidget):
         self.cancel.setToolTip("Stop filling; the planes that are done stay.")
 
     def _lay_out(self) -> None:
-        planes = row(self.first, QLabel("to"), self.last)
-        steps = grid([[self.previous, self.next], [self.fill, planes]])
+        for end in (self.first, self.last):
+            # Two with buttons are wider than the dock.
+            end.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
+        planes = row(QLabel("from"), self.first, QLabel("to"), self.last)
+        steps = grid([[self.previous, self.next], [self.fill], [planes]])
         limits = form(
             {
                 "Stop if overlap is below": self.overlap,
