@@ -17,7 +17,7 @@ def contents(log: EventLog) -> str:
     """Number of objects in a log."""
     count = counted(log.object_count)
     if log.current is None:
-        return count
+        return count if log.object_count else "changed labels"
     return f"{count} and one under way" if log.object_count else "one object under way"
 
 

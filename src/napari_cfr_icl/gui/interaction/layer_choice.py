@@ -137,6 +137,7 @@ class LayerChoice:
         if found is None:
             return
         ids, image = found
+        unused = self._workspace.labels
         labels = labels_from(ids)
         labels.metadata[TAG] = "objects"
         labels.colormap = unlike_preview()
@@ -145,6 +146,7 @@ class LayerChoice:
         if image is not self._workspace.image:
             self._on_image_chosen(image)
         self._layers.remove(ids)
+        self._remove_unused(unused)
         # Two layers of one name were not possible.
         labels.name = ids.name
         self._layers.move(self._layers.index(labels), self._layers.index(image) + 1)
@@ -163,9 +165,7 @@ class LayerChoice:
         channels = channel_layers(image, axis)
         at = self._layers.index(image) + 1
         self._layers[at:at] = channels
-        if labels is not None and labels.metadata.get(TAG) == "objects" and not labels.data.any():
-            # It would keep the slider.
-            self._layers.remove(labels)
+        self._remove_unused(labels)
         self._dock.image.choose(channels[0])
         self._on_image_chosen(channels[0])
         self._layers.remove(image)
@@ -173,6 +173,11 @@ class LayerChoice:
             self._layers.move(self._layers.index(made), self._layers.index(channels[-1]) + 1)
         for layer in channels:
             layer.units = units
+
+    def _remove_unused(self, labels: Labels | None) -> None:
+        """Remove labels that were made here and hold nothing."""
+        if labels is not None and labels.metadata.get(TAG) == "objects" and not labels.data.any():
+            self._layers.remove(labels)
 
     def use_reshaped_image(self) -> None:
         """Start over on the image, whose data have another shape now."""
