@@ -13,6 +13,7 @@ from napari_cfr_icl.gui.widgets.durations import time_left
 from napari_cfr_icl.gui.widgets.inline_prompt import InlinePrompt
 from napari_cfr_icl.gui.widgets.key_button import KeyButton
 from napari_cfr_icl.gui.widgets.progress_bar import ProgressBar
+from napari_cfr_icl.gui.widgets.section import Section
 from napari_cfr_icl.session.propagation import Limits
 
 
@@ -109,7 +110,8 @@ class StackPanel(QWidget):
         )
         self._running = row(self.progress, self.cancel, stretch=0)
         self._choice = form({"Go through": self.axis})
-        column(self._choice, self.split, self.lost, steps, limits, self._running, into=self)
+        more = Section("When a fill stops", limits, opened=False)
+        column(self._choice, self.split, self.lost, steps, self._running, more, into=self)
         self._running.hide()
 
     def _connect(self) -> None:
