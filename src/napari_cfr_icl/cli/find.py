@@ -16,7 +16,8 @@ from napari_cfr_icl.cli.segment import parse_plane
 @flags(FindCommandOptions)
 def find(
     image: Annotated[
-        Path, Parameter(name="IMAGE", help="TIFF, PNG, JPEG, NPY, Zarr or OME-Zarr, ...")
+        Path,
+        Parameter(name="IMAGE", help="TIFF, PNG, JPEG, NPY, Zarr or OME-Zarr, ..., or a folder"),
     ],
     /,
     *,
@@ -32,7 +33,8 @@ def find(
     """Find the other objects of a kind from a few that are finished.
 
     The labels are written whole or not at all: the examples with their ids, then what was found,
-    the surest first.
+    the surest first. A stack is searched plane by plane, where the labels have as many, and objects
+    that overlap get one id. In a folder the examples of some images teach for all.
     """
     options["image"] = image
     options["plane"] = None if plane is None else parse_plane(plane)
@@ -41,7 +43,8 @@ def find(
     # Here and not above: it loads torch, which --help and most mistakes need not wait for.
     from napari_cfr_icl.cli import finding
 
-    print(finding.run(chosen))
+    if text := finding.run(chosen):
+        print(text)
 
 
 def parse_region(text: str) -> tuple[int, ...]:

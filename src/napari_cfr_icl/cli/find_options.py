@@ -8,6 +8,7 @@ from pathlib import Path
 from napari_cfr_icl._options import Options, option
 from napari_cfr_icl.cli.segment_options import check_outputs
 from napari_cfr_icl.engine.finding.options import FindOptions
+from napari_cfr_icl.images.ome_zarr import is_zarr
 
 MODEL = "cfr-icl-mobilesam"
 """The shipped model that looks at a picture once."""
@@ -15,17 +16,31 @@ MODEL = "cfr-icl-mobilesam"
 
 @dataclass(frozen=True, slots=True)
 class FindCommandOptions(Options):
-    """One image, some of its objects, and where to look for the others."""
+    """Images, some of their objects, and where to look for the others."""
 
     image: Path
     plane: tuple[int, ...] | None
     region: tuple[int, ...] | None
-    examples: Path = option(text="Label image with finished objects: one or more.")
-    out: Path = option(text="TIFF file for the labels: the examples, and what was found.")
+    examples: Path = option(
+        text="Label image with finished objects, one or more; for a folder of images a folder, too."
+    )
+    out: Path = option(
+        text="TIFF file for the labels: the examples, and what was found; a folder for a folder."
+    )
     model: str = option(MODEL, "Name or file of a model that looks at a picture once.")
     device: str = option("auto", "auto, cpu, cuda or mps.")
+    series: str | None = option(
+        None,
+        "Number or name of a picture, where IMAGE holds several: 1, or A/1/0 on a plate.",
+    )
     axes: str | None = option(None, "Axes of IMAGE, where the file leaves it open, such as CYX.")
     find: FindOptions = field(default_factory=FindOptions)
 
     def __post_init__(self) -> None:
-        check_outputs(self.image, self.out)
+        if not self.is_folder:
+            check_outputs(self.image, self.out)
+
+    @property
+    def is_folder(self) -> bool:
+        """True where IMAGE is a folder of images."""
+        return self.image.is_dir() and not is_zarr(self.image)

@@ -9,6 +9,7 @@ from napari_cfr_icl.engine.finding.finder import ObjectFinder
 from napari_cfr_icl.engine.finding.options import FindOptions
 from napari_cfr_icl.engine.finding.proposals import Lesson, Proposal, iou
 from napari_cfr_icl.engine.models.families import build
+from napari_cfr_icl.engine.rendering import Rendering
 from napari_cfr_icl.engine.runtime.network import Network
 from napari_cfr_icl.engine.source import ImageSource
 
@@ -144,3 +145,45 @@ def test_a_model_that_looks_at_each_click_is_refused():
     model = build({"family": "hrnet_ocr", "width": 4, "ocr_width": 8, "small": True})
     with pytest.raises(ModelError, match="looks once"):
         ObjectFinder(Network(model, "cpu", "float32"), 256)
+
+
+class Counted:
+    """A huge plane with the picture in one place, whose reads are counted."""
+
+    shape, ndim, dtype = (20_000, 20_000), 2, np.dtype(np.float32)
+
+    def __init__(self, image, top, left):
+        self.image, self.box = image, Window(top, left, *image.shape)
+        self.largest = self.pixels = 0
+
+    def __getitem__(self, index):
+        rows, cols = (range(*part.indices(20_000)) for part in index[:2])
+        self.pixels += len(rows) * len(cols)
+        self.largest = max(self.largest, len(rows) * len(cols))
+        full = np.full((len(rows), len(cols)), 0.1, np.float32)
+        window = Window(rows[0], cols[0], max(1, rows[-1] + 1 - rows[0]), cols[-1] + 1 - cols[0])
+        common = window.intersection(self.box)
+        if common is not None and rows.step == cols.step == 1:
+            inside = self.image[common.relative_to(self.box).slices]
+            full[common.relative_to(window).slices] = inside
+        return full
+
+
+def test_of_a_huge_plane_only_the_region_is_read(finder, picture):
+    image, labels = picture
+    plane = Counted(image, 9000, 11_000)
+    source = ImageSource(plane, Rendering.grey(0, 1))
+    guessed = plane.pixels
+    example = Patch(labels == 1, plane.box, plane.shape)
+    region = Window(8990, 10_990, 130, 260)
+    found = list(finder.find(source, Lesson([example]), region=region))
+    masks = [each.mask for each in found if isinstance(each, Proposal)]
+    met = [
+        label
+        for label in range(1, 9)
+        if any(iou(m.read(plane.box), labels == label) > 0.75 for m in masks)
+    ]
+    assert {2, 3, 4} <= set(met)
+    assert 8 not in met
+    assert plane.pixels - guessed < 20 * region.height * region.width
+    assert plane.largest <= 1024 * 1024
