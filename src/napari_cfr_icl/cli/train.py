@@ -12,7 +12,7 @@ from dataclasses import asdict
 from itertools import count
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
@@ -39,6 +39,10 @@ Images = Annotated[
 ]
 Config = Annotated[str, Parameter(help="A recipe: finetune, paper, or a TOML file.")]
 Base = Annotated[str | None, Parameter(help="Name or file of the model to begin with.")]
+Encoder = Annotated[
+    Literal["whole", "frozen", "lora"] | None,
+    Parameter(help="Image encoder of SAM's family: it learns, stays, or learns adapters alone."),
+]
 Device = Annotated[str, Parameter(help="auto, cpu, cuda, cuda:1 or mps.")]
 Json = Annotated[bool, Parameter(name="--json", help="Tell everything in lines of JSON.")]
 
@@ -51,6 +55,7 @@ def run_command(  # noqa: PLR0913 - one for each option
     out: Annotated[Path, Parameter(help="Folder of the run.")] = Path("run"),
     config: Config = "finetune",
     base: Base = None,
+    encoder: Encoder = None,
     values: Annotated[
         tuple[str, ...],
         Parameter(
@@ -70,12 +75,13 @@ def run_command(  # noqa: PLR0913 - one for each option
     from napari_cfr_icl.training.runs import loop
 
     options = None
-    if resume and (collections or values or base or images):
+    if resume and (collections or values or base or images or encoder):
         raise SettingsError("A resumed run knows its collections and options: give only --out.")
     if not resume:
         if not collections:
             raise SettingsError("Give at least one collection, or --resume with --out.")
-        options = _options(config, base, values)
+        encoders = () if encoder is None else (f"optimizer.encoder={encoder}",)
+        options = _options(config, base, (*encoders, *values))
     with _stop_on_interrupt(out):
         outcome = loop.main(options, list(collections), out, device, _listener(out), images)
     if os.environ.get("RANK", "0") != "0":

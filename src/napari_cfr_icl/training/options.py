@@ -135,6 +135,12 @@ class OptimizerOptions(Options):
     weight_decay: float = option(0.01, "for adamw", (0, 1))
     backbone_rate: float = option(0.5, "rate of the backbone over that of the head", (0, 10))
     layer_decay: float = option(1.0, "rate of a layer over that of the next (ViT)", (0.1, 1))
+    encoder: str = option(
+        "whole",
+        "image encoder of SAM's family: whole learns, frozen stays, lora learns adapters alone",
+        choices=("whole", "frozen", "lora"),
+    )
+    lora_rank: int = option(4, "rank of the adapters", (1, 256))
     frozen: tuple[str, ...] = option((), "beginnings of names of parameters that stay")
     norms: str = option(
         "frozen",

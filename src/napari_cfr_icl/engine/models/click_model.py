@@ -57,6 +57,10 @@ class ClickModel(nn.Module):
         pass over the same image.
     takes_boxes : bool
         Whether it was trained with boxes, whose corners then are among the points.
+    encoder_parts : tuple of str
+        Prefixes of the parameters that `encode` uses, if it caches image features.
+    untrained_parts : tuple of str
+        Prefixes of parameters that no logits depend on.
     mask_choice : MaskChoice
         Which mask it gives, if its decoder offers several; see `choosing`.
     published_masks : MaskChoice
@@ -77,6 +81,8 @@ class ClickModel(nn.Module):
     checkpointed: tuple[type[nn.Module], ...] = ()
     caches_image_features: bool = False
     takes_boxes: bool = False
+    encoder_parts: tuple[str, ...] = ()
+    untrained_parts: tuple[str, ...] = ()
     mask_choice: MaskChoice = "single"
     published_masks: MaskChoice = "single"
     first_side: int = 512

@@ -36,6 +36,14 @@ _MIN_SIDE = 64
 """Shorter side in pixels of the smallest input."""
 
 
+_BESIDE_LOGITS = (
+    "prompt_encoder.point_embeddings.2.",
+    "prompt_encoder.point_embeddings.3.",
+    "mask_decoder.iou_prediction_head.",
+)
+"""Boxes, which training does not draw, and the qualities that only choose a mask."""
+
+
 class Sam(ClickModel):
     """An image encoder, of a subclass, and SAM's prompt encoder and mask decoder behind it.
 
@@ -48,6 +56,8 @@ class Sam(ClickModel):
     fixed_square = False
     caches_image_features = True
     takes_boxes = True
+    encoder_parts = ("image_encoder.",)
+    untrained_parts = _BESIDE_LOGITS
     float32_parts = ("prompt_encoder.pe_layer",)
     first_side = 4096  # the whole of most images, as it was trained
     published_input: PublishedInput | None = "padded"

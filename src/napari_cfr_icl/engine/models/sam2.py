@@ -106,6 +106,8 @@ class Sam2(Sam):
 
     stride = 32
     checkpointed = (MultiScaleBlock,)
+    encoder_parts = ("image_encoder.", "no_mem_embed", "sam_mask_decoder.conv_s")
+    untrained_parts = tuple(f"sam_{part}" for part in Sam.untrained_parts)
     float32_parts = ("sam_prompt_encoder.pe_layer",)
     # Following objects through videos.
     dead_keys = (

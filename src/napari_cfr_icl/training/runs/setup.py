@@ -22,6 +22,7 @@ from napari_cfr_icl.training.data.splits import SplitPages, divide
 from napari_cfr_icl.training.runs.held_out import HeldOut, rank_held_out
 from napari_cfr_icl.training.runs.state import State
 from napari_cfr_icl.training.steps.encoded_crops import EncodedCrops
+from napari_cfr_icl.training.steps.encoder import prepare_encoder
 from napari_cfr_icl.training.steps.frozen_norms import freeze_norms
 from napari_cfr_icl.training.steps.optimizer import make_optimizer
 from napari_cfr_icl.training.steps.precision import precision_on
@@ -161,6 +162,8 @@ def set_up(options: TrainOptions, data: Data, folder: RunFolder, processes: Dist
 def prepared_model(options: TrainOptions, device: torch.device) -> ClickModel:
     """The base model, ready to learn."""
     model = zoo.load(options.base)
+    model.mask_choice = model.published_masks  # it learns the masks that it will be asked for
+    prepare_encoder(model, options.optimizer, options.seed)
     if options.optimizer.norms == "frozen":
         freeze_norms(model)
     model = model.to(device).to(memory_format=torch.channels_last)

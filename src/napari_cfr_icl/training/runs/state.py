@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from napari_cfr_icl._errors import OutputError
+from napari_cfr_icl.training.steps.encoder import merged_weights
 from napari_cfr_icl.training.steps.optimizer import averaged, scheduled
 
 if TYPE_CHECKING:
@@ -94,8 +95,8 @@ class State:
         self.average.n_averaged.fill_(1 + self.step)
 
     def weights(self) -> dict[str, Tensor]:
-        """The averaged weights, on the CPU."""
-        return {name: value.cpu() for name, value in self.average.module.state_dict().items()}
+        """The averaged weights, adapters merged, on the CPU."""
+        return {name: value.cpu() for name, value in merged_weights(self.average.module).items()}
 
 
 _PLAIN = ("micro_batch", "step", "best_score", "best_step", "rounds_since_best", "skipped")

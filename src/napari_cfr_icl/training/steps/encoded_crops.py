@@ -174,8 +174,8 @@ def _checked_features(model: ClickModel, side: int, device: torch.device) -> Fea
         features = model.encode(torch.zeros(1, 3, side, side, device=device))
     if any(x.requires_grad for x in features):
         raise SettingsError(
-            "Features can be kept only where the encoder stays as it is: add its name, such as "
-            '"image_encoder.", to optimizer.frozen, or set features.gib to 0.'
+            "Features can be kept only where the encoder stays as it is: set optimizer.encoder to "
+            '"frozen" (or add its parts to optimizer.frozen), or set features.gib to 0.'
         )
     return features
 

@@ -14,6 +14,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel
 
 from napari_cfr_icl._errors import SettingsError
+from napari_cfr_icl.training.steps.encoder import ADAPTERS
 from napari_cfr_icl.zoo.key_maps import published_name
 
 if TYPE_CHECKING:
@@ -36,6 +37,9 @@ def make_optimizer(model: nn.Module, options: OptimizerOptions) -> torch.optim.O
         When `frozen` names nothing, or everything.
     """
     freeze(model, options.frozen)
+    for name, parameter in model.named_parameters():
+        if name.startswith(getattr(model, "untrained_parts", ())):
+            parameter.requires_grad_(False)
     groups: dict[tuple[float, float], list[Tensor]] = {}
     depth = sum(1 for name, _ in model.named_modules() if _BLOCK.fullmatch(f"{name}."))
     for name, parameter in model.named_parameters():
@@ -67,7 +71,7 @@ def freeze(model: nn.Module, prefixes: tuple[str, ...]) -> None:
 
 def _share(name: str, depth: int, options: OptimizerOptions) -> float:
     """Rate of a parameter over the rate of the head."""
-    if not name.startswith(BACKBONES) or name.startswith(_HEADS):
+    if not name.startswith(BACKBONES) or name.startswith(_HEADS) or name.endswith(ADAPTERS):
         return 1.0
     share = options.backbone_rate
     if options.layer_decay < 1:
