@@ -12,10 +12,11 @@ from contextlib import suppress
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from golden_models import GOLDEN, randomised
 from napari_cfr_icl._errors import ModelFileError
-from napari_cfr_icl.zoo import ModelInfo, load, save
+from napari_cfr_icl.zoo import ModelInfo, ModelStore, import_checkpoint, load, save
 from napari_cfr_icl.zoo.key_maps import published_weights
 from napari_cfr_icl.zoo.micro_sam import merged_adapters
 
@@ -211,3 +212,34 @@ def test_a_size_that_was_never_published_is_refused(path):
     torch.save({"model": published_weights(randomised({"family": "sam2", **described}))}, path)
     with pytest.raises(ModelFileError, match="was never published"):
         load(path)
+
+
+class Own:
+    """A class of the user's, such as a data set."""
+
+
+@pytest.mark.parametrize("zipped", [True, False], ids=["zip", "before-1.6"])
+def test_a_training_checkpoint_with_classes_of_the_user_s_own_loads(path, model, weights, zipped):
+    state = {f"module.sam.{key}": weight for key, weight in weights.items()}
+    content = {"model_state": state, "init": {"data": Own()}, "best_metric": np.float64(0.3)}
+    torch.save(content, path, _use_new_zipfile_serialization=zipped)
+    again = load(path).state_dict()
+    assert all(torch.equal(again[key], weight) for key, weight in model.state_dict().items())
+
+
+def test_nothing_of_an_old_training_checkpoint_is_run(path, tmp_path, weights):
+    made = tmp_path / "made"
+    content = {"model_state": weights, "init": {"a": Own(), "x": Call(os.mkdir, str(made))}}
+    torch.save(content, path, _use_new_zipfile_serialization=False)
+    with suppress(ModelFileError):
+        load(path)
+    assert not made.exists()
+
+
+def test_a_converted_file_without_a_description_loads(path, tmp_path, model, weights):
+    beside = {"pixel_mean": torch.zeros(3, 1, 1), "pixel_std": torch.ones(3, 1, 1)}
+    save_file({f"sam.{key}": weight for key, weight in (weights | beside).items()}, path)
+    again = load(path).state_dict()
+    assert all(torch.equal(again[key], weight) for key, weight in model.state_dict().items())
+    store = ModelStore(tmp_path / "models")
+    assert load(import_checkpoint(path, "mine", store), store).architecture == model.architecture

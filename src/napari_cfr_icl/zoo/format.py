@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from napari_cfr_icl.engine.models import ClickModel
 
-__all__ = ["ModelInfo", "read_info", "save"]
+__all__ = ["ModelInfo", "is_ours", "read_info", "save"]
 
 _KEY = "napari_cfr_icl"
 _FORMAT = 1
@@ -125,19 +125,28 @@ def read_info(path: Path) -> ModelInfo:
     ModelFileError
         When the file is damaged, or not one of ours.
     """
-    try:
-        with safe_open(path, framework="numpy") as opened:
-            metadata = opened.metadata() or {}
-    except (SafetensorError, OSError) as error:
-        raise ModelFileError(
-            f"{path} is damaged or incomplete ({error}): fetch or copy it again."
-        ) from error
+    metadata = _metadata(path)
     if _KEY not in metadata:
         raise ModelFileError(
             f"{path} is a safetensors file, but does not say which network it belongs to: "
             "only files saved by napari-cfr-icl do. Use its .pth checkpoint instead."
         )
     return _from_json(metadata[_KEY], path)
+
+
+def is_ours(path: Path) -> bool:
+    """True if a safetensors file has a description of ours; raises as `read_info` does."""
+    return _KEY in _metadata(path)
+
+
+def _metadata(path: Path) -> dict[str, str]:
+    try:
+        with safe_open(path, framework="numpy") as opened:
+            return opened.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise ModelFileError(
+            f"{path} is damaged or incomplete ({error}): fetch or copy it again."
+        ) from error
 
 
 def _stored(key: str, weight: Tensor, dtype: str) -> Tensor:

@@ -12,7 +12,7 @@ from napari_cfr_icl._errors import ModelFileError, OutputError
 from napari_cfr_icl.engine.models import PUBLISHED, build
 from napari_cfr_icl.zoo.catalog import CATALOGUE, ModelEntry
 from napari_cfr_icl.zoo.file_kinds import FileKind, file_sha256, kind_of
-from napari_cfr_icl.zoo.format import ModelInfo, read_info, save
+from napari_cfr_icl.zoo.format import ModelInfo, is_ours, read_info, save
 from napari_cfr_icl.zoo.loading import load_file, locate
 from napari_cfr_icl.zoo.published_files import PUBLISHED_SUFFIXES, write_published
 from napari_cfr_icl.zoo.store import ModelStore
@@ -133,7 +133,7 @@ def _published_as(path: Path) -> ModelEntry | None:
 
 def _info(model: ClickModel, path: Path, entry: ModelEntry | None) -> ModelInfo:
     """Description of a model from its file, else from the catalogue."""
-    if kind_of(path) is FileKind.SAFETENSORS:
+    if kind_of(path) is FileKind.SAFETENSORS and is_ours(path):
         return read_info(path)
     if entry is None:
         return ModelInfo(name=path.stem, architecture=model.architecture)

@@ -13,10 +13,10 @@ from napari_cfr_icl._errors import ModelFileError
 from napari_cfr_icl.engine.models import ClickModel, build, infer_architecture
 from napari_cfr_icl.zoo.catalog import CATALOGUE, unknown_model
 from napari_cfr_icl.zoo.file_kinds import FileKind, kind_of
-from napari_cfr_icl.zoo.format import read_info
+from napari_cfr_icl.zoo.format import is_ours, read_info
 from napari_cfr_icl.zoo.key_maps import published_name, published_weights
 from napari_cfr_icl.zoo.store import ModelStore
-from napari_cfr_icl.zoo.upstream import describe, read_checkpoint
+from napari_cfr_icl.zoo.upstream import checkpoint_in, describe, read_checkpoint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -82,7 +82,7 @@ def load_file(path: Path) -> ClickModel:
     except OSError as error:
         raise ModelFileError(f"{path} cannot be opened ({error.strerror or error}).") from error
     if kind is FileKind.SAFETENSORS:
-        return _load_own(path)
+        return _load_safetensors(path)
     if kind in (FileKind.TORCH_ZIP, FileKind.TORCH_LEGACY):
         checkpoint = read_checkpoint(path)
         return _assemble(describe(checkpoint, path), checkpoint.weights, path)
@@ -92,14 +92,18 @@ def load_file(path: Path) -> ClickModel:
     )
 
 
-def _load_own(path: Path) -> ClickModel:
-    info = read_info(path)
+def _load_safetensors(path: Path) -> ClickModel:
+    ours = is_ours(path)
     try:
         weights = read_tensors(path)
     except (SafetensorError, OSError) as error:
         raise ModelFileError(
             f"{path} is damaged or incomplete ({error}): fetch or copy it again."
         ) from error
+    if not ours:  # a published checkpoint that somebody converted
+        checkpoint = checkpoint_in(weights, path)
+        return _assemble(describe(checkpoint, path), checkpoint.weights, path)
+    info = read_info(path)
     _check_description(info.architecture, weights, path)
     return _assemble(info.architecture, weights, path)
 

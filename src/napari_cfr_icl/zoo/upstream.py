@@ -35,7 +35,14 @@ from napari_cfr_icl.zoo.stand_ins import STAND_INS, Array, Inert
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["Checkpoint", "describe", "network_in", "read_checkpoint", "read_content"]
+__all__ = [
+    "Checkpoint",
+    "checkpoint_in",
+    "describe",
+    "network_in",
+    "read_checkpoint",
+    "read_content",
+]
 
 
 _FAMILIES: Final = ("PlainVitModel", "HRNetModel")
@@ -65,6 +72,9 @@ _BACKBONE: Final = re.compile(rf"(?:(?:{'|'.join(_WRAPPERS)})\.)*(?:patch_embed|
 
 _DEEPEST: Final = 8
 """Most containers and prefixes around a network."""
+
+_MOST_NAMES: Final = 200
+"""Most names of classes in a training checkpoint."""
 
 _GLOBAL_IN_MESSAGE: Final = re.compile(r"GLOBAL (\S+)")
 _MODULE_IN_OLD_FORMAT: Final = "Only persistent_load of storage"
@@ -103,7 +113,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     ModelFileError
         When it is damaged, holds something else, or wants to run code.
     """
-    return _checkpoint_in(read_content(path), path)
+    return checkpoint_in(read_content(path), path)
 
 
 def read_content(path: Path) -> object:
@@ -120,7 +130,7 @@ def read_content(path: Path) -> object:
             return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except _UNREADABLE as error:
         if refused := _GLOBAL_IN_MESSAGE.findall(str(error)):
-            raise ModelFileError(_explain_refusal(path, refused[:1])) from None
+            return _read_training_checkpoint(path, refused[:1])
         if _MODULE_IN_OLD_FORMAT in str(error):
             raise ModelFileError(
                 f"{path} is in PyTorch's format before 1.6 and holds a part of the program that "
@@ -138,12 +148,19 @@ def _read_training_checkpoint(path: Path, refused: list[str]) -> object:
     They are of classes of the user's own, so no list of names would do; whatever the names, nothing
     of the file is imported or called.
     """
-    stand_ins: list[Any] = [(type("Empty", (Inert,), {}), name) for name in refused]
-    try:
-        with safe_globals(stand_ins):
-            content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except _UNREADABLE:
-        content = None
+    content, names = None, list(refused)
+    while content is None and len(names) <= _MOST_NAMES:
+        stand_ins: list[Any] = [(type("Empty", (Inert,), {}), name) for name in names]
+        try:
+            with safe_globals([*STAND_INS, *stand_ins]):
+                mapped = kind_of(path) is FileKind.TORCH_ZIP
+                content = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+        except _UNREADABLE as error:
+            # The format before 1.6 does not list its names: it is read until the next one.
+            more = [n for n in _GLOBAL_IN_MESSAGE.findall(str(error))[:1] if n not in names]
+            if not more:
+                break
+            names += more
     if not is_training_checkpoint(content):
         raise ModelFileError(_explain_refusal(path, refused))
     return content
@@ -157,8 +174,8 @@ def _explain_refusal(path: Path, refused: list[str]) -> str:
     )
 
 
-def _checkpoint_in(content: object, path: Path) -> Checkpoint:
-    """The weights and settings in the unpickled content."""
+def checkpoint_in(content: object, path: Path) -> Checkpoint:
+    """The weights and settings in the content of a file; raises as `read_checkpoint` does."""
     if isinstance(content, list | tuple) and len(content) == 1:
         content = content[0]
     if isinstance(content, list | tuple):

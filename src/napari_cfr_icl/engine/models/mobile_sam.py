@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 FAMILY = "mobile_sam"
 
-_UNUSED = ("image_encoder.norm_head.", "image_encoder.head.")
+_UNUSED = (*Sam.dead_keys, "image_encoder.norm_head.", "image_encoder.head.")
 
 _LATER_PARTS = ("full_decoder", "outline")
 

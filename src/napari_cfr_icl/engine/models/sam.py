@@ -56,6 +56,7 @@ class Sam(ClickModel):
     fixed_square = False
     caches_image_features = True
     takes_boxes = True
+    dead_keys: tuple[str, ...] = ("pixel_mean", "pixel_std")
     encoder_parts = ("image_encoder.",)
     untrained_parts = _BESIDE_LOGITS
     float32_parts = ("prompt_encoder.pe_layer",)

@@ -111,6 +111,7 @@ class Sam2(Sam):
     float32_parts = ("sam_prompt_encoder.pe_layer",)
     # Following objects through videos.
     dead_keys = (
+        *Sam.dead_keys,
         "memory_attention.",
         "memory_encoder.",
         "maskmem_tpos_enc",

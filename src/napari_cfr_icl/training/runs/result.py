@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from napari_cfr_icl.engine.models import build
 from napari_cfr_icl.zoo.catalog import CATALOGUE
 from napari_cfr_icl.zoo.file_kinds import FileKind, kind_of
-from napari_cfr_icl.zoo.format import ModelInfo, read_info, save
+from napari_cfr_icl.zoo.format import ModelInfo, is_ours, read_info, save
 from napari_cfr_icl.zoo.loading import locate
 from napari_cfr_icl.zoo.store import ModelStore
 
@@ -64,7 +64,7 @@ def base_info(name: str, architecture: dict[str, Any]) -> ModelInfo:
             trained_on=entry.trained_on,
         )
     path = locate(name, ModelStore())
-    if kind_of(path) is FileKind.SAFETENSORS:
+    if kind_of(path) is FileKind.SAFETENSORS and is_ours(path):
         return replace(read_info(path), dtype="float32")
     return ModelInfo(name=path.stem, architecture=architecture)
 
