@@ -57,8 +57,8 @@ class Sam(ClickModel):
     caches_image_features = True
     takes_boxes = True
     dead_keys: tuple[str, ...] = ("pixel_mean", "pixel_std")
-    encoder_parts = ("image_encoder.",)
-    untrained_parts = _BESIDE_LOGITS
+    encoder_parts: tuple[str, ...] = ("image_encoder.",)
+    untrained_parts: tuple[str, ...] = _BESIDE_LOGITS
     float32_parts = ("prompt_encoder.pe_layer",)
     first_side = 4096  # the whole of most images, as it was trained
     published_input: PublishedInput | None = "padded"
