@@ -187,6 +187,8 @@ class ObjectRecord(Record):
         The pixels that it has in the labels, where they are not those of `base`.
     view : Window or None
         The part of the plane that was on the screen, or that a gesture set.
+    others : tuple of ObjectRecord
+        Objects on the same plane that are to be written with it.
     """
 
     axes: tuple[int, int]
@@ -200,3 +202,4 @@ class ObjectRecord(Record):
     labels: int | None = None
     written: MaskField = None
     view: Window | None = None
+    others: tuple[ObjectRecord, ...] = ()

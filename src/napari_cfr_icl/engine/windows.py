@@ -148,3 +148,10 @@ def enclosing(windows: Sequence[Window]) -> Window:
     top, left = min(w.top for w in windows), min(w.left for w in windows)
     bottom, right = max(w.bottom for w in windows), max(w.right for w in windows)
     return Window(top, left, bottom - top, right - left)
+
+
+def united(mask: Patch, *others: Patch) -> Patch:
+    """The pixels of several masks of bool."""
+    window = enclosing([one.window for one in (mask, *others)])
+    pixels = np.any([one.read(window) for one in (mask, *others)], axis=0)
+    return Patch(pixels, window, mask.image_shape)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_cfr_icl._errors import MaskError
-from napari_cfr_icl.engine.windows import Patch, Window, enclosing
+from napari_cfr_icl.engine.windows import Patch, Window, united
 from napari_cfr_icl.session.labels import LabelEdit, writing
 from napari_cfr_icl.session.objects import ObjectState
 
@@ -38,11 +38,11 @@ def joined(state: ObjectState, shown: Patch | None, other: ObjectState) -> Step:
     added = _pixels(other)
     if state.is_empty or shown is None:
         return other, []
-    mask = _union(shown, added)
+    mask = united(shown, added)
     if state.label is None or state.origin is None:
         return replace(other, base=mask, written=added), []
     edit = writing(state.origin, added, state.label, protect=False)
-    whole = _union(_pixels(state), added)
+    whole = united(_pixels(state), added)
     base = replace(other, base=mask, written=whole, label=state.label, origin=state.origin)
     return base, [edit] if edit is not None else []
 
@@ -145,11 +145,6 @@ def _pixels(state: ObjectState) -> Patch:
     if state.in_labels is None:
         raise MaskError("This object is not in the labels yet.")
     return state.in_labels.threshold(0.5)
-
-
-def _union(one: Patch, other: Patch) -> Patch:
-    window = enclosing([one.window, other.window])
-    return Patch(one.read(window) | other.read(window), window, one.image_shape)
 
 
 def _empty(mask: Patch) -> Patch:

@@ -103,11 +103,12 @@ class History:
         To be called after undo and redo: each brings one step on either side out of reach.
         """
         far = [side[-REACH - 1].state for side in (self._past, self._future) if len(side) > REACH]
-        needed = present.answers[-1:]
+        needed = [one.answers[-1] for one in (present, *present.others) if one.answers]
         retired = [
             cached
             for state in far
-            for cached in state.answers
+            for one in (state, *state.others)
+            for cached in one.answers
             if cached is not None and cached not in needed and not cached.is_small
         ]
         for cached in retired:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,10 +13,12 @@ from napari_cfr_icl.engine.windows import Patch, Window, enclosing
 from napari_cfr_icl.session.answer_cache import CompressedArray
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from napari_cfr_icl.session.objects import ObjectState
     from napari_cfr_icl.session.protocols import LabelPlane
+
+LEFT_OUT = "Objects without a pixel of their own were left out; undo brings them back."
 
 SMALL_PLANE = 1 << 22
 """Pixels of a plane that is looked through as a whole for an object: some milliseconds."""
@@ -224,6 +227,20 @@ def write_object(
     elif mask is None or not holds(store, mask, label):
         raise MaskError(f"There is nothing to write: {_why_nothing(store, mask)}.")
     return label, edit
+
+
+def write_others(
+    states: Sequence[ObjectState], store: LabelPlane, threshold: float, *, protect: bool
+) -> Iterator[tuple[ObjectState, int, LabelEdit]]:
+    """Write objects that were begun together, but those without a pixel of their own.
+
+    Yields each with its id and its edit; raises OutputError as `write_object` does.
+    """
+    for state in states:
+        with suppress(MaskError):
+            label, edit = write_object(state, state.mask(threshold), store, protect=protect)
+            if edit is not None:
+                yield state, label, edit
 
 
 def _why_nothing(store: LabelPlane, mask: Patch | None) -> str:

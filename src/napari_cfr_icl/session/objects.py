@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from napari_cfr_icl.engine.clicks import Clicks
-from napari_cfr_icl.engine.windows import Patch
+from napari_cfr_icl.engine.windows import Patch, Window, united
 from napari_cfr_icl.session.answer_cache import CachedAnswer
 
 if TYPE_CHECKING:
@@ -60,6 +60,10 @@ class ObjectState:
         The id it keeps; None takes the next free one.
     origin : LabelPlane or None
         The label plane that it came from and goes back to; None for the one that the user chose.
+    view : Window or None
+        The part of the plane that was on the screen when the clicks were made, or a gesture's own.
+    others : tuple of ObjectState
+        The objects that were begun before it and are written with it; they have no others.
     """
 
     scene: Scene | None = None
@@ -69,6 +73,8 @@ class ObjectState:
     written: Patch | None = None
     label: int | None = None
     origin: LabelPlane | None = None
+    view: Window | None = None
+    others: tuple[ObjectState, ...] = ()
 
     @property
     def is_empty(self) -> bool:
@@ -77,8 +83,14 @@ class ObjectState:
 
     @property
     def is_waiting(self) -> bool:
-        """True while the newest click has no answer."""
-        return bool(self.clicks) and self.answers[-1] is None
+        """True while the newest click has no answer, or another object is unfinished."""
+        alone = bool(self.clicks) and self.answers[-1] is None
+        return alone or any(other.is_unfinished for other in self.others)
+
+    @property
+    def is_unfinished(self) -> bool:
+        """True while there is more to come of the answer to the newest click."""
+        return bool(self.clicks) and (self.answer is None or self.answer.stopped == "running")
 
     @property
     def answer(self) -> Answer | None:
@@ -98,28 +110,31 @@ class ObjectState:
             return self.base
         return _last(self.answers) or self.base
 
-    def with_clicks(self, clicks: Clicks, scene: Scene) -> ObjectState:
+    def with_clicks(self, clicks: Clicks, scene: Scene, view: Window | None = None) -> ObjectState:
         """The same object with other clicks; the answers to the unchanged first ones are kept."""
         same = 0
         while same < min(len(clicks), len(self.clicks)) and clicks[same] == self.clicks[same]:
             same += 1
         answers = self.answers[:same] + (None,) * (len(clicks) - same)
-        return replace(self, scene=scene, clicks=clicks, answers=answers)
+        return replace(self, scene=scene, clicks=clicks, answers=answers, view=view)
 
     def painted(self, mask: Patch, scene: Scene) -> ObjectState:
         """The same object with a mask that the user has painted; `scene` is for a new one.
 
         The clicks made the mask what it was and are done with; further ones correct this one.
         """
-        return ObjectState(
+        return replace(
+            self,
             scene=self.scene or scene,
+            clicks=Clicks(),
+            answers=(),
             base=mask,
             written=self.in_labels,
-            label=self.label,
-            origin=self.origin,
         )
 
-    def drawn(self, clicks: Clicks, mask: Patch | None, scene: Scene) -> ObjectState:
+    def drawn(
+        self, clicks: Clicks, mask: Patch | None, scene: Scene, view: Window | None
+    ) -> ObjectState:
         """The same object with the prompt of a gesture, to be answered in one go.
 
         Parameters
@@ -130,20 +145,49 @@ class ObjectState:
             Probabilities to feed back instead of the object's mask.
         scene : Scene
             The plane of a new object.
+        view : Window or None
+            The part of the plane to look at.
         """
         if mask is None:
-            return self.with_clicks(Clicks((*self.clicks, *clicks)), self.scene or scene)
-        return self.painted(mask, scene).with_clicks(clicks, self.scene or scene)
+            every = Clicks((*self.clicks, *clicks))
+            return self.with_clicks(every, self.scene or scene, view)
+        return self.painted(mask, scene).with_clicks(clicks, self.scene or scene, view)
+
+    def and_another(self, other: ObjectState) -> ObjectState:
+        """Another object, which is the current one now, and is written together with this one."""
+        if self.is_empty:
+            return other
+        return replace(other, others=(*self.others, replace(self, others=())))
+
+    def replaced(self, state: ObjectState) -> ObjectState:
+        """`state` instead of this object; the others stay, and one of them fills its place."""
+        if not self.others:
+            return state
+        if state.is_empty:
+            return replace(self.others[-1], others=self.others[:-1])
+        return replace(state, others=state.others or self.others)
 
     @property
     def in_labels(self) -> Patch | None:
         """The pixels that an object has in the labels that it came from."""
         return self.written or self.base
 
-    def with_answer(self, answer: Answer | None) -> ObjectState:
-        """The same object with another answer to its newest click; None asks for it again."""
+    def with_answer(self, answer: Answer | None, number: int | None = None) -> ObjectState:
+        """The same with another answer to the newest click; None asks for it again.
+
+        With a `number` it is the answer to that one of `others`.
+        """
+        if number is not None:
+            others = list(self.others)
+            others[number] = others[number].with_answer(answer)
+            return replace(self, others=tuple(others))
         cached = None if answer is None else CachedAnswer(answer)
         return replace(self, answers=(*self.answers[:-1], cached))
+
+    def unfinished(self) -> int | None:
+        """Index of the next of `others` that is unfinished; None if none is."""
+        found = (n for n, other in enumerate(self.others) if other.is_unfinished)
+        return next(found, None)
 
     def mask(self, threshold: float) -> Patch | None:
         """The object's pixels: `shown` above `threshold`, as a patch of bool."""
@@ -153,6 +197,12 @@ class ObjectState:
         if isinstance(shown, Patch):
             return shown.threshold(threshold) if shown.values.dtype != bool else shown
         return shown.probabilities.threshold(threshold)
+
+    def united_mask(self, threshold: float) -> Patch | None:
+        """The pixels of the object and of all that are written with it."""
+        every = [one.mask(threshold) for one in (self, *self.others)]
+        masks = [mask for mask in every if mask is not None]
+        return united(*masks) if masks else None
 
 
 def _last(answers: Sequence[CachedAnswer | None]) -> Answer | None:

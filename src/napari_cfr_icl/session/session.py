@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 from psygnal import Signal
 
-from napari_cfr_icl._errors import CfrIclError, OutputError
+from napari_cfr_icl._errors import CfrIclError, MaskError, OutputError
 from napari_cfr_icl.engine.clicks import Clicks
 from napari_cfr_icl.session.history import CHANGED_LABELS, History
-from napari_cfr_icl.session.labels import LabelEdit, write_object
+from napari_cfr_icl.session.labels import LEFT_OUT, LabelEdit, write_object, write_others
 from napari_cfr_icl.session.objects import ObjectState, Scene
 from napari_cfr_icl.session.propagator import Propagator
 from napari_cfr_icl.session.runner import (
@@ -40,10 +40,10 @@ class Session:
     """One user's work with one predictor: clicks, masks, finished objects, undo and redo.
 
     `object_changed` is emitted with the current `ObjectState` whenever clicks, mask or plane
-    changed; `timed` with the seconds of each pass, `stepped` with its `Answer`; `busy_changed` and
-    `preparing_changed` with a bool; `wrote` with the id of an object that was written; `failed`
-    with an Exception; `inspected` with each `Answer` of `inspect`, and None after the last.
-    `propagation` takes the current object to other planes, and has signals of its own.
+    changed; `timed` with the seconds of each pass, `stepped` with its `Answer` and object;
+    `busy_changed` and `preparing_changed` with a bool; `wrote` with the id of a written object, and
+    the object; `failed` with an Exception; `inspected` with each `Answer` of `inspect`, and None
+    after the last. `propagation` takes the current object to other planes, with its own signals.
 
     Parameters
     ----------
@@ -56,11 +56,11 @@ class Session:
     """
 
     object_changed = Signal(ObjectState)
-    stepped = Signal(object)
+    stepped = Signal(object, ObjectState)
     timed = Signal(float)
     busy_changed = Signal(bool)
     preparing_changed = Signal(bool)
-    wrote = Signal(int)
+    wrote = Signal(int, ObjectState)
     failed = Signal(Exception)
     inspected = Signal(object)
 
@@ -75,7 +75,7 @@ class Session:
         self._history = History()
         self._state = ObjectState()
         self._engine: Hashable = None
-        self._view: Window | None = None
+        self._asked: int | None = None
         self._waiting_store: LabelPlane | None = None
         self._inspection = -1
         self._busy = False
@@ -100,9 +100,9 @@ class Session:
         return self._mask
 
     @property
-    def view(self) -> Window | None:
-        """The part of the plane that was on the screen when the clicks were made."""
-        return self._view
+    def shown_mask(self) -> Patch | None:
+        """The mask of the current object and of all that are written with it."""
+        return self._state.united_mask(self.threshold) if self._state.others else self.mask
 
     @property
     def is_busy(self) -> bool:
@@ -144,10 +144,9 @@ class Session:
             return
         if not clicks and self._state.base is None:
             # An object without clicks is a dropped one.
-            self._enter(ObjectState(), record=True)
+            self._enter(self._state.replaced(ObjectState()), record=True)
             return
-        self._view = view
-        self._enter(self._state.with_clicks(clicks, scene), record=True)
+        self._enter(self._state.with_clicks(clicks, scene, view), record=True)
 
     def show(self, scene: Scene) -> None:
         """Take the current object's pixels from the same plane, drawn differently."""
@@ -177,20 +176,14 @@ class Session:
         if self._state.clicks:
             self._enter(self._state.with_answer(None), record=False)
 
-    def take(
-        self, state: ObjectState, edits: Sequence[LabelEdit] = (), view: Window | None = None
-    ) -> None:
-        """Make `state` the current object and edit the labels, all or nothing: one undo step.
-
-        Clicks without an answer are answered in the `view` of the plane.
-        """
+    def take(self, state: ObjectState, edits: Sequence[LabelEdit] = ()) -> None:
+        """Make `state` the current object and edit the labels, all or nothing: one undo step."""
         with ExitStack() as on_failure:
             for edit in edits:
                 edit.apply()
                 on_failure.callback(edit.revert)
             on_failure.pop_all()
-        self._view = view
-        self._enter(state, record=True)
+        self._enter(self._state.replaced(state), record=True)
         for edit in edits:
             self._history.extend(edit)
 
@@ -221,14 +214,26 @@ class Session:
     def write_and_enter(self, store: LabelPlane, state: ObjectState) -> int:
         """Write the current object, whose mask is known, and make `state` the current one.
 
-        One step for undo. Returns the id; raises as `write` does. A `state` that has no id of its
-        own but a mask is the same object, and gets this id.
+        One step for undo, with all that are written with it. Returns the id; raises as `write`
+        does. A `state` that has no id of its own but a mask is the same object, and gets this id.
         """
-        label, edit = write_object(self._state, self.mask, store, protect=self.protect)
+        whole, edits = self._state, []
+        others = write_others(whole.others, store, self.threshold, protect=self.protect)
+        with ExitStack() as on_failure:
+            for other, other_id, other_edit in others:
+                on_failure.callback(other_edit.revert)
+                edits.append(other_edit)
+                self.wrote.emit(other_id, other)
+            label, edit = write_object(whole, self.mask, store, protect=self.protect)
+            on_failure.pop_all()
         if state.base is not None and state.label is None:
             state = replace(state, label=label)
         self._enter(state, record=True, edit=edit)
-        self.wrote.emit(label)
+        for other_edit in edits:
+            self._history.extend(other_edit)
+        self.wrote.emit(label, whole)
+        if len(edits) < len(whole.others):
+            self.failed.emit(MaskError(LEFT_OUT))
         return label
 
     def extend(self, edit: LabelEdit) -> None:
@@ -254,7 +259,7 @@ class Session:
             return False
         self._inspection = self._runner.newest + 1
         self._runner.submit(
-            Request(engine, state.scene.source, state.clicks, state.previous, self._view)
+            Request(engine, state.scene.source, state.clicks, state.previous, state.view)
         )
         return True
 
@@ -311,13 +316,13 @@ class Session:
             return
         match message:
             case Stepped(answer=answer, seconds=seconds):
-                self._state = self._state.with_answer(answer)
+                self._state = self._state.with_answer(answer, self._asked)
                 self.timed.emit(seconds)
-                self.stepped.emit(answer)
+                asked = self._state if self._asked is None else self._state.others[self._asked]
+                self.stepped.emit(answer, asked)
                 self.object_changed.emit(self._state)
             case Finished():
-                self._set_busy(False)
-                self._write_if_waiting()
+                self._ask_next()
             case Failed(error=error):
                 self._set_busy(False)
                 self._waiting_store = None
@@ -358,11 +363,26 @@ class Session:
             self._runner.do_when_idle(cached.shrink)
         # Before the request: in a synchronous run the answer comes inside `_request`.
         self.object_changed.emit(state)
+        self._asked = None
         if state.clicks and state.answer is None:
-            source = state.scene.source if state.scene is not None else None
-            self._request(Request(self._engine, source, state.clicks, state.previous, self._view))
-        else:
+            self._ask(state)
+        elif state.unfinished() is None:
             self.cancel_request()
+        else:
+            self._ask_next()
+
+    def _ask_next(self) -> None:
+        """Request the mask of the next object that is written with the current one."""
+        self._asked = self._state.unfinished()
+        if self._asked is not None:
+            self._ask(self._state.others[self._asked])
+        else:
+            self._set_busy(False)
+            self._write_if_waiting()
+
+    def _ask(self, state: ObjectState) -> None:
+        source = state.scene.source if state.scene is not None else None
+        self._request(Request(self._engine, source, state.clicks, state.previous, state.view))
 
     def _request(self, request: Request) -> None:
         self._set_busy(True)

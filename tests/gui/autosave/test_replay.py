@@ -17,6 +17,7 @@ from napari_cfr_icl.gui.app.viewer_driver import CONTROL, SHIFT
 from napari_cfr_icl.session.preferences import Preferences, save_preferences
 
 SHAPE = (3, 90, 120)
+ALT = Qt.KeyboardModifier.AltModifier
 
 
 @pytest.fixture
@@ -56,6 +57,10 @@ def work(driver):
     driver.click(75, 85)
     driver.wait_for_answer()
     driver.type(Qt.Key.Key_W)
+    for place in ((10, 10), (10, 100)):
+        driver.click(*place, modifier=ALT)
+    driver.type(Qt.Key.Key_W)
+    driver.wait(lambda: driver.session.state.is_empty)
     driver.viewer.dims.set_current_step(0, 2)
     driver.viewer.layers["cells"].contrast_limits = (500, 15000)
     driver.click(30, 45)
@@ -67,7 +72,7 @@ def work(driver):
 def test_dock_and_replay_agree_to_the_last_pixel(driver, tmp_path, monkeypatch):
     work(driver)
     labels = driver.dock.controller.workspace.labels.data
-    assert set(np.unique(labels)) == {0, 1, 2, 3, 4}
+    assert set(np.unique(labels)) == {0, 1, 2, 3, 4, 5, 6}
     session = tmp_path / "work.cfrsession.json"
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *args: (str(session), ""))
     driver.dock.work.save.click()
@@ -78,5 +83,5 @@ def test_dock_and_replay_agree_to_the_last_pixel(driver, tmp_path, monkeypatch):
         [program, "replay", session, "--out", out], capture_output=True, text=True, check=False
     )
     assert ended.stderr == ""
-    assert "4 objects; the labels are those of the session to the last pixel" in ended.stdout
+    assert "6 objects; the labels are those of the session to the last pixel" in ended.stdout
     assert np.array_equal(tifffile.imread(out), labels)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 from qtpy.QtCore import Qt
@@ -14,6 +16,7 @@ from napari_cfr_icl.gui.layers.napari_private import canvas_widget
 from napari_cfr_icl.gui.views import messages
 from napari_cfr_icl.gui.widgets.stroke_overlay import StrokeOverlay
 
+ALT = Qt.KeyboardModifier.AltModifier
 SHAPE = (120, 160)
 BOX = [(30, 40), (40, 60), (60, 90)]
 STROKE = [(40, 50), (45, 62), (52, 75), (60, 90)]
@@ -191,7 +194,7 @@ def test_a_gesture_survives_a_crash(driver, viewer, open_dock, disks, data, name
     places, modifier, _ = GESTURES[name]
     driver.draw(places, modifier)
     driver.wait_for_answer()
-    asked, view = disks.asked[-1], driver.session.view
+    asked, view = disks.asked[-1], driver.session.state.view
     wanted = driver.session.mask.full()
     assert work_at(driver).current.view == view
     crash(driver, data, viewer)
@@ -204,7 +207,7 @@ def test_a_gesture_survives_a_crash(driver, viewer, open_dock, disks, data, name
     assert np.array_equal(disks.asked[-1][1].values, asked[1].values)
     assert getattr(disks.asked[-1][1], "box", None) == getattr(asked[1], "box", None)
     assert getattr(disks.asked[-1][1], "clicks", None) == getattr(asked[1], "clicks", None)
-    assert again.session.view == view
+    assert again.session.state.view == view
     assert np.array_equal(again.session.mask.full(), wanted)
 
 
@@ -221,14 +224,127 @@ def test_a_shape_of_a_shapes_layer_is_a_gesture(driver, disks, kind, vertices, g
         [np.array(vertices) * 0.5, np.array(vertices)[:4] * 0.1], shape_type=kind, scale=(2, 2)
     )
     assert driver.dock.hint.text() == messages.SHAPES
-    assert driver.dock.use_shape.isVisibleTo(driver.dock)
-    driver.dock.use_shape.click()
-    assert driver.dock.hint.text() == messages.SEVERAL_SHAPES
+    assert driver.dock.use_shapes.isVisibleTo(driver.dock)
     layer.selected_data = {0}
-    driver.dock.use_shape.click()
+    driver.dock.use_shapes.click()
     driver.wait_for_answer()
     assert near(disks.asked[-1][0], prompt_of(gesture, SHAPE).clicks)
-    assert not driver.dock.use_shape.isVisibleTo(driver.dock)
+    assert not driver.dock.use_shapes.isVisibleTo(driver.dock)
     assert len(layer.data) == 2
     driver.type(Qt.Key.Key_W)
     assert (labels(driver).data == 1).any()
+
+
+SEVERAL = [(20, 30), (60, 80), (95, 130)]
+
+
+def click_several(driver):
+    for place in SEVERAL:
+        driver.click(*place, modifier=ALT)
+        driver.wait_for_answer()
+
+
+@pytest.mark.bindings
+def test_clicks_with_alt_are_objects_that_are_written_together(driver, disks):
+    click_several(driver)
+    assert [len(clicks) for clicks, _ in disks.asked] == [1, 1, 1]
+    preview = driver.dock.controller.workspace.preview.layer
+    assert preview.data.sum() == driver.session.shown_mask.values.sum() > 150
+    assert driver.dock.hint.text().startswith("3 objects: ")
+    driver.click(95, 136)
+    driver.wait_for_answer()
+    assert len(disks.asked[-1][0]) == 2
+    shown = driver.session.shown_mask.full()
+    driver.type(Qt.Key.Key_W)
+    ids = labels(driver).data
+    assert [ids[place] for place in SEVERAL] == [1, 2, 3]
+    assert ids[95, 136] == 3
+    assert np.array_equal(ids > 0, shown)
+    driver.type(Qt.Key.Key_U)
+    assert not ids.any()
+    assert np.array_equal(driver.session.shown_mask.full(), shown)
+    for left in (3, 2, 1, 0):
+        driver.type(Qt.Key.Key_U)
+        state = driver.session.state
+        assert len(state.others) + (not state.is_empty) == left
+
+
+def test_objects_that_are_begun_in_a_hurry_are_all_answered_and_written(driver, disks):
+    disks.may_step = threading.Semaphore(0)
+    for place in SEVERAL:
+        driver.click(*place, modifier=ALT)
+    driver.type(Qt.Key.Key_W)
+    assert not labels(driver).data.any()
+    disks.may_step.release(100)
+    driver.wait(lambda: driver.session.state.is_empty)
+    assert [labels(driver).data[place] for place in SEVERAL] == [1, 2, 3]
+    assert (labels(driver).data == 1).sum() == (labels(driver).data == 3).sum()
+
+
+def test_boxes_with_alt_and_the_object_before_are_written_together(driver):
+    driver.click(100, 20)
+    driver.wait_for_answer()
+    driver.draw(BOX, ALT)
+    driver.wait_for_answer()
+    driver.draw([(75, 100), (90, 120), (105, 140)], ALT)
+    driver.wait_for_answer()
+    driver.type(Qt.Key.Key_W)
+    ids = labels(driver).data
+    assert [ids[100, 20], ids[45, 65], ids[90, 120]] == [1, 2, 3]
+
+
+def test_all_selected_shapes_are_objects_in_one_step(driver, disks):
+    boxes = [np.array([(row - 8, col - 8), (row + 8, col + 8)]) for row, col in SEVERAL]
+    layer = driver.viewer.add_shapes(boxes, shape_type="rectangle")
+    driver.dock.use_shapes.click()
+    driver.wait_for_answer()
+    assert len(disks.asked) == 3
+    driver.type(Qt.Key.Key_W)
+    assert [labels(driver).data[place] for place in SEVERAL] == [1, 2, 3]
+    driver.type(Qt.Key.Key_U)
+    driver.type(Qt.Key.Key_U)
+    assert driver.session.state.is_empty
+    layer.selected_data = set()
+    layer.data = []
+    driver.viewer.layers.selection.active = layer
+    driver.dock.use_shapes.click()
+    assert driver.dock.hint.text() == messages.NO_SHAPE
+
+
+def test_paint_changes_the_current_one_of_several(driver):
+    click_several(driver)
+    layer = driver.dock.controller.workspace.preview.layer
+    driver.viewer.layers.selection.active = layer
+    layer.mode, layer.brush_size = "paint", 5
+    driver.click(110, 100)
+    driver.dock.resume.click()
+    driver.type(Qt.Key.Key_W)
+    ids = labels(driver).data
+    assert [ids[place] for place in [*SEVERAL, (110, 100)]] == [1, 2, 3, 3]
+
+
+def test_one_that_others_cover_is_left_out_and_told(driver, said):
+    driver.click(60, 80, modifier=ALT)
+    driver.wait_for_answer()
+    driver.click(60, 80, modifier=ALT)
+    driver.wait_for_answer()
+    driver.click(20, 30, modifier=ALT)
+    driver.wait_for_answer()
+    driver.type(Qt.Key.Key_W)
+    ids = labels(driver).data
+    assert [ids[60, 80], ids[20, 30]] == [1, 2]
+    assert any("without a pixel of their own" in sentence for sentence in said())
+
+
+def test_several_objects_survive_a_crash(driver, viewer, open_dock, data):
+    click_several(driver)
+    wanted = driver.session.shown_mask.full()
+    crash(driver, data, viewer)
+    viewer.add_image(picture(), name="grey", contrast_limits=(0, 255))
+    again = opened(open_dock, viewer)
+    again.dock.offer.restore.click()
+    settle(again)
+    again.wait_for_answer()
+    assert np.array_equal(again.session.shown_mask.full(), wanted)
+    again.type(Qt.Key.Key_W)
+    assert [labels(again).data[place] for place in SEVERAL] == [1, 2, 3]

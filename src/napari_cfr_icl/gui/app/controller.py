@@ -264,7 +264,7 @@ class Controller:
         workspace.labels_changed.connect(self._on_labels_drawn)
         workspace.tool_changed.connect(self._on_tool_changed)
         dock.resume.clicked.connect(workspace.select_clicks)
-        dock.use_shape.clicked.connect(self._click_sync.read_shape)
+        dock.use_shapes.clicked.connect(self._click_sync.read_shapes)
         dock.use_as_labels.clicked.connect(self._layers.use_as_labels)
         self.viewer.dims.events.point.connect(self._on_dims_changed)
         self.viewer.dims.events.ndisplay.connect(self._on_dims_changed)

@@ -41,9 +41,7 @@ class ProvenanceTracker:
         # answers themselves have no weak references.
         self._chains: dict[int, tuple[Provenance, ...]] = {}
 
-    def note(
-        self, state: ObjectState, answer: Answer, view: Window | None, engine: EngineRecord
-    ) -> None:
+    def note(self, state: ObjectState, answer: Answer, engine: EngineRecord) -> None:
         """Remember the provenance of the `answer` to a state, if it is known."""
         picture, previous = picture_of(state.scene), state.previous
         before = self._chain(previous)
@@ -54,7 +52,7 @@ class ProvenanceTracker:
             return
         values = answer.probabilities.values
         weakref.finalize(values, self._chains.pop, id(values), None)
-        record = AnswerRecord(state.clicks, fed, view, answer.passes, engine=-1, picture=-1)
+        record = AnswerRecord(state.clicks, fed, state.view, answer.passes, engine=-1, picture=-1)
         self._chains[id(values)] = (*before, (record, engine, picture))
 
     def answers(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ from napari_cfr_icl.session.session import Session
 KEPT_IN = "cfr_icl_journal"
 """In a layer's metadata: the journal that has its changes, once the dock is closed."""
 
-_NOTHING: tuple[Any, ...] = (Clicks(), None, None, None)
+_NOTHING: tuple[Any, ...] = (Clicks(), None, None, None, ())
 
 
 class Recorder:
@@ -70,7 +71,6 @@ class Recorder:
         self._provenance = ProvenanceTracker()
         self._logs: dict[str, ImageLog] = {}
         self._watchers: dict[str, LabelsWatcher] = {}
-        self._written = ObjectState()
         self._recorded = _NOTHING
         self._changes: list[tuple[LabelsWatcher, LabelDiff]] = []
         self._settled = single_shot(parent, 0, self.settle)
@@ -158,7 +158,7 @@ class Recorder:
 
     def settle(self) -> None:
         """Record the changes that belong to no object: painting, undo, redo."""
-        self._record_changes(None)
+        self._record_changes(None, self._session.state)
         self._record_object()
 
     def close(self) -> None:
@@ -183,9 +183,9 @@ class Recorder:
                 watcher.layer.metadata[KEPT_IN] = journal.name
         log.writer.close(keep=keep)
 
-    def _on_stepped(self, answer: Answer) -> None:
+    def _on_stepped(self, answer: Answer, state: ObjectState) -> None:
         engine = self._engine() or EngineRecord("")
-        self._provenance.note(self._session.state, answer, self._session.view, engine)
+        self._provenance.note(state, answer, engine)
 
     def _on_object_changed(self, state: ObjectState) -> None:
         # Where labels have just changed, this is a part of it.
@@ -194,13 +194,11 @@ class Recorder:
         else:
             self._record_object()
 
-    def _on_wrote(self, label: int) -> None:
-        self._record_changes(label)
+    def _on_wrote(self, label: int, state: ObjectState) -> None:
+        self._record_changes(label, replace(state, others=()))
         self._record_object()
 
     def _on_labels_changed(self, watcher: LabelsWatcher, change: LabelDiff) -> None:
-        # The session writes an object before it leaves it.
-        self._written = self._session.state
         self._changes.append((watcher, change))
         self._settled.start()
 
@@ -220,10 +218,9 @@ class Recorder:
             log.writer.replace(journals_folder() / before)
         return number
 
-    def _record_changes(self, label: int | None) -> None:
+    def _record_changes(self, label: int | None, state: ObjectState) -> None:
         """Record the changes of labels, made by writing an object with this id, or by hand."""
         changes, self._changes = self._changes, []
-        state = self._session.state if label is None else self._written
         for watcher, change in changes:
             image = self._image_of(state) or (self._workspace.image if state.is_empty else None)
             if image is None or watcher.key not in self._watchers:
@@ -239,7 +236,8 @@ class Recorder:
             # Nobody dropped it: its layers went, and the viewer may be closing.
             return
         scene = None if state.is_empty else state.scene
-        recorded = (state.clicks, state.base, scene, state.label)
+        others = tuple((other.clicks, other.base) for other in state.others)
+        recorded = (state.clicks, state.base, scene, state.label, others)
         if recorded == self._recorded:
             return
         self._recorded = recorded
@@ -274,7 +272,8 @@ class Recorder:
     def _record(self, state: ObjectState, **others: Any) -> ObjectRecord:
         plane = plane_of(state)
         others |= {"threshold": self._session.threshold, "protect": self._session.protect}
-        others |= {"written": state.written, "view": self._session.view}
+        others |= {"written": state.written, "view": state.view}
+        others["others"] = tuple(self._record(one, label=one.label) for one in state.others)
         return ObjectRecord(plane.axes, plane.index, state.clicks, base=state.base, **others)
 
     def _image_of(self, state: ObjectState) -> Image | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -138,12 +139,14 @@ class Restorer:
         shape = data_shape(image)
         plane = LayerPlane((rows, cols), made.index, (shape[rows], shape[cols]))
         self._workspace.reveal(plane)
-        origin = None if made.labels is None else self._workspace.store(plane, layers[made.labels])
-        begun = ObjectState(
-            base=made.base, written=made.written, label=made.label, origin=origin
-        ).with_clicks(made.clicks, self._workspace.scene(plane))
-        self._session.take(begun, view=made.view)
+        every = [self._begun(one, plane, layers) for one in (*made.others, made)]
+        self._session.take(reduce(ObjectState.and_another, every))
         self._workspace.select_clicks()
+
+    def _begun(self, made: ObjectRecord, plane: LayerPlane, layers: list[Labels]) -> ObjectState:
+        origin = None if made.labels is None else self._workspace.store(plane, layers[made.labels])
+        begun = ObjectState(base=made.base, written=made.written, label=made.label, origin=origin)
+        return begun.with_clicks(made.clicks, self._workspace.scene(plane), made.view)
 
     def _can_hold(self, found: RestoredLabels, array: NDArray[Any]) -> bool:
         # It was free then, but the user may have continued since.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar
 from weakref import WeakSet
 
@@ -64,7 +65,7 @@ class ClickMouse:
     napari adds the point, this class decides its sign. A press on a click holds it: dragging moves
     it, and the mask follows on the release. A drag with Control draws a box, one with Shift a
     stroke (with the right button, or Control as well, on the background): napari's camera leaves
-    drags with a modifier alone.
+    drags with a modifier alone. With Alt a click or a box is another object.
 
     Parameters
     ----------
@@ -101,9 +102,11 @@ class ClickMouse:
             return
         modified = any(name in event.modifiers for name in BACKGROUND_MODIFIERS)
         strokes, background = "Shift" in event.modifiers, event.button == RIGHT or modified
-        plain = event.button == LEFT and not (background or strokes)
+        another = event.button == LEFT and "Alt" in event.modifiers
+        plain = event.button == LEFT and not (background or strokes or another)
         act = None
-        if event.button in (LEFT, RIGHT) and not strokes and self._mode.judge is not None:
+        judges = event.button in (LEFT, RIGHT) and not (strokes or another)
+        if judges and self._mode.judge is not None:
             act = self._mode.judge(event.position, not background)
         if act is not None and not (modified and event.button == LEFT):
             yield from self._judge(act, event)
@@ -111,6 +114,10 @@ class ClickMouse:
         held = self._click_under(event) if plain else None
         if held is not None:
             yield from self._drag(held, event)
+        elif another:
+            box = Stroke(positive=True, is_box=True, is_another=True)
+            still = box.to(event.pos, event.position, event.dims_displayed)
+            yield from self._draw(event, box, partial(self._mode.drawn.emit, still))
         elif event.button in (LEFT, RIGHT):
             positive = self._mode.positive != background
             self._clicks.set_next_sign(positive)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import reduce
 
 import numpy as np
 from napari.layers import Shapes
@@ -19,6 +20,7 @@ from napari_cfr_icl.gui.layers.click_layer import Places
 from napari_cfr_icl.gui.layers.planes import LayerPlane
 from napari_cfr_icl.gui.layers.strokes import Stroke, gestures_of
 from napari_cfr_icl.gui.views import messages
+from napari_cfr_icl.session.objects import ObjectState, Scene
 from napari_cfr_icl.session.session import Session
 
 
@@ -95,55 +97,74 @@ class ClickSync:
             self.refused.emit(messages.ELSEWHERE)
         else:
             scene = state.scene or self._workspace.scene(plane)
-            self._session.take(state.painted(mask, scene))
+            own = mask.read(mask.window) & ~self._others_in(mask.window)
+            self._session.take(state.painted(Patch(own, mask.window, mask.image_shape), scene))
+
+    def _others_in(self, window: Window) -> NDArray[np.bool_]:
+        """Pixels of the objects that are written with the current one, as they are shown."""
+        pixels = np.zeros(window.shape, bool)
+        for other in self._session.state.others:
+            mask = other.mask(self._session.threshold)
+            if mask is not None:
+                pixels |= mask.read(window)
+        return pixels
 
     def read_stroke(self, stroke: Stroke) -> None:
         """Take a stroke of the mouse as one step of the current object."""
         image, plane = self._workspace.image, self._workspace.plane
         if image is not None and plane is not None:
-            self._take_gesture(stroke.gesture(image, plane), plane)
+            gesture = stroke.gesture(image, plane)
+            found = [] if gesture is None else [gesture]
+            self._take_gestures(found, plane, another=stroke.is_another)
         else:
             self.refused.emit(messages.NO_PLANE)
 
-    def read_shape(self) -> None:
-        """Take the chosen shape of the active layer in the place of a stroke."""
+    def read_shapes(self) -> None:
+        """Take the chosen shapes of the active layer in the place of strokes, each an object."""
         layer = self._workspace.viewer.layers.selection.active
         image, plane = self._workspace.image, self._workspace.plane
         if image is None or plane is None or not isinstance(layer, Shapes):
             self.refused.emit(messages.NO_PLANE)
             return
         found = gestures_of(layer, image, plane, self._workspace.viewer.dims)
-        if len(found) != 1:
-            self.refused.emit(messages.SEVERAL_SHAPES if found else messages.NO_SHAPE)
+        if not found:
+            self.refused.emit(messages.NO_SHAPE)
             return
         self._workspace.select_clicks()
-        self._take_gesture(found[0], plane)
+        self._take_gestures(found, plane, another=len(found) > 1)
 
-    def _take_gesture(self, gesture: Gesture | None, plane: LayerPlane) -> None:
-        # Imported where it is needed: it would delay the dock.
-        from napari_cfr_icl.engine.prompts.prompt import prompt_of
-
+    def _take_gestures(
+        self, gestures: Sequence[Gesture], plane: LayerPlane, *, another: bool
+    ) -> None:
+        """Take gestures as one step: for the current object, or each for another one."""
         state = self._session.state
         if not state.is_empty and not self._workspace.is_on_image(state):
             self.refused.emit(messages.GONE_IMAGE)
-            return
-        if not (state.is_empty or plane_of(state) == plane or self._leaves()):
+        elif not (state.is_empty or plane_of(state) == plane or self._leaves()):
             self.refused.emit(messages.ELSEWHERE)
-            return
-        try:
-            prompt = None if gesture is None else prompt_of(gesture, plane.shape)
-        except ClickError as error:
-            self.refused.emit(str(error))
-            return
-        if prompt is None:
-            self.refused.emit(messages.NO_PLANE)
-            return
-        self.taking.emit()
-        self._mode.positive = True
-        scene = self._workspace.scene(plane)
+        else:
+            scene = self._workspace.scene(plane)
+            try:
+                drawn = [self._drawn(gesture, scene, another) for gesture in gestures]
+            except ClickError as error:
+                self.refused.emit(str(error))
+                return
+            self.taking.emit()
+            self._mode.positive = True
+            if another:
+                drawn = [reduce(ObjectState.and_another, drawn, self._session.state)]
+            for state in drawn:
+                self._session.take(state)
+
+    def _drawn(self, gesture: Gesture, scene: Scene, another: bool) -> ObjectState:
+        # Imported where it is needed: it would delay the dock.
+        from napari_cfr_icl.engine.prompts.prompt import prompt_of
+
+        prompt = prompt_of(gesture, scene.shape)
         mask = prompt.previous if isinstance(prompt.previous, Patch) else None
-        drawn = self._session.state.drawn(prompt.clicks, mask, scene)
-        self._session.take(drawn, view=prompt.view or self._view_of(prompt.clicks))
+        view = prompt.view or self._view_of(prompt.clicks)
+        state = ObjectState() if another else self._session.state
+        return state.drawn(prompt.clicks, mask, scene, view)
 
     def _take(self, clicks: Clicks, plane: LayerPlane) -> None:
         """Pass the clicks to the session, except those outside the image."""

@@ -86,7 +86,7 @@ class Presenter:
     def show_object(self) -> None:
         """Show clicks and mask of the current object."""
         session, workspace = self._session, self._workspace
-        mask, others = session.mask, None
+        mask, others = session.shown_mask, None
         if mask is not None and session.protect and workspace.is_on_image(session.state):
             # Labels that cannot take the object say so at W.
             with suppress(OutputError):
@@ -115,7 +115,7 @@ class Presenter:
         self._dock.resume.setVisible(
             self._workspace.plane is not None and not self._workspace.takes_clicks
         )
-        self._dock.use_shape.setVisible(self._has_shapes())
+        self._dock.use_shapes.setVisible(self._has_shapes())
         self._dock.use_as_labels.setVisible(self._workspace.label_image is not None)
         if self._insisted is not None and self._insisted[1] == self._moment():
             self.say(self._insisted[0])
@@ -160,7 +160,7 @@ class Presenter:
     def _next_step(self) -> str:
         if self._workspace.takes_paint:
             return messages.PAINT
-        mask = self._session.mask
+        mask = self._session.shown_mask
         found = mask is not None and bool(mask.values.any())
         if mask is not None and self._others is not None:
             taken, other = self._others

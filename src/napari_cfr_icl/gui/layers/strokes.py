@@ -35,6 +35,8 @@ class Stroke:
         True on the object, False on the background.
     is_box : bool
         True for a box between its ends.
+    is_another : bool
+        True for an object besides the current one.
     screen : tuple of (float, float)
         (x, y) of the mouse in pixels of the canvas, in the order drawn.
     worlds : tuple of tuple of float
@@ -45,6 +47,7 @@ class Stroke:
 
     positive: bool
     is_box: bool
+    is_another: bool = False
     screen: tuple[tuple[float, float], ...] = ()
     worlds: tuple[tuple[float, ...], ...] = ()
     displayed: tuple[int, ...] = ()
@@ -74,7 +77,7 @@ class Stroke:
     def gesture(self, image: Image, plane: LayerPlane) -> Gesture | None:
         """The gesture on `plane` of `image`; None where that is not on the screen."""
         worlds = [np.array(world) for world in self.worlds]
-        if self.is_box:
+        if self.is_box and len(worlds) > 1:
             first, second = worlds[0], worlds[-1].copy()
             crossed = first.copy(), second.copy()
             row_axis = self.displayed[-2]
@@ -84,7 +87,7 @@ class Stroke:
         if points is None:
             return None
         if self.is_box:
-            return _box(points)
+            return _box(points) if len(self.screen) > 1 else Scribble(points[:1])
         return Lasso(points) if self.is_closed else Scribble(points, self.positive)
 
 

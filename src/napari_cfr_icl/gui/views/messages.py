@@ -18,9 +18,8 @@ NO_PLANE = "Switch to 2D and to a plane of the image to click on it."
 GRID = "Leave the grid view (Ctrl+G): it draws clicks and mask in other cells than the image."
 OTHER_TOOL = "Another layer or tool is chosen: clicks mark nothing now."
 PAINT = "Paint or erase the mask with napari's tools; {write} writes it."
-SHAPES = "Draw a shape around the object, or along it, and use it."
+SHAPES = "Draw shapes around objects, or along them, and use those that are selected."
 NO_SHAPE = "Draw a shape on this plane first."
-SEVERAL_SHAPES = "Select one of the shapes."
 HIDDEN_CLICKS = "The clicks layer is hidden: clicks mark nothing now."
 OUTSIDE = "That was outside the image."
 NOWHERE = "Clicks without a finite place (NaN or infinite) are left out."
@@ -176,6 +175,9 @@ def next_step(state: ObjectState, *, loading: str, found: bool, grabbed: str = "
         return ONLY_BACKGROUND
     if state.answer is not None and not found:
         return "Nothing was found there: click it once more, or zoom in and try again ({drop})."
+    if state.others:
+        count = len(state.others) + 1
+        return f"{count} objects: correct the last with clicks; {{write}} writes them all."
     return "Correct it with more clicks, or press {write} to write it."
 
 

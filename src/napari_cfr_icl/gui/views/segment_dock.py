@@ -32,6 +32,7 @@ MOUSE = {
     "Right click": "on the background (or Ctrl + click)",
     "Ctrl + drag": "a box around the object",
     "Shift + drag": "along the object, or all around it; with the right button along background",
+    "Alt + click, drag": "one more object, or a box around it; all are written together",
     "Drag a click": "to move it; the mask follows",
     "Click a click": "and press Delete to remove it",
     "Drag, wheel": "to move and zoom the picture",
@@ -83,11 +84,11 @@ class SegmentDock(ClosableDock):
             "Use as labels", "Turn the image layer into a labels layer, and write objects into it."
         )
         self.use_as_labels.hide()
-        self.use_shape = KeyButton(
-            "Use the shape",
-            "Find the object in the selected rectangle, ellipse or polygon, or along the line.",
+        self.use_shapes = KeyButton(
+            "Use shapes",
+            "Find an object in each selected rectangle, ellipse or polygon, or along a line.",
         )
-        self.use_shape.hide()
+        self.use_shapes.hide()
         self.busy = BusyIndicator()
         self.question = InlinePrompt()
 
@@ -112,7 +113,7 @@ class SegmentDock(ClosableDock):
             self.hint,
             self.resume,
             self.use_as_labels,
-            self.use_shape,
+            self.use_shapes,
             self.busy,
             self.question,
             self.offer,
