@@ -81,6 +81,18 @@ def grab(driver: ViewerDriver) -> None:
     click(driver, *wrong, positive=False)
 
 
+def find(driver: ViewerDriver) -> None:
+    """Three nuclei done, the rest proposed, one of them rejected and one accepted."""
+    truth = samples.load("nuclei").labels
+    for number in (1, 8, 11):
+        segment(driver, truth == number)
+    driver.type(Qt.Key.Key_R)
+    driver.wait(lambda: not driver.dock.controller.finding.search.is_under_way, LONG)
+    look_at(driver.viewer, (100, 300), 330)
+    for number, good in ((2, True), (16, False)):
+        driver.click(*np.argwhere(truth == number).mean(axis=0), positive=good)
+
+
 def click(driver: ViewerDriver, row: float, col: float, positive: bool = True) -> None:
     """Click and wait for the mask."""
     driver.click(row, col, positive)
@@ -203,6 +215,7 @@ PICTURES = {
     "dock-fluorescence": ("fluorescence", fluorescence),
     "inner-loop": ("photo", inner_loop),
     "grab": ("fluorescence", grab),
+    "find": ("fluorescence", find),
     "tuning-look": ("photo", tuning_look),
     "tuning-search": ("fluorescence", tuning_search),
     "unfinished-work": ("fluorescence", unfinished),

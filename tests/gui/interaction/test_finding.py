@@ -120,7 +120,6 @@ def test_all_above_the_slider_are_written_and_one_undo_takes_them_back(found):
     assert ids(found) == [1, 2, 3, 4, 0]
     for place, label in (((60, 30), 2), ((60, 43), 3), ((90, 100), 4)):
         assert np.array_equal(labels(found).data == label, disk(*place, SHAPE).full())
-    redraw(found)
     assert outlined(found) == []
     found.type(Qt.Key.Key_U)
     assert ids(found) == [1, 0, 0, 0, 0]

@@ -272,6 +272,7 @@ class FindingController:
         if edit is None:
             raise MaskError("There is nothing to write: other objects cover the proposals.")
         self._session.take(self._session.state, [edit])
+        self.show()
         self._presenter.insist(messages.found_written(len(masks)))
 
     def _under(self, world: Sequence[float]) -> int | None:
