@@ -274,14 +274,15 @@ def test_photos_of_any_mode_are_grey_or_in_colour(walk, folder, mode):
 
 
 def test_the_layers_have_the_pixel_sizes_and_the_axes_of_their_file(walk, folder):
-    sizes = {"PhysicalSizeX": 0.25, "PhysicalSizeY": 0.5, "PhysicalSizeXUnit": "nm"}
+    sizes = {"PhysicalSizeX": 0.25, "PhysicalSizeY": 0.5}
     stack = np.stack([pixels(1), pixels(2), pixels(3)])
     about = {"axes": "TYX", "TimeIncrement": 40, "TimeIncrementUnit": "ms", **sizes}
     tifffile.imwrite(folder / "a0.ome.tif", stack, metadata=about)
     driver = walk()
     for layer in driver.viewer.layers:
-        assert np.allclose(np.diff(layer.extent.world[:, 1:], axis=0), [[60, 40]], atol=0.5), layer
-        assert [str(unit) for unit in layer.units] == ["millisecond", "micrometer", "nanometer"]
+        step = np.subtract(layer.data_to_world((1, 1, 1)), layer.data_to_world((0, 0, 0)))
+        assert np.allclose(step, (40, 0.5, 0.25)), layer
+        assert [str(unit) for unit in layer.units] == ["millisecond", "micrometer", "micrometer"]
     assert driver.dock.stack_section.title.endswith("Through time")
     draw(driver)
     assert driver.session.mask.full()[40, 60]
