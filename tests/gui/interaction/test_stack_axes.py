@@ -133,6 +133,7 @@ def test_channels_are_split_into_layers_in_their_place(opened_file, said):
     assert np.allclose(first.scale, (0.5, 0.125, 0.125))
     assert driver.dock.controller.workspace.channels == [first, second]
     assert driver.dock.stack.split.isHidden()
+    assert driver.dock.hint.text().startswith("Each channel is a layer now")
     names = [layer.name for layer in driver.viewer.layers]
     assert names == ["cells.ome [0]", "cells.ome [1]", "objects", "current object", "clicks"]
     units = {tuple(map(str, layer.units)) for layer in driver.viewer.layers}

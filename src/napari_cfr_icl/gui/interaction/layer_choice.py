@@ -65,6 +65,7 @@ class LayerChoice:
         self._closed = False
         self._last_labels: dict[str, Labels] = {}
         self._repair = single_shot(dock, 0, self._on_repair)
+        self._say_split = single_shot(dock, 0, partial(dock.show_hint, messages.SPLIT))
         self._raise = single_shot(dock, 0, self._on_raise)
         self._dock.image.layer_chosen.connect(self._on_image_chosen)
         self._dock.labels.layer_chosen.connect(self._on_labels_chosen)
@@ -173,6 +174,8 @@ class LayerChoice:
             self._layers.move(self._layers.index(made), self._layers.index(channels[-1]) + 1)
         for layer in channels:
             layer.units = units
+        # After the hint that something was moved: the units count as that.
+        self._say_split.start()
 
     def _remove_unused(self, labels: Labels | None) -> None:
         """Remove labels that were made here and hold nothing."""

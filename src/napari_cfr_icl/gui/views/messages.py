@@ -41,6 +41,7 @@ GONE_LABELS = (
     "undo ({undo}) or drop it ({drop})."
 )
 NOTHING_TO_CARRY = "There is no object to take along: click one first."
+SPLIT = "Each channel is a layer now; the model sees those that are shown together."
 FLAT = "This image has one plane only."
 STACK_ENDS = "The stack ends here."
 FILLING = "Filling planes; Cancel keeps what is done."
