@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 
 from golden_models import GOLDEN, randomised
 from napari_cfr_icl._errors import ModelFileError
+from napari_cfr_icl.engine.settings import Settings
 from napari_cfr_icl.zoo import ModelInfo, ModelStore, import_checkpoint, load, save
 from napari_cfr_icl.zoo.key_maps import published_weights
 from napari_cfr_icl.zoo.micro_sam import merged_adapters
@@ -243,3 +244,20 @@ def test_a_converted_file_without_a_description_loads(path, tmp_path, model, wei
     assert all(torch.equal(again[key], weight) for key, weight in model.state_dict().items())
     store = ModelStore(tmp_path / "models")
     assert load(import_checkpoint(path, "mine", store), store).architecture == model.architecture
+
+
+@pytest.mark.parametrize(
+    ("name", "wrapped", "contrast"),
+    [
+        ("vit_t_lm", False, "min-max"),
+        ("export.pt", True, "min-max"),
+        ("mobile_sam.pt", False, "shown"),
+    ],
+)
+def test_a_model_knows_the_contrast_it_was_trained_with(tmp_path, weights, name, wrapped, contrast):
+    torch.save({"model_state": weights} if wrapped else weights, tmp_path / name)
+    model = load(tmp_path / name)
+    assert model.published_contrast == Settings.whole_image(model).contrast == contrast
+    assert Settings.interactive(model).contrast == "shown"
+    save(model, tmp_path / "own.safetensors", ModelInfo("own", model.architecture))
+    assert load(tmp_path / "own.safetensors").published_contrast == contrast

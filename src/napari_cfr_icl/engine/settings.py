@@ -37,6 +37,7 @@ class WindowHints(Protocol):
     published_masks: MaskChoice
     first_side: int
     published_input: PublishedInput | None
+    published_contrast: Contrast
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +258,7 @@ class Settings(Options):
             masks=_masks(model),
             padding="none" if stretched else "black" if kind == "padded-black" else "mean",
             resampling="antialiased" if stretched else "antialiased-8bit",
-            contrast="percentiles" if kind == "padded-black" else "shown",
+            contrast="shown" if model is None else model.published_contrast,
         )
 
     @classmethod

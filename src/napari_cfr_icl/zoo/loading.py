@@ -27,7 +27,8 @@ __all__ = ["load", "load_file", "locate"]
 
 # Fields of an architecture that the shapes of the weights do not decide.
 _FREE_FIELDS: Final = frozenset(
-    {"num_heads", "image_size", "click_style", "click_radius", "global_blocks", "windows", "padded"}
+    {"num_heads", "image_size", "click_style", "click_radius", "global_blocks", "windows"}
+    | {"padded", "contrast"}
 )
 _NAMED: Final = 3  # keys of each kind that a report names
 

@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-__all__ = ["check_has_prompts", "is_training_checkpoint", "is_version_2", "merged_adapters"]
+__all__ = ["check_has_prompts", "is_from_micro_sam", "is_training_checkpoint", "merged_adapters"]
 
 _DECODER: Final = "_decoder"
 _DECODER_PARTS: Final = frozenset({"base", "out_conv"})
+_PUBLISHED: Final = re.compile(r"vit_[tblh]_(lm|em_|histopathology|medical_imaging)")
 _ENCODER_KEY: Final = re.compile(r"model_state\.(module\.)?encoder\.")
 
 _UNMERGEABLE: Final = (".down_proj.", ".up_proj.", ".mlp_proj.")
@@ -39,9 +40,13 @@ def is_training_checkpoint(content: Any) -> bool:
     )
 
 
-def is_version_2(content: Mapping[Any, Any]) -> bool:
-    """True if micro-sam 2 wrote it, which fits images to SAM 2 in a way of its own."""
-    return str(content.get("model_type")).startswith("hvit") or "model_state" in content
+def is_from_micro_sam(content: Mapping[Any, Any], path: Path) -> bool:
+    """True if micro-sam made it, which fits and stretches images in a way of its own.
+
+    What it publishes for SAM's own networks is told by its name alone.
+    """
+    written = str(content.get("model_type")).startswith("hvit") or "model_state" in content
+    return written or _PUBLISHED.match(path.name) is not None
 
 
 def check_has_prompts(names: Iterable[str], path: Path) -> None:

@@ -26,8 +26,8 @@ from napari_cfr_icl.engine.models.click_model import IMAGE_MEAN, IMAGE_STD
 from napari_cfr_icl.zoo.file_kinds import FileKind, find_damage, kind_of
 from napari_cfr_icl.zoo.micro_sam import (
     check_has_prompts,
+    is_from_micro_sam,
     is_training_checkpoint,
-    is_version_2,
     merged_adapters,
 )
 from napari_cfr_icl.zoo.stand_ins import STAND_INS, Array, Inert
@@ -102,7 +102,7 @@ class Checkpoint:
 
     weights: dict[str, Tensor]
     config: dict[str, Any] | None
-    from_micro_sam_2: bool = False
+    from_micro_sam: bool = False
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
@@ -201,7 +201,9 @@ def checkpoint_in(content: object, path: Path) -> Checkpoint:
             "to yet. Choose a checkpoint of a click model, such as cocolvis_vit_base.pth."
         )
     return Checkpoint(
-        named if weights is None else weights, _config_in(content, path), is_version_2(content)
+        named if weights is None else weights,
+        _config_in(content, path),
+        is_from_micro_sam(content, path),
     )
 
 
@@ -290,7 +292,9 @@ def describe(checkpoint: Checkpoint, path: Path) -> dict[str, Any]:
     except ValueError as error:
         raise ModelFileError(f"{path} holds no network that is known here. {error}") from error
     if architecture["family"] == "sam2":
-        architecture["padded"] = checkpoint.from_micro_sam_2
+        architecture["padded"] = checkpoint.from_micro_sam
+    elif architecture["family"] in ("sam_vit", "mobile_sam") and checkpoint.from_micro_sam:
+        architecture["contrast"] = "min-max"
     if settings.get("use_disks") is False:
         architecture["click_style"] = "distances"
     if settings.get("norm_radius") is not None:

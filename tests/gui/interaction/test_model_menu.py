@@ -7,6 +7,7 @@ import threading
 
 import numpy as np
 import pytest
+import torch
 from qtpy.QtCore import Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QFileDialog
@@ -14,6 +15,7 @@ from qtpy.QtWidgets import QFileDialog
 from activity_bars import bars, cancel, moving
 from checkpoints import HRNET
 from disk_predictor import DiskPredictor
+from golden_models import randomised
 from napari_cfr_icl._errors import DeviceError, ModelFileError
 from napari_cfr_icl.engine.settings import Refinement
 from napari_cfr_icl.gui.app import controller
@@ -25,6 +27,7 @@ from napari_cfr_icl.session.preferences import Preferences, load_preferences, sa
 from napari_cfr_icl.session.presets import NamedPreset, save_preset
 from napari_cfr_icl.session.speeds import FEWEST, Speeds
 from napari_cfr_icl.zoo import ModelStore
+from napari_cfr_icl.zoo.key_maps import published_weights
 from published_model import NAME, site_with_model
 
 
@@ -77,6 +80,30 @@ def test_a_model_that_micro_sam_keeps_is_found_and_used(
     driver.click(40, 60)
     driver.wait_for_answer()
     assert driver.session.mask is not None
+
+
+def test_the_contrast_that_a_model_was_trained_with_is_shown_beside_it(
+    viewer, open_dock, site, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("MICROSAM_CACHEDIR", str(tmp_path / "micro_sam"))
+    kept = tmp_path / "micro_sam" / "models" / "vit_t_lm"
+    kept.parent.mkdir(parents=True)
+    weights = published_weights(randomised({"family": "mobile_sam", "full_decoder": True}))
+    torch.save(weights, kept)
+    viewer.add_image(np.zeros((120, 160), np.uint8), name="grey")
+    driver = open_dock(viewer)
+    for section in driver.dock.findChildren(Section):
+        section.set_open(True)
+    engine = driver.dock.engine
+    assert engine.contrast.isHidden()
+    choose(driver, "micro-sam-vit-t-lm")
+    driver.wait(engine.contrast.isVisible)
+    trained = "each colour stretched from its minimum to its maximum"
+    assert engine.contrast.text() == f"Contrast: as on the screen; it was trained with {trained}."
+    engine.preset.native.setCurrentText("whole-image")
+    driver.wait(lambda: engine.contrast.text() == f"Contrast: {trained}, as it was trained.")
+    choose(driver, "cfr-icl-hrnet18")
+    driver.wait(engine.contrast.isHidden)
 
 
 def test_a_model_that_is_not_here_is_offered_and_changes_nothing(driver):

@@ -30,7 +30,7 @@ from napari_cfr_icl.training.runs import loop
 from napari_cfr_icl.training.steps.encoder import AdaptedLinear, merged_weights, prepare_encoder
 from napari_cfr_icl.training.steps.optimizer import make_optimizer
 from napari_cfr_icl.training.steps.step import Stepper
-from napari_cfr_icl.zoo import ModelInfo, save
+from napari_cfr_icl.zoo import ModelInfo, read_info, save
 from training_collections import write_collection
 from training_goldens import GOLDEN
 
@@ -114,6 +114,7 @@ def test_what_is_frozen_stays(architecture, encoder, cells, tmp_path):
     if encoder == "frozen":
         options = replace(options, features=FeatureOptions(gib=0.1, objects=3, uses=4))
     loop.main(options, [cells], out, "cpu")
+    assert read_info(out / "model.safetensors").training["masks"] == zoo.load(base).published_masks
     learned = changed(base, out)
     of_encoder = {name for name in learned if name.startswith(ENCODER)}
     assert any("mask_decoder" in name for name in learned)

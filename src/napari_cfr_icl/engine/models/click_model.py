@@ -13,7 +13,7 @@ from napari_cfr_icl.engine.click_maps import disk_maps, distance_maps
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from napari_cfr_icl.engine.settings import MaskChoice, PublishedInput
+    from napari_cfr_icl.engine.settings import Contrast, MaskChoice, PublishedInput
 
 IMAGE_MEAN = (0.485, 0.456, 0.406)
 IMAGE_STD = (0.229, 0.224, 0.225)
@@ -69,6 +69,8 @@ class ClickModel(nn.Module):
         Longest side in image pixels of a good first window.
     published_input : PublishedInput or None
         How a whole image was fitted to the network where it was published; None for windows.
+    published_contrast : Contrast
+        How the pictures that it was trained on were stretched; see `Settings.contrast`.
     architecture : dict
         As given.
     """
@@ -87,6 +89,7 @@ class ClickModel(nn.Module):
     published_masks: MaskChoice = "single"
     first_side: int = 512
     published_input: PublishedInput | None = None
+    published_contrast: Contrast = "shown"
     image_mean: Tensor
     image_std: Tensor
 

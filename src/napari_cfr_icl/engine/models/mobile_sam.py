@@ -12,7 +12,12 @@ from napari_cfr_icl.engine.models.click_model import check_count
 from napari_cfr_icl.engine.models.mask_decoder import MaskDecoder
 from napari_cfr_icl.engine.models.outline_head import OutlineHead, drawn_clicks
 from napari_cfr_icl.engine.models.prompt_encoder import PromptEncoder
-from napari_cfr_icl.engine.models.sam import MASK_LOGIT_LIMIT, Sam, check_masks
+from napari_cfr_icl.engine.models.sam import (
+    MASK_LOGIT_LIMIT,
+    Sam,
+    check_contrast,
+    check_masks,
+)
 from napari_cfr_icl.engine.models.timm_layers import MBConv, TinyVitBlock
 from napari_cfr_icl.engine.models.tiny_vit import OUT_WIDTH, WIDTHS, TinyVit
 
@@ -20,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from napari_cfr_icl.engine.models.click_model import Features
+    from napari_cfr_icl.engine.settings import Contrast
 
 FAMILY = "mobile_sam"
 
@@ -50,6 +56,8 @@ class MobileSamArchitecture:
         Whether it also takes boxes and offers three masks for an ambiguous click.
     outline : bool
         Whether convolutions correct the outline of the single mask (`OutlineHead`).
+    contrast : Contrast
+        How the images it was trained on were stretched: "min-max" by micro-sam.
 
     Raises
     ------
@@ -61,9 +69,11 @@ class MobileSamArchitecture:
     image_size: int = 1024
     full_decoder: bool = False
     outline: bool = False
+    contrast: Contrast = "shown"
 
     def __post_init__(self) -> None:
         check_count("image_size", self.image_size)
+        check_contrast(self.contrast)
         for name in ("detail", *_LATER_PARTS):
             if type(getattr(self, name)) is not bool:
                 raise ValueError(f"{name} must be true or false, not {getattr(self, name)!r}.")
@@ -71,8 +81,8 @@ class MobileSamArchitecture:
     def described(self) -> dict[str, Any]:
         """As plain JSON, with the name of the family."""
         fields = asdict(self)
-        for name in _LATER_PARTS:
-            if not fields[name]:
+        for name in (*_LATER_PARTS, "contrast"):
+            if fields[name] in (False, "shown"):
                 del fields[name]  # files from before there was the choice do not say it
         return {"family": FAMILY, **fields}
 
@@ -92,6 +102,7 @@ class MobileSam(Sam):
         super().__init__(arch.described())
         self.dead_keys = _UNUSED if arch.full_decoder else (*_UNUSED, *_BESIDE_CLICKS)
         self.input_size = arch.image_size
+        self.published_contrast = arch.contrast
         if arch.full_decoder:
             self.published_masks = "best-first"
         else:  # tuned for windows

@@ -6,7 +6,7 @@ a step of CFR, costs the decoder alone. Unlike SAM it is always given its last m
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, get_args
 
 import torch
 from torch import Tensor
@@ -20,6 +20,7 @@ from napari_cfr_icl.engine.models.click_model import (
 )
 from napari_cfr_icl.engine.models.mask_choice import chosen_masks
 from napari_cfr_icl.engine.models.mask_decoder import MASK_TOKENS
+from napari_cfr_icl.engine.settings import Contrast
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -164,6 +165,12 @@ def without_boxes(points: Tensor) -> tuple[Tensor, Tensor | None]:
     last = points[..., :2].where(corner, -torch.inf).amax(dim=1)
     boxes = torch.cat([first, last], dim=1)
     return points.where(~corner, -1.0), boxes.where(corner.any(dim=1), -1.0)
+
+
+def check_contrast(contrast: str) -> None:
+    """Raise ValueError for a stretch of the training's pictures that is not known."""
+    if contrast not in get_args(Contrast):
+        raise ValueError(f"contrast must be {', '.join(get_args(Contrast))}, not {contrast!r}.")
 
 
 def check_masks(weights: Mapping[str, Tensor], decoder: str) -> None:

@@ -128,6 +128,7 @@ class Sam2(Sam):
         super().__init__(arch.described())
         self.input_size = arch.image_size
         self.published_input = "padded-black" if arch.padded else "stretched"
+        self.published_contrast = "percentiles" if arch.padded else "shown"
         self.published_masks = "best-first" if arch.padded else "best-first-stable"
         self.image_encoder = HieraPyramid(arch)
         self.no_mem_embed = nn.Parameter(torch.zeros(1, 1, OUT_WIDTH))

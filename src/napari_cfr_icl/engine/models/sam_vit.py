@@ -13,13 +13,14 @@ from torch.nn import functional as F
 from napari_cfr_icl.engine.models.click_model import check_count, shape_of
 from napari_cfr_icl.engine.models.mask_decoder import MaskDecoder
 from napari_cfr_icl.engine.models.prompt_encoder import PromptEncoder
-from napari_cfr_icl.engine.models.sam import Sam, check_masks
+from napari_cfr_icl.engine.models.sam import Sam, check_contrast, check_masks
 from napari_cfr_icl.engine.models.timm_layers import vision_transformer_sam
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from napari_cfr_icl.engine.models.click_model import Features
+    from napari_cfr_icl.engine.settings import Contrast
 
 FAMILY = "sam_vit"
 HEADS_BY_DIM = {768: 12, 1024: 16, 1280: 16}
@@ -44,6 +45,8 @@ class SamVitArchitecture:
         Width of a token, number of blocks, attention heads in each.
     image_size : int
         Longest side in pixels of the images it was trained on.
+    contrast : Contrast
+        How these were stretched: "min-max" by micro-sam.
 
     Raises
     ------
@@ -55,10 +58,12 @@ class SamVitArchitecture:
     depth: int
     num_heads: int
     image_size: int = 1024
+    contrast: Contrast = "shown"
 
     def __post_init__(self) -> None:
         for name in ("dim", "depth", "num_heads", "image_size"):
             check_count(name, getattr(self, name))
+        check_contrast(self.contrast)
         if self.depth % _GROUPS:
             raise ValueError(f"depth {self.depth} is no multiple of {_GROUPS}.")
         if self.dim % self.num_heads:
@@ -68,7 +73,10 @@ class SamVitArchitecture:
 
     def described(self) -> dict[str, Any]:
         """As plain JSON, with the name of the family."""
-        return {"family": FAMILY, **asdict(self)}
+        fields = asdict(self)
+        if self.contrast == "shown":
+            del fields["contrast"]  # files from before there was the choice do not say it
+        return {"family": FAMILY, **fields}
 
 
 class SamVit(Sam):
@@ -86,6 +94,7 @@ class SamVit(Sam):
     def __init__(self, arch: SamVitArchitecture) -> None:
         super().__init__(arch.described())
         self.input_size = arch.image_size
+        self.published_contrast = arch.contrast
         self.image_encoder = _image_encoder(arch)
         self.prompt_encoder = PromptEncoder(kinds=4)
         self.mask_decoder = MaskDecoder(full=True)

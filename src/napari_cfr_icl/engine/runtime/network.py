@@ -110,6 +110,11 @@ class Network:
         return self._model.caches_image_features
 
     @property
+    def published_contrast(self) -> str:
+        """How the pictures that the model was trained on were stretched; see `ClickModel`."""
+        return self._model.published_contrast
+
+    @property
     def takes_boxes(self) -> bool:
         """True if the model was trained with boxes; see `ClickModel`."""
         return self._model.takes_boxes

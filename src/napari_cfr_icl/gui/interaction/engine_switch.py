@@ -77,6 +77,7 @@ class EngineSwitch:
         if tried.choice != self._choice:
             return
         if tried.error is None:
+            self._panel.show_contrast(tried.contrast)
             self._note_that_it_works()
         else:
             if self._works is not None and EngineChoice.of(self._works) == tried.choice:

@@ -82,6 +82,8 @@ class Tried(Message):
 
     choice: EngineChoice
     error: Exception | None = None
+    contrast: tuple[str, str] | None = None
+    """As the network sees it, and as it was trained; see `Settings.contrast`."""
 
 
 def reporting(
@@ -95,10 +97,17 @@ def reporting(
         except Exception as error:
             deliver(Tried(0, choice, error))
             raise
-        deliver(Tried(0, choice))
+        deliver(Tried(0, choice, contrast=_contrast_of(predictor)))
         return predictor
 
     return make_and_report
+
+
+def _contrast_of(predictor: Any) -> tuple[str, str] | None:
+    network = getattr(predictor, "network", None)
+    if network is None:
+        return None
+    return predictor.settings.contrast, network.published_contrast
 
 
 class PredictorMaker:

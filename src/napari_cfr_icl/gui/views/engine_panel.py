@@ -42,6 +42,12 @@ DEVICES = (
 EVERY_CLICK = "Otherwise only the clicks that the preset says, which may be the first one alone."
 
 
+_STRETCHED = {
+    "min-max": "from its minimum to its maximum",
+    "percentiles": "from its 2nd to its 98th percentile",
+}
+
+
 class EnginePanel(QWidget):
     """The choices that decide the predictor.
 
@@ -75,10 +81,31 @@ class EnginePanel(QWidget):
         self._preferences = preferences
         self._show()
 
+    def show_contrast(self, contrast: tuple[str, str] | None) -> None:
+        """Tell the contrast that the network sees, and that it was trained with, where stretched.
+
+        Parameters
+        ----------
+        contrast : tuple of str or None
+            Both, as in `Settings.contrast`; None where they are not known.
+        """
+        seen, trained = contrast or ("shown", "shown")
+        text = ""
+        if trained != "shown":
+            stretch = f"each colour stretched {_STRETCHED[trained]}"
+            text = f"Contrast: {stretch}, as it was trained."
+            if seen != trained:
+                text = f"Contrast: as on the screen; it was trained with {stretch}."
+        self.contrast.setText(text)
+        self.contrast.setVisible(bool(text))
+
     def _build(self) -> None:
         self.model = ModelMenu()
         self.about = QLabel()
         self.about.setWordWrap(True)
+        self.contrast = QLabel()
+        self.contrast.setWordWrap(True)
+        self.contrast.hide()
         self.fetch = ModelFetch()
         self.inference = ComboBox(choices=list(INFERENCES.items()))
         self.every_click = CheckBox(text="Refine every click", tooltip=EVERY_CLICK)
@@ -100,7 +127,7 @@ class EnginePanel(QWidget):
                 "Device": self.device.native,
             }
         )
-        column(self.model, self.about, self.fetch, method, into=self)
+        column(self.model, self.about, self.contrast, self.fetch, method, into=self)
 
     def _connect(self) -> None:
         self.model.filled.connect(self._describe)

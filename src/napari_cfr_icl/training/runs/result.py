@@ -80,6 +80,7 @@ def record(run: Run, step: int, base: ModelInfo) -> dict[str, Any]:
         "base_training": base.training,
         "options": asdict(run.options),
         "steps": step,
+        "masks": run.state.model.mask_choice,
         "held_out_clicks": None if run.state.best_step < 0 else round(run.state.best_score, 4),
         "collections": parts,
     }
