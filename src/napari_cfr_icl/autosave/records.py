@@ -12,7 +12,7 @@ from napari_cfr_icl.autosave.plain_data import Record, WrittenAs
 from napari_cfr_icl.autosave.serialization import pack_bits, unpack_bits
 from napari_cfr_icl.engine.clicks import Click, Clicks
 from napari_cfr_icl.engine.prompts.gestures import Box
-from napari_cfr_icl.engine.prompts.prompt import BoxMask
+from napari_cfr_icl.engine.prompts.prompt import BoxMask, RoughMask
 from napari_cfr_icl.engine.settings import Settings
 from napari_cfr_icl.engine.windows import Patch, Window
 
@@ -45,8 +45,10 @@ def _mask_to(mask: Patch | None) -> dict[str, Any] | None:
     strength = float(mask.values.max(initial=0))
     if 0.5 < strength < 1:
         data["strength"] = strength
+    if isinstance(mask, RoughMask):
+        data["clicks"] = _clicks_to(mask.clicks)
     if isinstance(mask, BoxMask):
-        data |= {"box": list(astuple(mask.box)), "clicks": _clicks_to(mask.clicks)}
+        data["box"] = list(astuple(mask.box))
     return data
 
 
@@ -57,10 +59,13 @@ def _mask_from(data: dict[str, Any] | None) -> Patch | None:
     rows, cols = data["image_shape"]
     bits = unpack_bits(data["bits"], window.shape)
     values = bits * np.float32(data["strength"]) if "strength" in data else bits
-    if "box" in data:
-        box = Box(*map(float, data["box"]))
-        return BoxMask(values, window, (int(rows), int(cols)), box, _clicks_from(data["clicks"]))
-    return Patch(values, window, (int(rows), int(cols)))
+    shape = int(rows), int(cols)
+    if "clicks" not in data:
+        return Patch(values, window, shape)
+    clicks = _clicks_from(data["clicks"])
+    if "box" not in data:
+        return RoughMask(values, window, shape, clicks)
+    return BoxMask(values, window, shape, clicks, Box(*map(float, data["box"])))
 
 
 def is_written_whole(mask: Patch) -> bool:

@@ -47,6 +47,8 @@ class Passes:
         The part of the image on the screen; set it where there is one.
     box : Box or None
         The box around the object, for a network that takes boxes.
+    limit : Window or None
+        Where the object may lie; elsewhere the probabilities become 0.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class Passes:
         self.seen: Patch | None = None
         self.view: Window | None = None
         self.box: Box | None = None
+        self.limit: Window | None = None
         self._begun = False
         self._picture: tuple[Window, torch.Tensor] | None = None
 
@@ -86,8 +89,18 @@ class Passes:
         logits = self._logits(picture, mask, points)[..., : size[0], : size[1]]
         probabilities = self._in_image(logits, part.shape)
         values = probabilities[0, 0].cpu().numpy()
-        self.seen = Patch(values, part, self.image.shape)
+        self.seen = self._limited(Patch(values, part, self.image.shape))
         return self.seen
+
+    def _limited(self, found: Patch) -> Patch:
+        if self.limit is None:
+            return found
+        values = np.zeros_like(found.values)
+        inside = self.limit.intersection(found.window)
+        if inside is not None:
+            box = inside.relative_to(found.window).slices
+            values[box] = found.values[box]
+        return Patch(values, found.window, found.image_shape)
 
     def _choose_window(self) -> None:
         zoom = self.settings.zoom

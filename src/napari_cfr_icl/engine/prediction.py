@@ -37,8 +37,8 @@ class Prediction:
         Probability above which a pixel belongs to the object.
     fed_back : Patch or None
         The next input of the network instead of `probabilities`.
-    box : Patch or None
-        The `prompts.prompt.BoxMask` that the object began with, where the network takes boxes.
+    rough : Patch or None
+        The `prompts.prompt.RoughMask` that the object began with.
     """
 
     probabilities: Patch
@@ -47,7 +47,7 @@ class Prediction:
     stopped: StopReason
     mask_threshold: float
     fed_back: Patch | None = None
-    box: Patch | None = None
+    rough: Patch | None = None
 
     @property
     def passes(self) -> int:

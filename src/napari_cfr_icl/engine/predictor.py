@@ -14,7 +14,7 @@ from napari_cfr_icl._errors import ClickError
 from napari_cfr_icl.engine.clicks import Click, Clicks
 from napari_cfr_icl.engine.passes import Passes
 from napari_cfr_icl.engine.prediction import Prediction, as_feedback
-from napari_cfr_icl.engine.prompts.prompt import BoxMask
+from napari_cfr_icl.engine.prompts.prompt import BoxMask, RoughMask
 from napari_cfr_icl.engine.refine import refine
 from napari_cfr_icl.engine.runtime.network import Network
 from napari_cfr_icl.engine.settings import Settings
@@ -103,27 +103,32 @@ class Predictor:
         self.network.check_process()
         image = ImageSource.of(source)
         clicks = _checked(Clicks(clicks), image.shape, previous)
-        if (box := self._box(previous)) is not None:
-            clicks = Clicks(click for click in clicks if click not in box.clicks)
+        rough = previous.rough if isinstance(previous, Prediction) else previous
+        rough = rough if isinstance(rough, RoughMask) else None
+        box = rough.box if self.network.takes_boxes and isinstance(rough, BoxMask) else None
+        if rough is not None and box is not None:
+            clicks = Clicks(click for click in clicks if click not in rough.clicks)
         passes = Passes(self.network, self.settings, image, clicks)
-        passes.view = view
-        passes.box = None if box is None else box.box
+        passes.view, passes.box = view, box
         feedback = self._continue(passes, previous)
-        if previous is box:
-            feedback = None  # the box itself instead of the ellipse in it
+        if rough is not None and previous is rough:
+            if box is not None:
+                feedback = None  # the box itself instead of the ellipse in it
+            else:
+                passes.limit = rough.limit
         threshold = self.settings.mask_threshold
         trace = []
         loop = refine(passes.run, feedback, clicks, self.settings.refinement, threshold)
         for step in loop:
             trace.append(step.trace)
             yield Prediction(
-                step.probabilities, passes.window, tuple(trace), step.stopped, threshold, box=box
+                step.probabilities,
+                passes.window,
+                tuple(trace),
+                step.stopped,
+                threshold,
+                rough=rough,
             )
-
-    def _box(self, previous: Previous) -> BoxMask | None:
-        """The box that the object began with, if the network takes boxes."""
-        box = previous.box if isinstance(previous, Prediction) else previous
-        return box if self.network.takes_boxes and isinstance(box, BoxMask) else None
 
     def _continue(self, passes: Passes, previous: Previous) -> Patch | None:
         """Take up the object where it was left; returns the mask to feed back."""

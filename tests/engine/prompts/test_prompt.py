@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
+from checkpoints import tiny
 from napari_cfr_icl._errors import ClickError
-from napari_cfr_icl.engine import Click, Window
+from napari_cfr_icl.engine import Click, Predictor, Window
 from napari_cfr_icl.engine.prompts.gestures import Box, Lasso, Scribble
 from napari_cfr_icl.engine.prompts.prompt import STRENGTH, prompt_of
 
@@ -78,3 +80,27 @@ def test_a_gesture_outside_the_image_is_refused(gesture):
 def test_a_malformed_gesture_is_refused(make, why):
     with pytest.raises(ClickError, match=why):
         make()
+
+
+@pytest.mark.parametrize(
+    "gesture", [Box(20, 30, 28, 42), Lasso(((20, 30), (20, 42), (28, 42), (28, 30)))]
+)
+def test_an_object_lies_about_its_gesture_until_clicks_say_otherwise(
+    gesture,
+):
+    predictor = Predictor(tiny(), device="cpu")
+    seen = []
+
+    def everywhere(image, previous, points):
+        seen.append(int((points[0, :, 2] >= 0).sum()))
+        return torch.full((1, 1, *image.shape[2:]), 9.0)
+
+    predictor.network = predictor.network.with_run(lambda run: everywhere)
+    prompt = prompt_of(gesture, SHAPE)
+    image = np.zeros((*SHAPE, 3), np.uint8)
+    first = predictor.predict(image, prompt.clicks, prompt.previous, prompt.view)
+    assert first.mask().bounds() == Window(19, 29, 11, 15)
+    assert set(seen) == {5}
+    clicks = prompt.clicks.added(Click(50, 70))
+    assert predictor.predict(image, clicks, first).mask().values.all()
+    assert seen[-1] == 6

@@ -32,6 +32,9 @@ _MARGIN = 1.4
 _SMALLEST_VIEW = 128
 """Side of the network's view over side of the gesture, and its least in pixels."""
 
+_LIMIT = 0.1
+"""Margin around a gesture, as a share of its sides, that its object may reach into."""
+
 _CORNER_DISTANCE = 2
 """Pixels from the corners of a box to the clicks on the background there."""
 
@@ -56,19 +59,37 @@ class Prompt:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class BoxMask(Patch):
-    """The weak mask that a box becomes, and the box itself for a network that takes boxes.
+class RoughMask(Patch):
+    """The weak mask that a lasso or a box becomes.
+
+    Parameters
+    ----------
+    clicks : Clicks
+        Those that stand for the gesture beside the mask.
+    """
+
+    clicks: Clicks
+
+    @property
+    def limit(self) -> Window:
+        """The object lies in it: the gesture's bounding box and a margin for the hand."""
+        height, width = (side + 2 * max(1, round(_LIMIT * side)) for side in self.window.shape)
+        top = self.window.top - (height - self.window.height) // 2
+        left = self.window.left - (width - self.window.width) // 2
+        return Window(top, left, height, width)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BoxMask(RoughMask):
+    """The ellipse in a box, and the box itself for a network that takes boxes.
 
     Parameters
     ----------
     box : Box
         As drawn.
-    clicks : Clicks
-        Those that stand for the box beside the mask.
     """
 
     box: Box
-    clicks: Clicks
 
 
 def prompt_of(gesture: Gesture, image_shape: tuple[int, int]) -> Prompt:
@@ -105,9 +126,9 @@ def prompt_of(gesture: Gesture, image_shape: tuple[int, int]) -> Prompt:
     weak = inside * np.float32(STRENGTH)
     clicks = Clicks([_deepest(inside, bounds), *_beside_corners(bounds, image_shape)])
     if isinstance(gesture, Box):
-        previous: Patch = BoxMask(weak, bounds, image_shape, gesture, clicks)
+        previous: RoughMask = BoxMask(weak, bounds, image_shape, clicks, gesture)
     else:
-        previous = Patch(weak, bounds, image_shape)
+        previous = RoughMask(weak, bounds, image_shape, clicks)
     return Prompt(clicks, previous, _surroundings(bounds))
 
 
