@@ -13,6 +13,7 @@ from napari_cfr_icl._errors import SettingsError
 from napari_cfr_icl._files import atomic_write_json, atomic_write_text
 from napari_cfr_icl.engine.clicks import Clicks
 from napari_cfr_icl.engine.finding.finder import ObjectFinder
+from napari_cfr_icl.engine.finding.options import SHOWN
 from napari_cfr_icl.engine.finding.proposals import Lesson, Proposal
 from napari_cfr_icl.engine.predictor import Predictor
 from napari_cfr_icl.engine.prompts.prompt import Prompt
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from napari_cfr_icl.engine.windows import Patch
     from napari_cfr_icl.evaluation.protocol.options import EvaluateOptions
     from napari_cfr_icl.evaluation.protocol.work_list import WorkItem
+
+    _Met = tuple[float, Patch]
 
 EXAMPLES = (1, 3, 5)
 """Numbers of finished objects to search from."""
@@ -64,8 +67,9 @@ class FindingScore:
     seconds_first, seconds : float
         From the start to the first proposal, and to the end.
     clicks, clicks_alone : int
-        Clicks until 95 % of the objects have an IoU of 0.75, examples, accepting, rejecting and
-        corrections counted; and clicks object by object.
+        Clicks until 95 % of the objects have an IoU of 0.75, examples, keys, rejecting and
+        corrections counted; and clicks object by object. The user judges what the dock shows
+        without moving its slider, and searches a second time where one is missing.
     """
 
     dataset: str
@@ -210,12 +214,12 @@ class _Picture:
                 first = first or time.perf_counter() - begun
                 proposals.append(found)
         seconds = time.perf_counter() - begun
-        met = _met(proposals, [truths[index] for index in others])
+        wanted = [truths[index] for index in others]
+        met = _met(proposals, wanted)
+        done, actions = self._judged(image, examples, proposals, wanted)
         costs = [len(alone[index]) for index in chosen]
         for number, index in enumerate(others):
-            costs.append(self._cost(image, truths[index], len(alone[index]), met.get(number)))
-        # Every wrong proposal is rejected by a click, all others are accepted by one key.
-        extra = len(proposals) - len(met) + (1 if proposals else 0)
+            costs.append(self._cost(image, truths[index], len(alone[index]), done.get(number)))
         return FindingScore(
             self._work.dataset,
             self._work.picture.key,
@@ -226,9 +230,41 @@ class _Picture:
             good=sum(quality >= GOOD for quality, _ in met.values()),
             seconds_first=first or seconds,
             seconds=seconds,
-            clicks=_complete(costs) + extra,
+            clicks=_complete(costs) + actions,
             clicks_alone=_complete([len(clicks) for clicks in alone]),
         )
+
+    def _judged(
+        self,
+        image: ImageSource,
+        examples: Sequence[Patch],
+        proposals: Sequence[Proposal],
+        wanted: Sequence[NDArray[np.bool_]],
+    ) -> tuple[dict[int, _Met], int]:
+        """The objects that a user has after two searches, and the keys and clicks that it took.
+
+        Every wrong proposal on the screen is rejected by a click, all others are accepted by a key.
+        """
+        done: dict[int, _Met] = {}
+        rejected: list[Patch] = []
+        actions = 0
+        for is_last in (False, True):
+            shown = [each for each in proposals if each.certainty >= SHOWN]
+            met = {
+                number: found for number, found in _met(shown, wanted).items() if number not in done
+            }
+            right = {id(mask) for _, mask in met.values()}
+            wrong = [each.mask for each in shown if id(each.mask) not in right]
+            actions += 1 + len(wrong) + bool(met)
+            done |= met
+            rejected += wrong
+            if len(done) == len(wanted):
+                break
+            if not is_last:
+                accepted = [mask for _, mask in done.values()]
+                again = self._finder.find(image, Lesson([*examples, *accepted], rejected))
+                proposals = [found for found in again if isinstance(found, Proposal)]
+        return done, actions
 
     def _clicks(
         self, image: ImageSource, truth: NDArray[np.bool_], mask: Patch | None = None
@@ -245,7 +281,7 @@ class _Picture:
         image: ImageSource,
         truth: NDArray[np.bool_],
         alone: int,
-        met: tuple[float, Patch] | None,
+        met: _Met | None,
     ) -> int:
         """Clicks for an object: none, those that correct its proposal, or all of them."""
         if met is None:
@@ -259,11 +295,9 @@ def _complete(costs: Sequence[int]) -> int:
     return sum(sorted(costs)[: int(np.ceil(COMPLETE * len(costs)))])
 
 
-def _met(
-    proposals: Sequence[Proposal], truths: Sequence[NDArray[np.bool_]]
-) -> dict[int, tuple[float, Patch]]:
+def _met(proposals: Sequence[Proposal], truths: Sequence[NDArray[np.bool_]]) -> dict[int, _Met]:
     """The objects that proposals meet: IoU and mask by number; each is met once, surest first."""
-    met: dict[int, tuple[float, Patch]] = {}
+    met: dict[int, _Met] = {}
     areas = [int(truth.sum()) for truth in truths]
     for proposal in sorted(proposals, key=lambda each: -each.certainty):
         mask, qualities = proposal.mask, {}

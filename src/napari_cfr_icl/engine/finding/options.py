@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from napari_cfr_icl._options import Options, option
 
+SHOWN = 0.35
+"""Certainty that a proposal needs to be on the screen, until the user moves the slider."""
+
 
 @dataclass(frozen=True, slots=True)
 class FindOptions(Options):

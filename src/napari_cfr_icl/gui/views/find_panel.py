@@ -5,15 +5,13 @@ from __future__ import annotations
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QLabel, QPushButton, QSlider, QWidget
 
+from napari_cfr_icl.engine.finding.options import SHOWN
 from napari_cfr_icl.gui.views.dock_keys import DockKeys
 from napari_cfr_icl.gui.widgets.arrange import column, row
 from napari_cfr_icl.gui.widgets.key_button import KeyButton
 from napari_cfr_icl.gui.widgets.progress_bar import ProgressBar
 
 SLIDER_STEPS = 100
-
-CERTAINTY = 0.35
-"""Where the slider stands in the beginning."""
 
 
 class FindPanel(QWidget):
@@ -40,12 +38,12 @@ class FindPanel(QWidget):
         )
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setRange(0, SLIDER_STEPS)
-        self.slider.setValue(round(CERTAINTY * SLIDER_STEPS))
+        self.slider.setValue(round(SHOWN * SLIDER_STEPS))
         self.slider.setToolTip(
             "Proposals less certain than this are hidden. Outlines are yellow where it is certain, "
             "magenta where it is not, white when accepted, grey when rejected."
         )
-        self.certainty_text = QLabel(f"{CERTAINTY:.2f}")
+        self.certainty_text = QLabel(f"{SHOWN:.2f}")
         self.counts = QLabel()
         self.counts.setWordWrap(True)
         self.progress = ProgressBar()
