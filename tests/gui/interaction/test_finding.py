@@ -223,6 +223,24 @@ def test_a_proposal_is_grabbed_and_corrected(found):
     assert outlined(found) == [(60, 43), (90, 100)]
 
 
+def test_they_follow_their_image(found):
+    found.dock.controller.workspace.image.scale = (2, 2)
+    redraw(found)
+    redraw(found)
+    assert outlined(found) == [(60, 30), (60, 43), (90, 100)]
+    found.type(Qt.Key.Key_R, SHIFT)
+    assert ids(found) == [1, 2, 3, 4, 0]
+
+
+def test_a_click_elsewhere_does_not_draw_them_anew(found, monkeypatch):
+    drawn, layer = [], found.dock.controller.finding.layer
+    monkeypatch.setattr(layer, "show", lambda *_: drawn.append(1))
+    found.click(100, 30)
+    found.wait_for_answer()
+    redraw(found)
+    assert not drawn
+
+
 def test_drop_takes_the_proposals_away(found):
     found.type(Qt.Key.Key_Q)
     assert outlined(found) == []

@@ -86,6 +86,7 @@ class FindingController:
         self._scene: Scene | None = None
         self._taught: tuple[Scene, Lesson] | None = None
         self._is_done = False
+        self._drawn: object = None
         self._activity = Activity(self.search.stop, panel)
         self._draw = single_shot(panel, DRAW_PAUSE, self.show)
         self._connect()
@@ -100,6 +101,7 @@ class FindingController:
         session.object_changed.connect(self._on_changed)
         workspace.labels_changed.connect(self._on_changed)
         workspace.image_changed.connect(self._on_image_changed)
+        workspace.image_moved.connect(self._on_image_moved)
         self.search.stepped.connect(self._on_stepped)
         self.search.ended.connect(self._on_ended)
 
@@ -109,6 +111,7 @@ class FindingController:
         self._session.object_changed.disconnect(self._on_changed)
         self._workspace.labels_changed.disconnect(self._on_changed)
         self._workspace.image_changed.disconnect(self._on_image_changed)
+        self._workspace.image_moved.disconnect(self._on_image_moved)
         self.search.ended.disconnect()
         self.search.stop()
         self._bridge.close()
@@ -172,9 +175,12 @@ class FindingController:
         self._panel.show_counts(len(shown), verdicts.count(True), verdicts.count(False))
         if request is None or image is None:
             self.layer.remove()
-        else:
-            colours = [self._colour(index) for index in shown]
-            self.layer.show(self.found.masks(shown), colours, image, request.scene.plane[1])
+            return
+        plane, masks = request.scene.plane[1], self.found.masks(shown)
+        drawn = plane, list(map(id, masks)), verdicts
+        if drawn != self._drawn or self.layer.layer is None:
+            self._drawn = drawn
+            self.layer.show(masks, [self._colour(index) for index in shown], image, plane)
 
     def _find(self) -> None:
         plane, state = self._workspace.plane, self._session.state
@@ -328,6 +334,10 @@ class FindingController:
     def _on_busy_changed(self, busy: bool) -> None:
         if busy:
             self.search.stop()
+
+    def _on_image_moved(self, _: object) -> None:
+        self._drawn = None
+        self._on_changed()
 
     def _on_image_changed(self) -> None:
         self._scene = None
