@@ -181,7 +181,8 @@ def measure(
         dock.labels.layer_chosen.emit(viewer.layers["cells"])
     does(person, truth)
     labels = np.asarray(dock.controller.workspace.labels.data)
-    truths = truth if isinstance(truth, list) else [truth]
+    # Plane by plane a nucleus gets an id on each.
+    labels, truths = (labels, truth) if isinstance(truth, list) else (labels > 0, [truth])
     print(f"| {name} | {person.gestures} | {worst(labels, truths):.3f} |", flush=True)
     viewer.close()
 

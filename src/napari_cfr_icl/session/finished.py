@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 THICK = 3.0
 """Pixels from its edge to its middle that a part needs, for thin pieces of it to be a rim."""
 
+LEAST_PART = 0.02
+"""Share of an object beyond which what a mask leaves of it is a part: a corrected edge is none."""
+
 Step = tuple[ObjectState, list[LabelEdit]]
 
 
@@ -107,7 +110,8 @@ def _parts(
     kept = pixels & shown.read(window)
     rest = _without_rim(pixels & ~kept, kept)
     kept = _without_rim(pixels & ~rest, rest)
-    return [part for part in (kept, pixels & ~kept) if part.any()]
+    least = LEAST_PART * pixels.sum()
+    return [part for part in (kept, pixels & ~kept) if part.sum() > least]
 
 
 def _without_rim(part: NDArray[np.bool_], other: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -125,6 +125,18 @@ def test_the_mask_is_one_part_and_the_rest_the_other(layer_of):
     assert left[:, 56:].sum() == right[:, :50].sum() == 0
 
 
+def test_a_corrected_edge_is_no_part_to_split_off(layer_of, said):
+    before = dumbbell()
+    driver, layer = layer_of(before)
+    at(driver, 50, 40, Qt.Key.Key_G)
+    driver.click(50, 80, positive=False)
+    driver.wait_for_answer()
+    assert 0 < ((before == 6) & ~driver.session.mask.full()).sum() < 20
+    driver.type(Qt.Key.Key_W, SHIFT)
+    assert np.array_equal(layer.data, before)
+    assert said()[-1].startswith("There is nothing to split")
+
+
 def test_one_key_deletes_the_grabbed_object_or_the_one_under_the_mouse(layer_of):
     before = four_quarters()
     driver, layer = layer_of(before)
