@@ -6,6 +6,7 @@ Results depend on no state between calls: all that is needed to continue an obje
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
@@ -118,7 +119,11 @@ class Predictor:
                 passes.limit = rough.limit
         threshold = self.settings.mask_threshold
         trace = []
-        loop = refine(passes.run, feedback, clicks, self.settings.refinement, threshold)
+        refinement = self.settings.refinement
+        if passes.limit is not None and self.network.caches_image_features:
+            # As a first click is (measured: docs/gestures.md).
+            refinement = replace(refinement, first_clicks=None)
+        loop = refine(passes.run, feedback, clicks, refinement, threshold)
         for step in loop:
             trace.append(step.trace)
             yield Prediction(
