@@ -43,6 +43,20 @@ def test_the_look_tells_objects_from_their_surroundings():
     assert scores[:, 36 * 8 :].max() < -0.3
 
 
+def test_objects_that_nobody_finished_are_no_background():
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(80, 32, generator=generator) * 0.1
+    noise[:40, 0] += 1
+    noise[40:, 1] += 1
+    vectors = normalize(noise, dim=1)
+    mixed = torch.cat([vectors[10:30], vectors[40:75]])
+    appearance = Appearance(vectors[:10], mixed, vectors[:0])
+    tile = Tile(Window(0, 0, 8, 640), (8, 640), (vectors.T.reshape(1, 32, 1, 80),))
+    scores = appearance.scores(tile)[:, 4::8]
+    assert scores[:, 10:40].min() > 0.3
+    assert scores[:, 75:].max() < -0.3
+
+
 def test_sizes_and_shapes_like_the_examples_are_likely():
     square = np.ones((10, 10), bool)
     shapes = Shapes.of([np.ones((9, 10), bool), square, np.ones((10, 11), bool)])

@@ -27,6 +27,9 @@ INSIDE = 0.6
 RIDGE = 1e-3
 """Regularization; the features are unit vectors and both classes weigh the same."""
 
+COARSE_RIDGE, LEAST_UNLIKE = 0.1, -0.3
+"""Regularization of a first fit, and the score there below which surroundings are background."""
+
 FARTHEST = 1.0
 """Width of the surroundings that are examples of background, in diameters of an object."""
 
@@ -42,17 +45,26 @@ class Appearance:
     """
 
     def __init__(self, objects: Tensor, background: Tensor, rejected: Tensor) -> None:
+        self._fit(objects, background, rejected, COARSE_RIDGE)
+        # Objects that nobody has finished lie among the surroundings: they are no background.
+        background = background[self._of(background) < LEAST_UNLIKE]
+        self._fit(objects, background, rejected, RIDGE)
+
+    def _fit(self, objects: Tensor, background: Tensor, rejected: Tensor, ridge: float) -> None:
         sorts = [sort for sort in (objects, background, rejected) if len(sort)]
         examples = torch.cat(sorts)
         examples = torch.cat([examples, torch.ones(len(examples), 1)], dim=1)
         signs = -torch.ones(len(examples))
         signs[: len(objects)] = 1
-        weights = torch.cat([torch.full((len(sort),), 1 / len(sort)) for sort in sorts]) / len(
-            sorts
-        )
+        shares = [torch.full((len(sort),), 1 / len(sort)) for sort in sorts]
+        weights = torch.cat(shares) / len(sorts)
         weighted = (examples * weights[:, None]).T
-        penalty = RIDGE * torch.eye(examples.shape[1])
+        penalty = ridge * torch.eye(examples.shape[1])
         self._weights = torch.linalg.solve(weighted @ examples + penalty, weighted @ signs)
+
+    def _of(self, vectors: Tensor) -> Tensor:
+        """Scores of unit vectors (places, channels)."""
+        return vectors @ self._weights[:-1] + self._weights[-1]
 
     @classmethod
     def of(
@@ -81,7 +93,7 @@ class Appearance:
 
     def scores(self, tile: Tile) -> NDArray[np.float32]:
         """Score of each pixel of a tile, (rows, columns)."""
-        return tile.in_pixels(tile.appearance @ self._weights[:-1] + self._weights[-1])
+        return tile.in_pixels(self._of(tile.appearance))
 
 
 def grown(window: Window, margin: int) -> Window:
