@@ -64,7 +64,8 @@ class Appearance:
 
     def _of(self, vectors: Tensor) -> Tensor:
         """Scores of unit vectors (places, channels)."""
-        return vectors @ self._weights[:-1] + self._weights[-1]
+        scores: Tensor = vectors @ self._weights[:-1] + self._weights[-1]
+        return scores
 
     @classmethod
     def of(
