@@ -194,6 +194,14 @@ def test_a_network_without_an_encoder_of_its_own_is_told(encoder):
         prepare_encoder(model, OptimizerOptions(encoder=encoder), 0)
 
 
+def test_a_side_that_the_network_does_not_take_is_told(cells, tmp_path):
+    data = replace(QUICK.data, side=104)
+    with pytest.raises(SettingsError, match=r"no windows of 104 pixels: set data.side to 96"):
+        loop.main(
+            replace(QUICK, base=str(kept(SAM2, tmp_path)), data=data), [cells], tmp_path / "x"
+        )
+
+
 @pytest.mark.slow
 @EVERY
 def test_two_processes_give_what_one_gives(architecture, tmp_path, cells):

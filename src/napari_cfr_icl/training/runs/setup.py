@@ -143,6 +143,7 @@ def set_up(options: TrainOptions, data: Data, folder: RunFolder, processes: Dist
     """Network, optimizer and samples, all as they are before the first step."""
     with readable_memory_errors(processes.device):
         model = prepared_model(options, processes.device)
+    _check_side(model, options.data.side)
     optimizer = make_optimizer(model, options.optimizer)
     state = State(model, optimizer, options, _micro(options, processes))
     batches = Batches(data.collections, data.cache, options, processes.device)
@@ -157,6 +158,13 @@ def set_up(options: TrainOptions, data: Data, folder: RunFolder, processes: Dist
     stepper = Stepper(_wrapped(model, processes), batches, options, processes, precision, crops)
     ranked = rank_held_out(data.collections, options.validation.min_area, options.data.ignored_id)
     return Run(options, processes, folder, data, ranked, stepper, model.architecture, state)
+
+
+def _check_side(model: ClickModel, side: int) -> None:
+    if model.caches_image_features and (nearest := model.nearest_size(side, side)[0]) != side:
+        raise SettingsError(
+            f"This network takes no windows of {side} pixels: set data.side to {nearest}."
+        )
 
 
 def prepared_model(options: TrainOptions, device: torch.device) -> ClickModel:
