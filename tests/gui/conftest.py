@@ -7,6 +7,7 @@ import os
 import napari.settings
 import pytest
 from napari.utils.notifications import notification_manager
+from npe2 import PluginManager
 
 import autosave_user
 from disk_predictor import DiskPredictor
@@ -51,9 +52,14 @@ def display(xvfb):
 
 @pytest.fixture(scope="session", autouse=True)
 def napari_for_tests(qapp):
-    """Napari without the thread that writes its status line."""
+    """Napari without the thread that writes its status line, its plugins looked for once.
+
+    It looks through all installed packages for the settings of plugins, which every test makes anew.
+    """
+    found = PluginManager.instance().discover()
     with pytest.MonkeyPatch.context() as patches:
         patches.setattr("napari._qt.threads.status_checker.StatusChecker.start", lambda _: None)
+        patches.setattr(PluginManager, "discover", lambda *_, **__: found)
         yield
 
 

@@ -41,6 +41,7 @@ class Viewers:
                 with patch.object(window, "_save_current_window_settings"):
                     viewer.close()
         self._open.clear()
+        gc.unfreeze()
         gc.collect()
 
 
@@ -62,6 +63,9 @@ def empty(viewer: napari.Viewer) -> None:
     viewer.theme = get_settings().appearance.theme
     viewer.window.resize(*SIZE)
     process_events()
+    # Napari and the dock collect garbage at each of the next test's steps. Removing the layers has
+    # collected this test's; what is left stays as long as the viewer.
+    gc.freeze()
 
 
 def process_events() -> None:

@@ -6,12 +6,14 @@ Results depend on no state between calls: all that is needed to continue an obje
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import torch
 from numpy.typing import NDArray
 
-from napari_cfr_icl._errors import ClickError
+from napari_cfr_icl._errors import ClickError, DeviceError
 from napari_cfr_icl.engine.clicks import Click, Clicks
 from napari_cfr_icl.engine.passes import Passes
 from napari_cfr_icl.engine.prediction import Prediction, as_feedback
@@ -29,6 +31,11 @@ if TYPE_CHECKING:
 
 
 Previous = Prediction | Patch | NDArray[Any] | None
+
+FORKED = (
+    "This process was forked from the one that loaded the network and lacks its threads: start the "
+    "pool with multiprocessing's method 'spawn', or call torch.set_num_threads(1) in each process."
+)
 
 
 class Predictor:
@@ -52,6 +59,7 @@ class Predictor:
     def __init__(
         self, model: ClickModel, settings: Settings | None = None, device: str = "auto"
     ) -> None:
+        self._process = os.getpid()
         self.settings = settings or Settings.interactive(model)
         self.network = Network(model.choosing(self.settings.masks), device, self.settings.precision)
 
@@ -101,7 +109,7 @@ class Predictor:
         DeviceError
             When the device runs out of memory, or in a process forked from the predictor's.
         """
-        self.network.check_process()
+        self._check_process()
         image = ImageSource.of(source)
         clicks = _checked(Clicks(clicks), image.shape, previous)
         rough = previous.rough if isinstance(previous, Prediction) else previous
@@ -134,6 +142,11 @@ class Predictor:
                 threshold,
                 rough=rough,
             )
+
+    def _check_process(self) -> None:
+        """Refuse to wait in a forked process for threads that it lacks; one thread is enough."""
+        if os.getpid() != self._process and torch.get_num_threads() > 1:
+            raise DeviceError(FORKED)
 
     def _continue(self, passes: Passes, previous: Previous) -> Patch | None:
         """Take up the object where it was left; returns the mask to feed back."""

@@ -105,30 +105,6 @@ def holds(store: LabelPlane, mask: Patch, label: int) -> bool:
     return bounds is not None and bool((mask.read(bounds) & (store.read(bounds) == label)).any())
 
 
-def others_in(store: LabelPlane, mask: Patch, label: int | None) -> tuple[Patch, int] | None:
-    """The pixels of an object that belong to others, and the one that has most; None without any.
-
-    Parameters
-    ----------
-    store : LabelPlane
-        The labels.
-    mask : Patch of bool
-        The object, on the image's plane. So are the pixels that are returned.
-    label : int or None
-        Its own id.
-    """
-    fitted = store.fit(mask)
-    bounds = fitted.bounds()
-    if bounds is None:
-        return None
-    ids = store.read(bounds)
-    taken = fitted.read(bounds) & (ids != 0) & (ids != (label or 0))
-    if not taken.any():
-        return None
-    found, counts = np.unique(ids[taken], return_counts=True)
-    return store.to_image(Patch(taken, bounds, store.shape)), int(found[counts.argmax()])
-
-
 def writing(
     store: LabelPlane, mask: Patch, label: int, *, protect: bool, old: Patch | None = None
 ) -> LabelEdit | None:

@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 class Session:
     """One user's work with one predictor: clicks, masks, finished objects, undo and redo.
 
-    `object_changed` is emitted with the current `ObjectState` whenever clicks, mask or plane
-    changed; `timed` with the seconds of each pass, `stepped` with its `Answer` and object;
+    `object_changed` is emitted with the current `ObjectState` whenever the user changed it; `timed`
+    with the seconds of each pass over it, then `stepped` with its `Answer` and object;
     `busy_changed` and `preparing_changed` with a bool; `wrote` with the id of a written object, and
     the object; `failed` with an Exception; `inspected` with each `Answer` of `inspect`, and None
     after the last. `propagation` takes the current object to other planes, with its own signals.
@@ -320,7 +320,6 @@ class Session:
                 self.timed.emit(seconds)
                 asked = self._state if self._asked is None else self._state.others[self._asked]
                 self.stepped.emit(answer, asked)
-                self.object_changed.emit(self._state)
             case Finished():
                 self._ask_next()
             case Failed(error=error):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from copy import copy
 from typing import TYPE_CHECKING
 
@@ -25,11 +24,6 @@ if TYPE_CHECKING:
     from napari_cfr_icl.engine.settings import Precision
 
 _log = logging.getLogger(__name__)
-
-FORKED = (
-    "This process was forked from the one that loaded the network and lacks its threads: start the "
-    "pool with multiprocessing's method 'spawn', or call torch.set_num_threads(1) in each process."
-)
 
 
 class Network:
@@ -59,7 +53,6 @@ class Network:
 
     def __init__(self, model: ClickModel, device: str, precision: Precision) -> None:
         self.device = pick_device(device)
-        self._process = os.getpid()
         with readable_memory_errors(self.device):
             self._model = model.to(self.device).eval()
             self.use(
@@ -85,14 +78,6 @@ class Network:
         self._run: Run = _precise(run, self.device) if arithmetic == "float32" else run
         self.arithmetic = arithmetic
         _log.debug("%s runs in %s on %s", type(self._model).__name__, arithmetic, self.device)
-
-    def check_process(self) -> None:
-        """Raise DeviceError in a process that was forked from the one that loaded the network.
-
-        PyTorch would wait there for threads that it lacks, unless one thread is enough.
-        """
-        if os.getpid() != self._process and torch.get_num_threads() > 1:
-            raise DeviceError(FORKED)
 
     def with_run(self, wrap: Callable[[Run], Run]) -> Network:
         """The same network, with its passes wrapped."""

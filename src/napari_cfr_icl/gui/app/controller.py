@@ -82,8 +82,8 @@ class Controller:
         self._messages = MainThreadBridge(self.dock)
         self._made = MainThreadBridge(self.dock)
         self.session = Session(
-            reporting(maker, self._made.deliver),
-            self._messages.deliver,
+            reporting(maker, self._made.arrived.emit),
+            self._messages.arrived.emit,
             self._messages.wait_for_drawing,
         )
         self.session.protect = preferences.protect
@@ -100,8 +100,8 @@ class Controller:
         self._made.connect(self._switch.receive)
         self._click_sync = ClickSync(session, self.workspace, self._mode, self.write)
         self._gc_freeze = GcFreeze(self.viewer.layers)
-        attempt, read = self.presenter.attempt, self._click_sync.read
-        self._layers = LayerChoice(dock, session, self.workspace, attempt, read, self._show_state)
+        attempt = self.presenter.attempt
+        self._layers = LayerChoice(dock, session, self.workspace, attempt, self._show_state)
         self._picker = ObjectPicker(session, self.workspace, refuse, self.write)
         self._propagation = PropagationController(
             dock.stack,
@@ -246,6 +246,7 @@ class Controller:
         dock.engine.troubled.connect(self.presenter.show_trouble)
         session.object_changed.connect(self._on_object_changed)
         session.object_changed.connect(self.presenter.show_state)
+        session.stepped.connect(self.presenter.show_answer)
         session.busy_changed.connect(dock.show_busy)
         session.preparing_changed.connect(self._on_preparing_changed)
         session.failed.connect(self.presenter.show_trouble)
@@ -280,6 +281,7 @@ class Controller:
         self.viewer.dims.events.margin_right.disconnect(self._on_thickness_changed)
         for signal in (
             self.session.object_changed,
+            self.session.stepped,
             self.session.busy_changed,
             self.session.preparing_changed,
             self.session.failed,
@@ -351,7 +353,7 @@ class Controller:
     def _on_labels_changed(self) -> None:
         """Show the object's share of its mask, which has changed without a click."""
         if not (self._closed or self.session.state.is_empty):
-            self.presenter.show_object()
+            self.presenter.show_mask()
             self.presenter.show_hint()
 
     def _on_image_changed(self) -> None:

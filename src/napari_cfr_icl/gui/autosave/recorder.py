@@ -186,6 +186,7 @@ class Recorder:
     def _on_stepped(self, answer: Answer, state: ObjectState) -> None:
         engine = self._engine() or EngineRecord("")
         self._provenance.note(state, answer, engine)
+        self._on_object_changed(self._session.state)
 
     def _on_object_changed(self, state: ObjectState) -> None:
         # Where labels have just changed, this is a part of it.

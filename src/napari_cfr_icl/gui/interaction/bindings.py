@@ -180,7 +180,7 @@ class ClickMouse:
         # Some moves never come, so the last word is the release's.
         if moved or np.linalg.norm(np.array(event.pos) - start) > STILL:
             self._clicks.move(held, event.position)
-            self._clicks.changed.emit()
+            self._clicks.tell()
 
     def _click_under(self, event: Any) -> int | None:
         """The nearest click within reach of the mouse, on the plane that is shown."""

@@ -53,16 +53,16 @@ class ClickSync:
         self._mode = mode
         self._write = write
 
-    def read(self) -> None:
-        """Read all points, whatever changed them."""
-        image, clicks = self._workspace.image, self._workspace.clicks
-        if image is None or clicks is None:
+    def read(self, worlds: Places) -> None:
+        """Read all points, whatever changed them; they are in world coordinates."""
+        image = self._workspace.image
+        if image is None:
             return
         state = self._session.state
         if not state.is_empty and not self._workspace.is_on_image(state):
             self.refused.emit(messages.GONE_IMAGE)
             return
-        every = clicks.places(image)
+        every = [(np.asarray(image.world_to_data(world)), sign) for world, sign in worlds]
         places = [(place, sign) for place, sign in every if np.isfinite(place).all()]
         self._read_places(places)
         if len(places) < len(every):

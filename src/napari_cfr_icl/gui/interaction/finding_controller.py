@@ -78,7 +78,7 @@ class FindingController:
         self._presenter = presenter
         self._home = home
         self._bridge = MainThreadBridge(panel)
-        self.search = Searcher(session.do_when_idle, make, self._bridge.deliver)
+        self.search = Searcher(session.do_when_idle, make, self._bridge.arrived.emit)
         self._bridge.connect(self.search.receive)
         self.found = JudgedProposals()
         self.layer = ProposalLayer(workspace.viewer)

@@ -40,8 +40,6 @@ class LayerChoice:
         The layers.
     attempt : callable
         Calls a function, and reports an error of the user's.
-    read : callable
-        Reads the clicks layer.
     show : callable
         Refreshes the dock.
     """
@@ -52,7 +50,6 @@ class LayerChoice:
         session: Session,
         workspace: Workspace,
         attempt: Callable[[Callable[[], None]], None],
-        read: Callable[[], None],
         show: Callable[[], None],
     ) -> None:
         self._dock = dock
@@ -60,7 +57,6 @@ class LayerChoice:
         self._workspace = workspace
         self._layers = workspace.viewer.layers
         self._attempt = attempt
-        self._read = read
         self._show = show
         self._closed = False
         self._last_labels: dict[str, Labels] = {}
@@ -97,9 +93,9 @@ class LayerChoice:
             self._workspace.use_labels(None)
             self._attempt(self._make_labels)
         self._remember_labels()
-        if self._session.state.is_empty:
+        if self._session.state.is_empty and self._workspace.clicks is not None:
             # Clicks that an earlier dock left behind are taken up.
-            self._read()
+            self._workspace.clicks.tell()
         self._show()
 
     def home(self) -> LabelStore:

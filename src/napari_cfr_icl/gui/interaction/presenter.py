@@ -8,9 +8,9 @@ from contextlib import suppress
 import numpy as np
 from napari.layers import Shapes
 
-from napari_cfr_icl._errors import CfrIclError, OutputError
+from napari_cfr_icl._errors import CfrIclError
 from napari_cfr_icl.engine.windows import Patch
-from napari_cfr_icl.gui.interaction.workspace import Workspace, plane_of
+from napari_cfr_icl.gui.interaction.workspace import Workspace
 from napari_cfr_icl.gui.layers.fading import Fading
 from napari_cfr_icl.gui.layers.label_conversion import RecoverableError
 from napari_cfr_icl.gui.layers.label_target import LabelStore
@@ -19,8 +19,6 @@ from napari_cfr_icl.gui.views import messages
 from napari_cfr_icl.gui.views.segment_dock import SegmentDock
 from napari_cfr_icl.gui.widgets.durations import Elapsed
 from napari_cfr_icl.gui.widgets.notices import in_short, show_error
-from napari_cfr_icl.session.labels import others_in
-from napari_cfr_icl.session.protocols import LabelPlane
 from napari_cfr_icl.session.session import Session
 
 
@@ -59,8 +57,14 @@ class Presenter:
 
     def show_state(self) -> None:
         """Refresh everything."""
+        self._workspace.show_clicks(self._session.state)
+        self.fade()
+        self.show_answer()
+
+    def show_answer(self) -> None:
+        """Refresh all but the clicks."""
         session = self._session
-        self.show_object()
+        self.show_mask()
         shown = session.state.shown
         self._dock.object.show_possible(
             undo=session.can_undo,
@@ -83,20 +87,12 @@ class Presenter:
         names = [layer.name for layer in reversed(channels)]
         self._dock.seen.setText(messages.seen(names, projection))
 
-    def show_object(self) -> None:
-        """Show clicks and mask of the current object."""
-        session, workspace = self._session, self._workspace
-        mask, others = session.shown_mask, None
-        if mask is not None and session.protect and workspace.is_on_image(session.state):
-            # Labels that cannot take the object say so at W.
-            with suppress(OutputError):
-                others = others_in(self._store(), mask, session.state.label)
-        self._others = others
-        if mask is not None and others is not None:
-            free = mask.values & ~others[0].read(mask.window)
-            mask = Patch(free, mask.window, mask.image_shape)
-        self.fade()
-        workspace.show_object(session.state, mask)
+    def show_mask(self) -> None:
+        """Show the mask of the current object."""
+        session = self._session
+        self._others = self._workspace.show_mask(
+            session.state, session.shown_mask, protect=session.protect
+        )
 
     def fade(self) -> None:
         """Fade the pixels that a grabbed object on the screen has in its labels."""
@@ -104,11 +100,6 @@ class Presenter:
         store = state.origin if isinstance(state.origin, LabelStore) else None
         there = store is not None and store.layer in workspace.viewer.layers
         self._fading.show(store if there and workspace.is_on_screen(state) else None, state.label)
-
-    def _store(self) -> LabelPlane:
-        """The labels that the object would be written into now."""
-        state = self._session.state
-        return state.origin or self._workspace.store(plane_of(state))
 
     def show_hint(self) -> None:
         """Tell the next step, or the reason why a click would do nothing."""
@@ -217,7 +208,8 @@ class Presenter:
 
     def refuse(self, why: str) -> None:
         """Restore the points to the session's clicks, and give the reason."""
-        self.show_object()
+        self._workspace.show_clicks(self._session.state)
+        self.show_mask()
         self.say(why)
 
     def attempt(self, call: Callable[[], None]) -> None:

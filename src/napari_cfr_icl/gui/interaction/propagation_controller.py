@@ -67,6 +67,7 @@ class PropagationController:
         self._eta = Eta()
         self._activity = Activity(self._session.propagation.cancel, self._panel)
         self._session.object_changed.connect(self._on_object_changed)
+        self._session.stepped.connect(self.show_stack)
         self._session.busy_changed.connect(self._on_busy_changed)
         self._session.propagation.filled.connect(self._show_filling)
         self._session.propagation.ended.connect(self._on_ended)
@@ -74,6 +75,7 @@ class PropagationController:
     def close(self) -> None:
         """Stop listening to the session."""
         self._session.object_changed.disconnect(self._on_object_changed)
+        self._session.stepped.disconnect(self.show_stack)
         self._session.busy_changed.disconnect(self._on_busy_changed)
         self._session.propagation.filled.disconnect(self._show_filling)
         self._session.propagation.ended.disconnect(self._on_ended)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from weakref import WeakKeyDictionary
+from contextlib import suppress
 
 import napari
 import numpy as np
@@ -14,19 +14,23 @@ from napari_cfr_icl._errors import OutputError
 from napari_cfr_icl.engine.windows import Patch, Window
 from napari_cfr_icl.gui.interaction.bindings import Keys, MouseMode
 from napari_cfr_icl.gui.interaction.click_tool import ClickTool
-from napari_cfr_icl.gui.layers.channels import ChannelWatch, channels_of, cover_of, lies_on
+from napari_cfr_icl.gui.layers.channels import ChannelWatch, cover_of
 from napari_cfr_icl.gui.layers.click_layer import ClickLayer
-from napari_cfr_icl.gui.layers.label_conversion import looks_like_labels
+from napari_cfr_icl.gui.layers.id_images import IdImages
 from napari_cfr_icl.gui.layers.label_target import LabelStore, LabelTarget
 from napari_cfr_icl.gui.layers.napari_private import RemovalGuard
-from napari_cfr_icl.gui.layers.new_labels import PART, empty_labels, is_drawable, part_around
+from napari_cfr_icl.gui.layers.new_labels import (
+    empty_labels,
+    is_drawable,
+    part_around,
+    part_reaches,
+)
 from napari_cfr_icl.gui.layers.placement import Placement, copy_transform
 from napari_cfr_icl.gui.layers.planes import (
     LayerPlane,
     data_shape,
     plane_through,
-    shown_plane,
-    shown_window,
+    shown_part,
 )
 from napari_cfr_icl.gui.layers.preview import Preview
 from napari_cfr_icl.gui.layers.projection import slab_of
@@ -37,11 +41,10 @@ from napari_cfr_icl.session.objects import ObjectState, Scene
 class Workspace:
     """The layers of one dock. Adds those that are missing, and releases all at `close`.
 
-    `clicks_changed` is emitted when the user changed the points, `image_changed` when the image is
-    rendered differently or has other data, `image_moved` (with the labels layers that followed it)
-    when its transform was changed, `labels_changed` when the chosen labels are others or are drawn
-    anew, `tool_changed` when another layer or tool was chosen or
-    layers were rearranged.
+    `clicks_changed` is emitted with all points when the user changed them, `image_changed` when the
+    image is rendered differently or has other data, `image_moved` (with the labels layers that
+    followed it) when its transform was changed, `labels_changed` when the chosen labels are others
+    or are drawn anew, `tool_changed` when another layer or tool was chosen or layers rearranged.
 
     Parameters
     ----------
@@ -60,7 +63,7 @@ class Workspace:
         The layer that new objects are written into.
     """
 
-    clicks_changed = Signal()
+    clicks_changed = Signal(list)
     image_changed = Signal()
     image_moved = Signal(list)
     labels_changed = Signal()
@@ -73,8 +76,9 @@ class Workspace:
         self.preview = Preview(viewer)
         self._shape: tuple[int, ...] = ()
         self._keys = keys
-        self._ids: WeakKeyDictionary[Image, tuple[object, bool]] = WeakKeyDictionary()
+        self._ids = IdImages()
         self._targets: dict[str, LabelTarget] = {}
+        self._store: tuple[object, LabelStore | None] = None, None
         self._tool = ClickTool(viewer, keys, mode, self.clicks_changed)
         # Never their `emit` itself: psygnal calls it while it is connected.
         self._tool.mode_changed.connect(self._on_tool_changed)
@@ -118,7 +122,7 @@ class Workspace:
     @property
     def plane(self) -> LayerPlane | None:
         """The plane of the image that is on the screen."""
-        return None if self.image is None else shown_plane(self.image, self.viewer.dims)
+        return self._shown[0]
 
     def plane_through(self, place: NDArray[np.float64]) -> LayerPlane | None:
         """The plane with the axes on the screen through a point in data coordinates."""
@@ -130,8 +134,11 @@ class Workspace:
     @property
     def view(self) -> Window | None:
         """The part of that plane that is on the screen."""
-        plane = self.plane
-        return None if self.image is None or plane is None else shown_window(self.image, plane)
+        return self._shown[1]
+
+    @property
+    def _shown(self) -> tuple[LayerPlane | None, Window | None]:
+        return (None, None) if self.image is None else shown_part(self.image, self.viewer.dims)
 
     def scene(self, plane: LayerPlane) -> Scene:
         """A plane of the image in the terms of the session."""
@@ -142,7 +149,7 @@ class Workspace:
     @property
     def channels(self) -> list[Image]:
         """The layers that are rendered together, the image among them."""
-        return [] if self.image is None else channels_of(self.image, self.viewer.layers)
+        return [] if self.image is None else self._channels.together
 
     @property
     def projection(self) -> str:
@@ -161,25 +168,7 @@ class Workspace:
     @property
     def label_image(self) -> tuple[Image, Image] | None:
         """An image of ids on another image, and that one; one of the two is worked on."""
-        image, cover = self.image, self.cover
-        if image is None:
-            return None
-        if cover is not None and self._holds_ids(cover):
-            return cover, image
-        others = [
-            layer
-            for layer in reversed(self.viewer.layers)
-            if isinstance(layer, Image) and layer is not image and lies_on(image, layer)
-        ]
-        if others and self._holds_ids(image):
-            return next(((image, one) for one in others if not self._holds_ids(one)), None)
-        return None
-
-    def _holds_ids(self, layer: Image) -> bool:
-        known = self._ids.get(layer)
-        if known is None or known[0] is not layer.data:
-            known = self._ids[layer] = layer.data, looks_like_labels(layer)
-        return known[1]
+        return None if self.image is None else self._ids.found(self.image, self.viewer.layers)
 
     def is_on_image(self, state: ObjectState) -> bool:
         """True if an object lies on the image."""
@@ -206,11 +195,15 @@ class Workspace:
         OutputError
             When the labels layer does not reach there.
         """
-        self._placement.settle()
         layer = layer or self.labels
         if self.image is None or layer is None:
             raise OutputError("Choose a labels layer for the objects first.")
-        return self._target_of(layer).store_for(self.image, plane, self.viewer.dims.point)
+        wanted, (known, store) = (self.image, plane, self.viewer.dims.point, layer), self._store
+        if store is None or known != wanted or not store.is_there:
+            self._placement.settle()
+            store = self._target_of(layer).store_for(*wanted[:3])
+            self._store = wanted, store
+        return store
 
     def use_image(self, image: Image | None) -> None:
         """Segment another image; the clicks layer moves to its place."""
@@ -273,31 +266,50 @@ class Workspace:
         layer, plane = self.labels, self.plane
         if self.image is None or layer is None or mask is None or plane is None:
             return True
-        if PART not in layer.metadata:
-            return True
-        corners = [(mask.top, mask.left), (mask.bottom - 1, mask.right - 1)]
-        worlds = (self.image.data_to_world(plane.coordinates(*corner)) for corner in corners)
-        places = [np.rint(layer.world_to_data(world)) for world in worlds]
-        return all((place >= 0).all() and (place < data_shape(layer)).all() for place in places)
+        return part_reaches(layer, mask, self.image, plane)
 
     def select_clicks(self) -> None:
         """Make the clicks layer the one that the mouse acts on."""
         self._tool.select()
 
-    def show_object(self, state: ObjectState, mask: Patch | None) -> None:
-        """Show the points and the mask of an object; nothing of one that is on another image."""
-        shown = plane_of(state) if self.is_on_image(state) else None
-        self._show_clicks(state, shown)
-        if self.image is None:
-            return
-        if mask is None or shown is None:
+    def show_clicks(self, state: ObjectState) -> None:
+        """Show the points of an object; none of one that is on another image."""
+        if self.clicks is not None and self.image is not None and self.is_on_image(state):
+            self.clicks.show(state.clicks, self.image, plane_of(state))
+        elif self.clicks is not None:
+            # Also without an image: the next one would take over what is left.
+            self.clicks.clear()
+
+    def show_mask(
+        self, state: ObjectState, mask: Patch | None, *, protect: bool
+    ) -> tuple[Patch, int] | None:
+        """Show the mask of an object, without the pixels of others where they are protected.
+
+        Returns those, and the id that has most of them, if any.
+        """
+        image, others = self.image, None
+        if image is None or not self.is_on_image(state):
             self.preview.clear()
-        else:
-            there = self.preview.layer
-            self.preview.show(mask, self.image, shown)
-            if self.preview.layer is not there:
-                self._bind_preview()
-                self._watch_places()
+            return None
+        plane = plane_of(state)
+        # Labels that cannot take the object say so at W.
+        with suppress(OutputError):
+            # Without a mask too: it is found while the network computes.
+            store = state.origin or self.store(plane)
+            if mask is not None and protect and isinstance(store, LabelStore):
+                others = store.others_in(mask, state.label)
+        if mask is None:
+            self.preview.clear()
+            return None
+        if others is not None:
+            free = mask.values & ~others[0].read(mask.window)
+            mask = Patch(free, mask.window, mask.image_shape)
+        there = self.preview.layer
+        self.preview.show(mask, image, plane)
+        if self.preview.layer is not there:
+            self._bind_preview()
+            self._watch_places()
+        return others
 
     def reveal(self, plane: LayerPlane) -> None:
         """Bring a plane of the image onto the screen."""
@@ -346,15 +358,6 @@ class Workspace:
         self._placement.watch(None, (), ())
         self._removals.close()
 
-    def _show_clicks(self, state: ObjectState, plane: LayerPlane | None) -> None:
-        if self.clicks is None:
-            return
-        if self.image is None or plane is None or not state.clicks:
-            # Also without an image: the next one would take over what is left.
-            self.clicks.clear()
-        else:
-            self.clicks.show(state.clicks, self.image, plane)
-
     def _target_of(self, layer: Labels, highest: int | None = None) -> LabelTarget:
         """The one target of a labels layer, so that no id is given twice."""
         if layer.unique_id not in self._targets:
@@ -375,6 +378,7 @@ class Workspace:
         self._placement.watch(self.image, [*clicks, *preview], labels)
 
     def _on_moved(self) -> None:
+        self._store = None, None
         if self.image is not None and self.clicks is not None:
             copy_transform(self.image, self.clicks.points)
             self.preview.realign(self.image)

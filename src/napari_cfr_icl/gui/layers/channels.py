@@ -71,6 +71,11 @@ class ChannelWatch:
     ----------
     layers : napari.components.LayerList
         The viewer's layers.
+
+    Attributes
+    ----------
+    together : list of napari.layers.Image
+        The layers that are rendered together, the lowest first.
     """
 
     changed = Signal()
@@ -80,6 +85,7 @@ class ChannelWatch:
         self._layers = layers
         self._image: Image | None = None
         self._followed: list[Image] = []
+        self.together: list[Image] = []
         self._look: tuple[Any, ...] = ()
         for event in self._list_events():
             event.connect(self._on_layers_changed)
@@ -112,11 +118,10 @@ class ChannelWatch:
         self._followed = layers
 
     def _current_look(self) -> tuple[Any, ...]:
-        if self._image is None:
-            return ()
-        channels = channels_of(self._image, self._layers)
-        names = [(layer.unique_id, str(layer.projection_mode)) for layer in channels]
-        return tuple(zip(names, _drawn(channels), strict=True))
+        image = self._image
+        self.together = [] if image is None else channels_of(image, self._layers)
+        names = [(layer.unique_id, str(layer.projection_mode)) for layer in self.together]
+        return tuple(zip(names, _drawn(self.together), strict=True))
 
     def _on_layers_changed(self) -> None:
         if self._image is not None and self._image in self._layers:
@@ -131,7 +136,8 @@ class ChannelWatch:
         self.arranged.emit()
 
     def _on_data(self, event: Any) -> None:
-        if any(name[0] == event.source.unique_id for name, _ in self._look):
+        before, self._look = self._look, self._current_look()
+        if event.source in self.together or self._look != before:
             self.changed.emit()
 
 

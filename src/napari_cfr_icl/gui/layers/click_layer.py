@@ -23,7 +23,7 @@ from napari_cfr_icl.gui.layers.placement import transform_of
 from napari_cfr_icl.gui.layers.planes import LayerPlane
 
 Places = list[tuple[NDArray[np.float64], bool]]
-"""Points in data coordinates of an image, each with its sign."""
+"""Points, each with its sign."""
 
 FEATURE = "positive"
 GREEN, RED = "#2ecc40", "#ff3b30"
@@ -48,7 +48,8 @@ class ClickLayer:
     points : napari.layers.Points
         The layer, as `make_click_layer` makes it or as the user chose it.
     changed : psygnal.SignalInstance
-        Emitted without arguments when anyone but this class changed the points.
+        Emitted with the `Places` of all points in the world when anyone but this class changed
+        them.
     """
 
     def __init__(self, points: Points, changed: SignalInstance) -> None:
@@ -108,13 +109,10 @@ class ClickLayer:
         if not self.points.selected_data:
             self._set_next_look(positive)
 
-    def places(self, image: Layer) -> Places:
-        """Each point in data coordinates of `image`, and its sign."""
-        points = self.points
-        return [
-            (np.asarray(image.world_to_data(points.data_to_world(place))), sign)
-            for place, sign in zip(points.data, self.signs, strict=True)
-        ]
+    def tell(self) -> None:
+        """Emit `changed`."""
+        worlds = [np.asarray(self.points.data_to_world(place)) for place in self.points.data]
+        self.changed.emit(list(zip(worlds, self.signs, strict=True)))
 
     def show(self, clicks: Clicks, image: Layer, plane: LayerPlane) -> None:
         """Show these clicks, on a plane of `image`; does nothing if they are shown."""
@@ -203,7 +201,7 @@ class ClickLayer:
         self._added = str(event.action) == "added"
         self._style()
         self._note_read()
-        self.changed.emit()
+        self.tell()
 
     def _on_points_drawn(self) -> None:
         # Napari tells nothing of points that are pasted; it only draws them.
@@ -214,7 +212,7 @@ class ClickLayer:
     def _on_look(self) -> None:
         if not self._closed and len(self.points.data) != self._read:
             self._note_read()
-            self.changed.emit()
+            self.tell()
 
     def _on_points_features(self) -> None:
         if self._writing:
@@ -227,7 +225,7 @@ class ClickLayer:
         # They also come after every point that is added, which was told already.
         if self.signs != self._read_signs:
             self._note_read()
-            self.changed.emit()
+            self.tell()
 
     def _note_read(self) -> None:
         self._read, self._read_signs = len(self.points.data), self.signs

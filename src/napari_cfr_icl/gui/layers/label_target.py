@@ -16,7 +16,6 @@ from napari_cfr_icl.gui.layers.napari_private import region_painter
 from napari_cfr_icl.gui.layers.new_labels import stored_chunks
 from napari_cfr_icl.gui.layers.planes import (
     LayerPlane,
-    data_shape,
     on_grid,
     plane_to_plane,
     resampled,
@@ -140,10 +139,11 @@ class LabelStore:
     ) -> None:
         self._target = target
         self._plane = plane
-        self._data_shape = data_shape(target.layer)
+        self._data_shape = tuple(target.layer.data.shape)
         exact = on_grid(matrix, plane.shape)
         self.shares_pixels = exact is not None
         self._to_image = matrix if exact is None else exact
+        self._is_same = plane.shape == image_shape and np.array_equal(self._to_image, np.eye(2, 3))
         self._image_shape = image_shape
 
     @property
@@ -159,7 +159,7 @@ class LabelStore:
     @property
     def is_there(self) -> bool:
         """False once the layer's data have another shape."""
-        return data_shape(self.layer) == self._data_shape
+        return tuple(self.layer.data.shape) == self._data_shape
 
     def next_label(self) -> int:
         """The next free id of the layer."""
@@ -167,7 +167,7 @@ class LabelStore:
 
     def fit(self, mask: Patch) -> Patch:
         """A mask of the image's plane in the pixels of this one."""
-        return resampled(mask, self._to_image, self.shape)
+        return mask if self._is_same else resampled(mask, self._to_image, self.shape)
 
     def to_image(self, mask: Patch) -> Patch:
         """A mask of this plane in the pixels of the image's."""
@@ -179,6 +179,27 @@ class LabelStore:
         self._check_shape()
         others = set(range(self._target.layer.ndim)) - set(self._plane.axes)
         return np.array(self._target.layer.data[self._box(window)]).squeeze(tuple(others))
+
+    def others_in(self, mask: Patch, label: int | None) -> tuple[Patch, int] | None:
+        """The pixels of an object that belong to others, and the one that has most of them.
+
+        Parameters
+        ----------
+        mask : Patch of bool
+            The object, on the image's plane. So are the pixels that are returned.
+        label : int or None
+            Its own id.
+        """
+        fitted = self.fit(mask)
+        bounds = fitted.bounds()
+        if bounds is None:
+            return None
+        ids = self.read(bounds)
+        taken = fitted.read(bounds) & (ids != 0) & (ids != (label or 0))
+        if not taken.any():
+            return None
+        found, counts = np.unique(ids[taken], return_counts=True)
+        return self.to_image(Patch(taken, bounds, self.shape)), int(found[counts.argmax()])
 
     def write(self, window: Window, changed: NDArray[np.bool_], ids: NDArray[Any] | int) -> None:
         """Set the pixels of `window` where `changed` is true to `ids`, in order, or to one id.

@@ -87,6 +87,16 @@ def part_around(mask: Window, plane: LayerPlane) -> Window:
     return Window(top, left, height, width)
 
 
+def part_reaches(layer: Labels, mask: Window, image: Image, plane: LayerPlane) -> bool:
+    """False for a mask on a plane outside labels of ours that cover a part of it."""
+    if PART not in layer.metadata:
+        return True
+    corners = [(mask.top, mask.left), (mask.bottom - 1, mask.right - 1)]
+    worlds = (image.data_to_world(plane.coordinates(*corner)) for corner in corners)
+    places = [np.rint(layer.world_to_data(world)) for world in worlds]
+    return all((place >= 0).all() and (place < data_shape(layer)).all() for place in places)
+
+
 def folder_of(data: Any) -> Path | None:
     """The folder of labels that are kept on the disk."""
     root = getattr(getattr(data, "store", None), "root", None)

@@ -59,7 +59,7 @@ class Placement:
     Parameters
     ----------
     moved : callable
-        Called at once when the image or one of the layers `on_top` of it was moved.
+        Called at once when the image, a layer `on_top` of it or labels were moved.
     settled : callable
         Called after the event when the image was moved, with the labels layers that followed it.
     """
@@ -109,9 +109,8 @@ class Placement:
             return
         self._busy = True
         try:
-            if event.source not in self._labels:
-                self._moved()
-            elif event.source not in self._followed:
+            self._moved()
+            if event.source in self._labels and event.source not in self._followed:
                 self._stay.add(event.source)
             self._take_along(self._image)
         finally:

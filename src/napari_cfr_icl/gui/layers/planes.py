@@ -139,8 +139,13 @@ def on_grid(matrix: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.f
     return whole if fits and one_to_one else None
 
 
-def shown_window(layer: Layer, plane: LayerPlane) -> Window | None:
-    """The part of the plane on the screen, in its pixels; None if there is none."""
+def shown_part(layer: Layer, dims: Dims) -> tuple[LayerPlane | None, Window | None]:
+    """The plane of `shown_plane`, and the part of it on the screen, in its pixels, if any."""
+    plane = shown_plane(layer, dims)
+    return plane, None if plane is None else _window_on_screen(layer, plane)
+
+
+def _window_on_screen(layer: Layer, plane: LayerPlane) -> Window | None:
     corners = np.asarray(layer.corner_pixels, float)
     if getattr(layer, "multiscale", False):
         # Napari counts the corners in pixels of the level that it is drawing.

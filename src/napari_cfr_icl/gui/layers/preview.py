@@ -88,7 +88,7 @@ class Preview:
             self.remove()
             self._layer = self._added(self._room_for(mask.window, plane), image, plane)
             layer = self._layer
-        elif not self._is_in_place(layer, mask.window, image, plane):
+        elif self._contour or not self._is_in_place(layer, mask.window, image.ndim, plane):
             # Nothing is drawn in between: the old mask does not flash up in the new place.
             self._move(layer, self._room_for(mask.window, plane), image, plane)
         self._shown = mask
@@ -152,15 +152,14 @@ class Preview:
         )
         return Window(top, left, height, width)
 
-    def _is_in_place(self, layer: Labels, mask: Window, image: Image, plane: LayerPlane) -> bool:
-        """True where the layer covers a mask already."""
+    def _is_in_place(self, layer: Labels, mask: Window, ndim: int, plane: LayerPlane) -> bool:
+        """True where the layer covers a mask already; it was realigned when the image moved."""
         room = self._room
-        affine = data_to_world(image, plane.coordinates(room.top, room.left))
         return (
             mask.intersection(room) == mask
+            and plane == self._plane
             and room.shape == self._room_for(mask, plane).shape
-            and layer.data.shape == room_shape(room, plane, image.ndim)
-            and np.array_equal(layer.affine.affine_matrix, affine)
+            and layer.data.shape == room_shape(room, plane, ndim)
         )
 
     def _move(self, layer: Labels, room: Window, image: Image, plane: LayerPlane) -> None:

@@ -12,7 +12,7 @@ from napari.layers import Image
 from napari_cfr_icl.engine.rendering import Rendering
 from napari_cfr_icl.engine.source import ImageSource
 from napari_cfr_icl.gui.layers.channels import ChannelSource, DrawnSource
-from napari_cfr_icl.gui.layers.planes import LayerPlane, data_shape
+from napari_cfr_icl.gui.layers.planes import LayerPlane
 from napari_cfr_icl.gui.layers.projection import ProjectedArray, slab_of
 from napari_cfr_icl.images.plane import Plane
 from napari_cfr_icl.session.objects import Scene
@@ -60,14 +60,11 @@ def rendering_of(layer: Image) -> Rendering:
 
 def _levels(layer: Image, plane: LayerPlane, dims: Dims | None) -> list[Any]:
     """The array, or the levels of a pyramid that hold the plane at the same index, projected."""
-    full = data_shape(layer)
-    levels = [
-        level
-        for level in (layer.data if layer.multiscale else [layer.data])
-        if all(
-            level.shape[axis] == full[axis] for axis in range(layer.ndim) if axis not in plane.axes
-        )
-    ]
-    slab = {} if dims is None else slab_of(layer, plane, dims)
+    levels = list(layer.data) if layer.multiscale else [layer.data]
+    across = [axis for axis in range(layer.ndim) if axis not in plane.axes]
+    finest = levels[0].shape
+    levels = [x for x in levels if all(x.shape[axis] == finest[axis] for axis in across)]
+    thick = dims is not None and any((*dims.margin_left, *dims.margin_right))
+    slab = slab_of(layer, plane, dims) if thick else {}
     mode = str(layer.projection_mode)
     return [ProjectedArray(level, slab, mode) for level in levels] if slab else levels

@@ -17,32 +17,26 @@ LONGEST_DRAWING = 0.1
 class MainThreadBridge(QObject):
     """Calls a function with each message, in the bridge's own thread and in the order of delivery.
 
+    `arrived` is emitted with a message in any thread; in the bridge's own it is delivered at once.
+
     Parameters
     ----------
     parent : QObject, optional
         The owner.
     """
 
-    _arrived = Signal(object)
+    arrived = Signal(object)
     _asked = Signal(object)
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._receive: Callable[[Any], None] | None = None
-        self._home = threading.current_thread()
-        self._arrived.connect(self._on_arrived, Qt.ConnectionType.QueuedConnection)
+        self.arrived.connect(self._on_arrived)
         self._asked.connect(self._on_asked, Qt.ConnectionType.QueuedConnection)
 
     def connect(self, receive: Callable[[Any], None]) -> None:
         """Set the function that is called with each message."""
         self._receive = receive
-
-    def deliver(self, message: Message) -> None:
-        """Deliver a message; may be called in any thread."""
-        if threading.current_thread() is self._home:
-            self._on_arrived(message)
-        else:
-            self._arrived.emit(message)
 
     def wait_for_drawing(self) -> None:
         """Wait until the screen has drawn all changes so far; called in another thread.

@@ -16,7 +16,6 @@ from napari_cfr_icl.gui.tuning.inspection import Inspection
 from napari_cfr_icl.gui.tuning.inspector_panel import STEPS_SHOWN
 from napari_cfr_icl.gui.widgets.single_shot import single_shot
 from napari_cfr_icl.gui.widgets.themed_canvas import ORANGE
-from napari_cfr_icl.session.objects import ObjectState
 from napari_cfr_icl.session.protocols import Answer
 
 PAUSE = 250
@@ -71,6 +70,7 @@ class RefinementInspector(QObject):
             dock.view.engine.chosen.connect(self._on_engine_chosen)
             session = dock.session
             session.object_changed.connect(self._on_object_changed)
+            session.stepped.connect(self._on_object_changed)
             session.busy_changed.connect(self._on_busy_changed)
             session.inspected.connect(self._on_inspected)
             self._on_engine_chosen()
@@ -105,6 +105,7 @@ class RefinementInspector(QObject):
             return
         session = self._dock.session
         session.object_changed.disconnect(self._on_object_changed, missing_ok=True)
+        session.stepped.disconnect(self._on_object_changed, missing_ok=True)
         session.busy_changed.disconnect(self._on_busy_changed, missing_ok=True)
         session.inspected.disconnect(self._on_inspected, missing_ok=True)
 
@@ -121,7 +122,8 @@ class RefinementInspector(QObject):
         self.settings_changed.emit(self._engine.settings_for(None).refinement)
         self._timer.start()
 
-    def _on_object_changed(self, state: ObjectState) -> None:
+    def _on_object_changed(self) -> None:
+        state = None if self._dock is None else self._dock.session.state
         if self._inspection is not None and state is not self._inspection.state:
             self._clear()
         self._timer.start()
