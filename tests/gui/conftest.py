@@ -54,7 +54,7 @@ def display(xvfb):
 def napari_for_tests(qapp):
     """Napari without the thread that writes its status line, its plugins looked for once.
 
-    It looks through all installed packages for the settings of plugins, which every test makes anew.
+    It looks through all installed packages for the settings of plugins, and each test wants them.
     """
     found = PluginManager.instance().discover()
     with pytest.MonkeyPatch.context() as patches:

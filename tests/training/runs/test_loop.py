@@ -25,6 +25,7 @@ from napari_cfr_icl.training.options import (
     TrainOptions,
     ValidationOptions,
 )
+from napari_cfr_icl.training.recipes import load_recipe
 from napari_cfr_icl.training.runs import loop
 from napari_cfr_icl.training.runs.run_folder import read_events
 from napari_cfr_icl.training.steps import step
@@ -120,6 +121,16 @@ def test_a_run_leaves_a_model_with_its_record(whole, cells):
     best = torch.load(whole / "best.pt", weights_only=True)
     assert info.training["steps"] == best["step"]
     assert _same(dict(zoo.load(whole / "model.safetensors").state_dict()), best["weights"])
+
+
+def test_every_record_names_the_arithmetic(cells, tmp_path):
+    schedule = replace(TINY.schedule, steps=1, precision="auto")
+    out = tmp_path / "run"
+    loop.main(replace(TINY, schedule=schedule), [cells], out, "cpu")
+    kept = load_recipe(out / "config.toml")
+    told = read_info(out / "model.safetensors").training["options"]
+    assert kept.schedule.precision == told["schedule"]["precision"] == "float32"
+    assert kept.validation.precision == told["validation"]["precision"] == "float32"
 
 
 def test_a_run_tells_what_it_does(whole):

@@ -26,12 +26,7 @@ from napari_cfr_icl.gui.layers.new_labels import (
     part_reaches,
 )
 from napari_cfr_icl.gui.layers.placement import Placement, copy_transform
-from napari_cfr_icl.gui.layers.planes import (
-    LayerPlane,
-    data_shape,
-    plane_through,
-    shown_part,
-)
+from napari_cfr_icl.gui.layers.planes import LayerPlane, data_shape, plane_through, shown_part
 from napari_cfr_icl.gui.layers.preview import Preview
 from napari_cfr_icl.gui.layers.projection import slab_of
 from napari_cfr_icl.gui.layers.scenes import scene_of

@@ -22,7 +22,13 @@ from napari_cfr_icl.training.runs.gate import judge
 from napari_cfr_icl.training.runs.plots import draw_curves, draw_samples
 from napari_cfr_icl.training.runs.result import save_model
 from napari_cfr_icl.training.runs.run_folder import Listener, RunFolder
-from napari_cfr_icl.training.runs.setup import Run, machine, read_data, set_up
+from napari_cfr_icl.training.runs.setup import (
+    Run,
+    machine,
+    read_data,
+    set_up,
+    with_named_precision,
+)
 from napari_cfr_icl.training.steps.optimizer import rate_at, seeded
 
 if TYPE_CHECKING:
@@ -101,7 +107,8 @@ def main(
 
 
 def _begun(options: TrainOptions, data: Data, folder: RunFolder, processes: Distributed) -> Run:
-    """A new run, before its first step."""
+    """A new run, before its first step; its records name the arithmetic that "auto" stands for."""
+    options = with_named_precision(options, processes.device)
     run = set_up(options, data, folder, processes)
     if processes.leads:
         folder.begin(options, data.description, machine(processes))

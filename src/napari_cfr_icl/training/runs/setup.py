@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -137,6 +137,19 @@ def _described(found: DatasetReport, part: SplitPages, path: Path) -> dict[str, 
         "held_out": [page.example.key for page in part.held_out],
         "findings": [[f.severity, f.key, f.text] for f in (*found.findings, *part.findings)],
     }
+
+
+def with_named_precision(options: TrainOptions, device: torch.device) -> TrainOptions:
+    """The options of a run, with the arithmetic that suits the device in the place of "auto"."""
+
+    def named(wanted: str) -> str:
+        return str(precision_on(device, wanted)).removeprefix("torch.")
+
+    return replace(
+        options,
+        schedule=replace(options.schedule, precision=named(options.schedule.precision)),
+        validation=replace(options.validation, precision=named(options.validation.precision)),
+    )
 
 
 def set_up(options: TrainOptions, data: Data, folder: RunFolder, processes: Distributed) -> Run:
