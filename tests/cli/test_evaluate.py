@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -35,6 +37,43 @@ def test_evaluate_prints_the_table_of_the_paper(run, common, tmp_path):
     assert "|  | blobs NoC@80 | blobs NoC@90 |" in result.stdout
     assert "| CFR-1 |" in result.stdout
     assert (tmp_path / "out" / "report.md").exists()
+
+
+@contextmanager
+def busy_loops(count):
+    command = [sys.executable, "-c", "while True: pass"]
+    loops = [subprocess.Popen(command) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for loop in loops:
+            loop.kill()
+            loop.wait()
+
+
+def written(out):
+    """The contents of a run's files, seconds aside."""
+    found = {}
+    for path in (path for path in out.rglob("*") if path.is_file()):
+        content = path.read_bytes()
+        if path.suffix == ".jsonl":
+            lines = map(json.loads, content.splitlines())
+            content = [{k: v for k, v in line.items() if "seconds" not in k} for line in lines]
+        if path.stem != "timings":
+            found[str(path.relative_to(out))] = content
+    return found
+
+
+def test_what_else_the_machine_does_changes_no_byte_but_seconds(run, common, tmp_path):
+    files = []
+    for loops in (0, 2):
+        with busy_loops(loops):
+            again = ["--out", str(tmp_path / f"beside-{loops}")]
+            result = run("evaluate", *common, *again, "--inference", "cfr-1", "--worst", "0")
+        assert result.exit_code == 0
+        files.append(written(tmp_path / f"beside-{loops}"))
+    assert {"objects.csv", "summary.json", "records/part-00000.jsonl"} < set(files[0])
+    assert files[0] == files[1]
 
 
 def test_tune_prints_what_it_recommends(run, common, tmp_path):
