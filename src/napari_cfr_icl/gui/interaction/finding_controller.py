@@ -14,6 +14,7 @@ from napari.utils.colormaps import Colormap
 from napari_cfr_icl._errors import MaskError, OutputError
 from napari_cfr_icl.engine.finding.proposals import Lesson, Looked, Proposal
 from napari_cfr_icl.engine.windows import Patch, Window, enclosing
+from napari_cfr_icl.gui.interaction.bindings import MouseMode
 from napari_cfr_icl.gui.interaction.presenter import Presenter
 from napari_cfr_icl.gui.interaction.workspace import Workspace, plane_of
 from napari_cfr_icl.gui.layers.finished_objects import objects_in, taken_in
@@ -61,6 +62,8 @@ class FindingController:
         Makes the finder, in the network's thread.
     home : callable
         Returns the labels for objects of a plane that lie in a window of it.
+    mode : MouseMode
+        Has clicks judge while there are proposals.
     """
 
     def __init__(
@@ -71,7 +74,9 @@ class FindingController:
         presenter: Presenter,
         make: Callable[[], FinderLike],
         home: Callable[[LayerPlane, Window | None], LabelStore],
+        mode: MouseMode,
     ) -> None:
+        self._mode = mode
         self._panel = panel
         self._session = session
         self._workspace = workspace
@@ -161,6 +166,7 @@ class FindingController:
         """Forget all proposals that are not written."""
         self.search.stop()
         self.found, self._request = JudgedProposals(), None
+        self._mode.judge = None
         self.show()
 
     def show(self) -> None:
@@ -202,6 +208,7 @@ class FindingController:
         self._request = SearchRequest(
             scene, lesson, [each.mask for each in self.found.proposals], region
         )
+        self._mode.judge = self.judge
         self._begin(self._request)
 
     def _begin(self, request: SearchRequest) -> None:
