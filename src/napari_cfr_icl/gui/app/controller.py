@@ -112,9 +112,8 @@ class Controller:
             self._layers.reveal,
         )
         find, home, show = lambda: maker.finder(), self._layers.home_on, self.presenter
-        self.finding = FindingController(
-            dock.finding, session, self.workspace, show, find, home, self._mode
-        )
+        self.finding = FindingController(dock.finding, session, self.workspace, show, find, home)
+        self.finding.mode = self._mode
         self._redraw = single_shot(dock, REDRAW_PAUSE, self._on_image_settled)
         # Once for a stroke of the brush, and not at all for the object that is being written.
         self._reshow = single_shot(dock, 0, self._on_labels_changed)

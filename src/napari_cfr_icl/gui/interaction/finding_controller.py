@@ -62,9 +62,14 @@ class FindingController:
         Makes the finder, in the network's thread.
     home : callable
         Returns the labels for objects of a plane that lie in a window of it.
+
+    Attributes
+    ----------
     mode : MouseMode
-        Has clicks judge while there are proposals.
+        Has clicks judge while there are proposals; set by the owner.
     """
+
+    mode: MouseMode
 
     def __init__(
         self,
@@ -74,9 +79,7 @@ class FindingController:
         presenter: Presenter,
         make: Callable[[], FinderLike],
         home: Callable[[LayerPlane, Window | None], LabelStore],
-        mode: MouseMode,
     ) -> None:
-        self._mode = mode
         self._panel = panel
         self._session = session
         self._workspace = workspace
@@ -166,7 +169,7 @@ class FindingController:
         """Forget all proposals that are not written."""
         self.search.stop()
         self.found, self._request = JudgedProposals(), None
-        self._mode.judge = None
+        self.mode.judge = None
         self.show()
 
     def show(self) -> None:
@@ -208,7 +211,7 @@ class FindingController:
         self._request = SearchRequest(
             scene, lesson, [each.mask for each in self.found.proposals], region
         )
-        self._mode.judge = self.judge
+        self.mode.judge = self.judge
         self._begin(self._request)
 
     def _begin(self, request: SearchRequest) -> None:
