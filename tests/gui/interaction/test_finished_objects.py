@@ -101,6 +101,7 @@ def test_two_clicks_split_touching_nuclei_where_they_are_narrow(layer_of):
         driver.click(50, col)
         driver.wait_for_answer()
     driver.type(Qt.Key.Key_W, SHIFT)
+    assert "Split into 2 objects" in driver.dock.hint.text()
     left, right = layer.data == 6, layer.data == 9
     assert np.array_equal(left | right, before == 6)
     assert left[:, :54].sum() == left.sum()
@@ -140,8 +141,10 @@ def test_a_corrected_edge_is_no_part_to_split_off(layer_of, said):
 def test_one_key_deletes_the_grabbed_object_or_the_one_under_the_mouse(layer_of):
     before = four_quarters()
     driver, layer = layer_of(before)
+    assert not driver.dock.object.delete.isEnabled()
     at(driver, 35, 55, Qt.Key.Key_G)
     driver.dock.object.delete.click()
+    assert not driver.dock.object.split.isEnabled()
     assert np.array_equal(layer.data, np.where(before == 5, 0, before))
     assert driver.session.state.is_empty
     at(driver, 40, 75, Qt.Key.Key_Q, SHIFT)

@@ -95,14 +95,13 @@ class Controller:
         self._keys = Keys(self._actions(), dock.keys.in_force)
         self.workspace = Workspace(self.viewer, self._keys, self._mode)
         self.presenter = Presenter(dock, session, self.workspace)
-        refuse = self.presenter.refuse
         self._switch = EngineSwitch(session, dock.engine, self.presenter.insist, preferences)
         self._made.connect(self._switch.receive)
         self._click_sync = ClickSync(session, self.workspace, self._mode, self.write)
         self._gc_freeze = GcFreeze(self.viewer.layers)
         attempt = self.presenter.attempt
         self._layers = LayerChoice(dock, session, self.workspace, attempt, self._show_state)
-        self._picker = ObjectPicker(session, self.workspace, refuse, self.write)
+        self._picker = ObjectPicker(session, self.workspace, self.presenter, self.write)
         self._propagation = PropagationController(
             dock.stack,
             session,

@@ -9,6 +9,7 @@ from napari.layers import Image, Labels
 
 from napari_cfr_icl._errors import MaskError
 from napari_cfr_icl.engine.windows import Window
+from napari_cfr_icl.gui.interaction.presenter import Presenter
 from napari_cfr_icl.gui.interaction.workspace import Workspace
 from napari_cfr_icl.gui.layers.click_layer import is_objects
 from napari_cfr_icl.gui.layers.label_target import LabelStore
@@ -32,8 +33,8 @@ class ObjectPicker:
         Receives the object.
     workspace : Workspace
         The layers.
-    refuse : callable
-        Called with the reason when nothing was picked.
+    presenter : Presenter
+        Says why nothing was picked.
     write : callable
         Writes the current object, because the user goes on to another.
     """
@@ -42,13 +43,14 @@ class ObjectPicker:
         self,
         session: Session,
         workspace: Workspace,
-        refuse: Callable[[str], None],
+        presenter: Presenter,
         write: Callable[[], None],
     ) -> None:
         self._session = session
         self._workspace = workspace
         self._viewer = workspace.viewer
-        self._refuse = refuse
+        self._presenter = presenter
+        self._refuse = presenter.refuse
         self._write = write
 
     def pick(self, world: Sequence[float]) -> None:
@@ -110,8 +112,10 @@ class ObjectPicker:
         """Split the current object; raises MaskError where it does not fall into parts."""
         if self._session.state.is_waiting:
             self._refuse(messages.STILL_WAITING)
-        else:
-            self._session.take(*split(self._session.state, self._session.mask))
+            return
+        state, edits = split(self._session.state, self._session.mask)
+        self._session.take(state, edits)
+        self._presenter.insist(messages.split(1 + len(edits)))
 
     def _store_of(self, layer: Labels, image: Image, plane: LayerPlane) -> LabelStore:
         """The plane of a labels layer, whose pixels must be the image's."""

@@ -70,6 +70,7 @@ class Presenter:
             undo=session.can_undo,
             redo=session.can_redo,
             current=not session.state.is_empty,
+            grabbed=session.state.label is not None,
             threshold=not (isinstance(shown, Patch) and shown.values.dtype == bool),
         )
         self._dock.loop.show_answer(session.state.answer)

@@ -234,6 +234,11 @@ def found_written(count: int) -> str:
     return f"{objects} written; {{undo}} takes them back. {{find}} looks again."
 
 
+def split(parts: int) -> str:
+    """The hint after an object was split."""
+    return f"Split into {parts} objects; {{undo}} joins them again."
+
+
 def last_change(trace: Sequence[StepLike]) -> str:
     """The pixels that the last refinement step changed, and the threshold."""
     if not trace or trace[-1].changed_pixels is None:

@@ -120,9 +120,11 @@ class ObjectPanel(QWidget):
         self.hide_mask.show_key(keys.shown("hide"))
 
     def show_possible(
-        self, *, undo: bool, redo: bool, current: bool, threshold: bool = True
+        self, *, undo: bool, redo: bool, current: bool, grabbed: bool, threshold: bool
     ) -> None:
         """Enable the actions that are possible, and the threshold if the mask has one."""
+        self.split.setEnabled(grabbed)
+        self.delete.setEnabled(grabbed)
         self.threshold.setEnabled(threshold)
         self.threshold.setToolTip(THRESHOLD if threshold else NO_THRESHOLD)
         self.undo.setEnabled(undo)
