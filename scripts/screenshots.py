@@ -88,7 +88,7 @@ def find(driver: ViewerDriver) -> None:
         segment(driver, truth == number)
     driver.type(Qt.Key.Key_R)
     driver.wait(lambda: not driver.dock.controller.finding.search.is_under_way, LONG)
-    look_at(driver.viewer, (100, 300), 330)
+    look_at(driver.viewer, (170, 300), 330)
     for number, good in ((2, True), (16, False)):
         driver.click(*np.argwhere(truth == number).mean(axis=0), positive=good)
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.ndimage import distance_transform_edt
 from skimage.draw import ellipse, polygon
 
 from napari_cfr_icl._errors import ClickError
@@ -181,6 +180,9 @@ def _middle(rows: Sequence[float], cols: Sequence[float]) -> Point:
 
 def _deepest(inside: NDArray[np.bool_], bounds: Window) -> Click:
     """A click on the pixel farthest from the edge."""
+    # Imported where it is needed: records of gestures are read without it.
+    from scipy.ndimage import distance_transform_edt
+
     depths = distance_transform_edt(np.pad(inside, 1))[1:-1, 1:-1]
     row, col = np.unravel_index(int(np.argmax(depths)), depths.shape)
     return Click(bounds.top + int(row), bounds.left + int(col))
