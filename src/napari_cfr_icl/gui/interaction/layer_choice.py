@@ -202,6 +202,8 @@ class LayerChoice:
 
     def show_moved(self, followed: list[Labels]) -> None:
         """Show the object where the image is now, and name the labels that followed it."""
+        # Now, or it would take the place of the sentence.
+        self._on_raise()
         if self._workspace.is_on_image(self._session.state):
             self.reveal()
         self._show()
