@@ -12,7 +12,7 @@ from napari_cfr_icl.autosave.plain_data import Record, WrittenAs
 from napari_cfr_icl.autosave.serialization import pack_bits, unpack_bits
 from napari_cfr_icl.engine.clicks import Click, Clicks
 from napari_cfr_icl.engine.prompts.gestures import Box
-from napari_cfr_icl.engine.prompts.prompt import BoxMask, RoughMask
+from napari_cfr_icl.engine.prompts.rough_mask import BoxMask, RoughMask
 from napari_cfr_icl.engine.settings import Settings
 from napari_cfr_icl.engine.windows import Patch, Window
 

@@ -38,7 +38,7 @@ class Prediction:
     fed_back : Patch or None
         The next input of the network instead of `probabilities`.
     rough : Patch or None
-        The `prompts.prompt.RoughMask` that the object began with.
+        The `prompts.rough_mask.RoughMask` that the object began with.
     """
 
     probabilities: Patch

@@ -17,7 +17,7 @@ from napari_cfr_icl._errors import ClickError, DeviceError
 from napari_cfr_icl.engine.clicks import Click, Clicks
 from napari_cfr_icl.engine.passes import Passes
 from napari_cfr_icl.engine.prediction import Prediction, as_feedback
-from napari_cfr_icl.engine.prompts.prompt import BoxMask, RoughMask
+from napari_cfr_icl.engine.prompts.rough_mask import BoxMask, RoughMask
 from napari_cfr_icl.engine.refine import refine
 from napari_cfr_icl.engine.runtime.network import Network
 from napari_cfr_icl.engine.settings import Settings

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.ndimage import distance_transform_edt
 from skimage.draw import ellipse, polygon
 
 from napari_cfr_icl._errors import ClickError
 from napari_cfr_icl.engine.clicks import Click, Clicks
 from napari_cfr_icl.engine.prompts.gestures import Box, Gesture, Lasso, Point, Scribble
+from napari_cfr_icl.engine.prompts.rough_mask import BoxMask, RoughMask
 from napari_cfr_icl.engine.windows import Patch, Window
 
 if TYPE_CHECKING:
@@ -30,9 +32,6 @@ SCRIBBLE_CLICKS = 3
 _MARGIN = 1.4
 _SMALLEST_VIEW = 128
 """Side of the network's view over side of the gesture, and its least in pixels."""
-
-_LIMIT = 0.1
-"""Margin around a gesture, as a share of its sides, that its object may reach into."""
 
 _CORNER_DISTANCE = 2
 """Pixels from the corners of a box to the clicks on the background there."""
@@ -55,40 +54,6 @@ class Prompt:
     clicks: Clicks
     previous: Prediction | Patch | None = None
     view: Window | None = None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class RoughMask(Patch):
-    """The weak mask that a lasso or a box becomes.
-
-    Parameters
-    ----------
-    clicks : Clicks
-        Those that stand for the gesture beside the mask.
-    """
-
-    clicks: Clicks
-
-    @property
-    def limit(self) -> Window:
-        """The object lies in it: the gesture's bounding box and a margin for the hand."""
-        height, width = (side + 2 * max(1, round(_LIMIT * side)) for side in self.window.shape)
-        top = self.window.top - (height - self.window.height) // 2
-        left = self.window.left - (width - self.window.width) // 2
-        return Window(top, left, height, width)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class BoxMask(RoughMask):
-    """The ellipse in a box, and the box itself for a network that takes boxes.
-
-    Parameters
-    ----------
-    box : Box
-        As drawn.
-    """
-
-    box: Box
 
 
 def prompt_of(gesture: Gesture, image_shape: tuple[int, int]) -> Prompt:
@@ -180,9 +145,6 @@ def _middle(rows: Sequence[float], cols: Sequence[float]) -> Point:
 
 def _deepest(inside: NDArray[np.bool_], bounds: Window) -> Click:
     """A click on the pixel farthest from the edge."""
-    # Imported where it is needed: records of gestures are read without it.
-    from scipy.ndimage import distance_transform_edt
-
     depths = distance_transform_edt(np.pad(inside, 1))[1:-1, 1:-1]
     row, col = np.unravel_index(int(np.argmax(depths)), depths.shape)
     return Click(bounds.top + int(row), bounds.left + int(col))
