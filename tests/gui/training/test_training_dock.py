@@ -33,7 +33,8 @@ PATIENCE = 600_000
 TINY = (
     f"data.side=48 data.min_area=20 schedule.steps=3 schedule.batch=2 validation.every=3 "
     f"validation.objects=2 validation.max_clicks=1 validation.min_area=20 "
-    f"validation.gate_objects=4 validation.precision=float32 schedule.precision=float32 checkpoint_every=1 "
+    f"validation.gate_objects=4 validation.precision=float32 schedule.precision=float32 "
+    f"checkpoint_every=1 "
     f"validation.preset={GOLDEN.parent}/training/small_window.json "
     f"base={GOLDEN}/g_hrnet_w4s.pth"
 ).split()
