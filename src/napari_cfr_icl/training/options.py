@@ -57,6 +57,9 @@ class ClickOptions(Options):
     centre_start: float = option(
         0.0, "share of samples that start with one central click", ZERO_TO_ONE
     )
+    rough_start: float = option(
+        0.0, "share of samples that start with a rough box or lasso", ZERO_TO_ONE
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ from scipy import ndimage
 from torch import nn
 
 from napari_cfr_icl import zoo
+from napari_cfr_icl.training.data.batches import Inputs
 from napari_cfr_icl.training.data.click_sampling import error_candidates
 from napari_cfr_icl.training.options import IclOptions
 from napari_cfr_icl.training.steps.icl import icl_passes, pass_weights
@@ -28,7 +31,7 @@ def model(request):
 def _inputs(recorded, name):
     images = torch.from_numpy(recorded[f"{name}__images"]).permute(0, 3, 1, 2) / 255
     truth, points = (torch.from_numpy(recorded[f"{name}__{key}"]) for key in ("gt", "points"))
-    return images, truth, points
+    return Inputs(images, truth, points, torch.zeros_like(images[:, :1]))
 
 
 @pytest.mark.parametrize("length", [1, 2, 3])
@@ -59,7 +62,8 @@ def test_totals_outputs_and_gradients_are_those_of_the_public_code(recorded, mod
 def test_recorded_next_clicks_are_among_our_candidates(recorded, model):
     """The public code's distances are approximate, so the rim of the region may differ by one."""
     name, network = model
-    _, truth, _ = inputs = _inputs(recorded, name)
+    inputs = _inputs(recorded, name)
+    truth = inputs.target
     points = torch.from_numpy(recorded[f"{name}__icl3__points_per_iter"])
     following = iter(points[1:])
     with torch.no_grad():
@@ -89,7 +93,8 @@ class _Recorder(nn.Module):
 
 def _tiny_inputs():
     image = torch.linspace(0, 1, 2 * 3 * 16 * 16).view(2, 3, 16, 16)
-    return image, (image[:, :1] > 0.5).float(), torch.full((2, 4, 3), -1.0)
+    nothing = torch.zeros_like(image[:, :1])
+    return Inputs(image, (image[:, :1] > 0.5).float(), torch.full((2, 4, 3), -1.0), nothing)
 
 
 def test_the_last_mask_is_fed_back_without_gradient_and_each_pass_has_one_click_more():
@@ -113,6 +118,13 @@ def test_the_last_mask_is_fed_back_without_gradient_and_each_pass_has_one_click_
         assert clicks[index - 1] is previous
         assert (points == index - 1).all()
     assert len(clicks) == 2  # none is made after the last pass
+
+
+def test_the_first_pass_sees_the_mask_that_a_sample_starts_with():
+    network, inputs = _Recorder(), _tiny_inputs()
+    begun = replace(inputs, previous=torch.full_like(inputs.previous, 0.7))
+    list(icl_passes(network, begun, (1.0,), lambda p, t, points: points))
+    assert network.seen[0][0] is begun.previous
 
 
 def test_passes_of_no_weight_carry_no_gradient():

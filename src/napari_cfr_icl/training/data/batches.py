@@ -15,6 +15,7 @@ from napari_cfr_icl._errors import InputError
 from napari_cfr_icl.training.data.augment import augment
 from napari_cfr_icl.training.data.click_sampling import starting_clicks
 from napari_cfr_icl.training.data.crops import REST, choose_window, cut_image, cut_masks
+from napari_cfr_icl.training.data.rough_starts import rough_starts
 from napari_cfr_icl.training.data.sample_batch import SampleBatch
 from napari_cfr_icl.training.data.sample_rng import SampleRng
 from napari_cfr_icl.training.data.suem import SuemPlan, suem
@@ -49,6 +50,8 @@ class Inputs:
         1 object, 0 background, -1 unknown.
     points : Tensor, shape (B, 2N, 3)
         The starting clicks.
+    previous : Tensor of float32, shape (B, 1, H, W)
+        The starting mask, 0 but for rough starts.
     features : tuple of Tensor
         What the network's encoder made of the images, where they were encoded before; the images
         are blank then.
@@ -57,6 +60,7 @@ class Inputs:
     images: Tensor
     target: Tensor
     points: Tensor
+    previous: Tensor
     features: Features = ()
 
 
@@ -132,7 +136,8 @@ class Batches:
         rng = self._sample_rng(step, samples, _CLICKS)
         batch = self._combined(read, step, samples, rng)
         points = starting_clicks(batch, self._options.clicks, rng)
-        return Inputs(batch.images.float() / 255, batch.target, points)
+        previous, points = rough_starts(batch, points, self._options.clicks.rough_start, rng)
+        return Inputs(batch.images.float() / 255, batch.target, points, previous)
 
     def several(self, number: int, most: int) -> SampleBatch:
         """Up to `most` samples that share a picture, which is augmented and combined as any other.

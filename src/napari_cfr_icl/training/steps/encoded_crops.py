@@ -25,6 +25,7 @@ from napari_cfr_icl._errors import SettingsError
 from napari_cfr_icl._files import atomic_path, explained_write_failures
 from napari_cfr_icl.training.data.batches import Inputs
 from napari_cfr_icl.training.data.click_sampling import starting_clicks
+from napari_cfr_icl.training.data.rough_starts import rough_starts
 from napari_cfr_icl.training.data.sample_batch import SampleBatch
 from napari_cfr_icl.training.data.sample_rng import SampleRng
 
@@ -120,9 +121,10 @@ class EncodedCrops:
         batch = SampleBatch(unseen, masks[:, :2], masks[:, 2:3], masks[:, 3:])
         rng = SampleRng.at((self._options.seed, _CLICKS), step, samples, self._device)
         points = starting_clicks(batch, self._options.clicks, rng)
+        previous, points = rough_starts(batch, points, self._options.clicks.rough_start, rng)
         layout = torch.channels_last
         wide = tuple(x.float().contiguous(memory_format=layout) for x in features)
-        return Inputs(unseen.float(), batch.target, points, wide)
+        return Inputs(unseen.float(), batch.target, points, previous, wide)
 
     def remove(self) -> None:
         """Remove what was kept."""

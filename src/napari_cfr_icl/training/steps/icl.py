@@ -20,6 +20,7 @@ from torch import Tensor
 from napari_cfr_icl.training.steps.losses import normalized_focal_loss
 
 if TYPE_CHECKING:
+    from napari_cfr_icl.training.data.batches import Inputs
     from napari_cfr_icl.training.options import IclOptions
 
 NextClicks = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -65,7 +66,7 @@ def pass_weights(options: IclOptions, chance: float) -> tuple[float, ...]:
 
 def icl_passes(
     model: Callable[[Tensor, Tensor, Tensor], Tensor],
-    inputs: tuple[Tensor, Tensor, Tensor],
+    inputs: Inputs,
     weights: Sequence[float],
     next_clicks: NextClicks,
 ) -> Iterator[Pass]:
@@ -79,8 +80,8 @@ def icl_passes(
     ----------
     model : callable
         The network, called with (image, previous mask, points).
-    inputs : tuple of Tensor
-        Images (B, 3, H, W) in 0..1; target (B, 1, H, W) of 1, 0 and -1; starting clicks (B, 2N, 3).
+    inputs : Inputs
+        Images, target, and what the first pass starts with.
     weights : sequence of float
         From `pass_weights`.
     next_clicks : callable
@@ -90,11 +91,10 @@ def icl_passes(
     ------
     Pass
     """
-    images, target, points = inputs
-    previous = torch.zeros_like(images[:, :1])
+    target, previous, points = inputs.target, inputs.previous, inputs.points
     for index, weight in enumerate(weights):
         with torch.set_grad_enabled(weight > 0):
-            logits = model(images, previous, points)
+            logits = model(inputs.images, previous, points)
             loss = normalized_focal_loss(logits, target)
         yield Pass(loss, weight, logits, points)
         if index + 1 < len(weights):

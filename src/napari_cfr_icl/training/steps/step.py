@@ -97,7 +97,7 @@ class Stepper:
             encoded = self._encoded(inputs)
             passes = icl_passes(
                 partial(self._forward, encoded),
-                (inputs.images, inputs.target, inputs.points),
+                inputs,
                 weights,
                 self._clicker(step, samples),
             )
