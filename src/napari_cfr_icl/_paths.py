@@ -38,7 +38,7 @@ def models_folder() -> Path:
 
 
 def micro_sam_folder() -> Path:
-    """Where micro-sam, if it is used on this machine, keeps the models that it has fetched."""
+    """The folder of models that micro-sam has downloaded; it may not exist."""
     return _chosen(MICRO_SAM_VARIABLE) or user_cache_path("micro_sam")
 
 

@@ -16,7 +16,7 @@ from pydantic import AfterValidator
 from napari_cfr_icl._errors import CfrIclError, InputError
 from napari_cfr_icl.autosave.fingerprint import ImageFingerprint
 from napari_cfr_icl.autosave.label_diff import LabelDiff
-from napari_cfr_icl.autosave.plain_data import Record, WrittenAs
+from napari_cfr_icl.autosave.plain_data import Serializable, WrittenAs
 from napari_cfr_icl.autosave.records import EngineRecord, ObjectRecord, PictureRecord
 from napari_cfr_icl.autosave.serialization import (
     MOST_PACKED,
@@ -88,7 +88,7 @@ class StartLabels:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class LabelsRecord(Record):
+class LabelsRecord(Serializable):
     """A label image that was written into.
 
     Parameters

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_cfr_icl.autosave.plain_data import Record
+from napari_cfr_icl.autosave.plain_data import Serializable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,7 +24,7 @@ SAMPLES, SAMPLE_SIDE = 64, 32
 
 
 @dataclass(frozen=True, slots=True)
-class ImageFingerprint(Record):
+class ImageFingerprint(Serializable):
     """Name, shape and checksum of an image.
 
     Parameters

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import CoreSchema, core_schema
 
 
-class Record:
+class Serializable:
     """Base of dataclasses whose fields say how they are written."""
 
     __slots__ = ()

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 
 from napari_cfr_icl._options import read
-from napari_cfr_icl.autosave.plain_data import Record, WrittenAs
+from napari_cfr_icl.autosave.plain_data import Serializable, WrittenAs
 from napari_cfr_icl.autosave.serialization import pack_bits, unpack_bits
 from napari_cfr_icl.engine.clicks import Click, Clicks
 from napari_cfr_icl.engine.prompts.gestures import Box
@@ -90,7 +90,7 @@ SettingsField = Annotated[Settings | None, WrittenAs(_settings_to, _settings_fro
 
 
 @dataclass(frozen=True, slots=True)
-class EngineRecord(Record):
+class EngineRecord(Serializable):
     """The network, and everything that decides its answers.
 
     Parameters
@@ -115,7 +115,7 @@ class EngineRecord(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class PictureRecord(Record):
+class PictureRecord(Serializable):
     """The plane of the image that was clicked on, and its rendering.
 
     Parameters
@@ -137,7 +137,7 @@ class PictureRecord(Record):
 
 
 @dataclass(frozen=True, slots=True)
-class AnswerRecord(Record):
+class AnswerRecord(Serializable):
     """One answer of the network that went into an object.
 
     Parameters
@@ -163,7 +163,7 @@ class AnswerRecord(Record):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ObjectRecord(Record):
+class ObjectRecord(Serializable):
     """An object that was clicked.
 
     Parameters

@@ -55,10 +55,10 @@ def run(options: FindCommandOptions) -> str:
     """
     if options.is_folder:
         with joined(options.device) as processes:
-            return _Search(options, str(processes.device)).folder(processes)
+            return _Searches(options, str(processes.device)).folder(processes)
     if options.plane is None and (planes := _planes(options)):
-        return _Search(options, options.device).stack(planes)
-    return _Search(options, options.device).image()
+        return _Searches(options, options.device).stack(planes)
+    return _Searches(options, options.device).image()
 
 
 def with_proposals(labels: NDArray[np.uint32], proposals: list[Proposal]) -> NDArray[np.uint32]:
@@ -93,7 +93,7 @@ class _Teacher:
         return [mask for _, mask in LabelImage(self.labels).objects(())]
 
 
-class _Search:
+class _Searches:
     """The searches of one command, with one model."""
 
     def __init__(self, options: FindCommandOptions, device: str) -> None:

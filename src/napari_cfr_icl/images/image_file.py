@@ -62,7 +62,7 @@ class ImageFile:
 
     @property
     def assumption(self) -> str:
-        """What had to be assumed about the pixels, in sentences; empty where nothing had."""
+        """Assumptions about the pixels, in sentences; empty if there are none."""
         if self.orientation == STORED:
             return self.note
         return f"{self.note} " * bool(self.note) + (

@@ -41,7 +41,7 @@ def symbol(unit: str) -> str:
 
 
 def tiff_sizes(tiff: tifffile.TiffFile, series: int) -> Sizes:
-    """What the metadata of ImageJ or OME say; resolutions for printers mean nothing."""
+    """Sizes from the metadata of ImageJ or OME; a resolution for printers is none."""
     if tiff.is_ome:
         return _ome_sizes(tiff.ome_metadata or "", series)
     facts = tiff.imagej_metadata or {}
@@ -76,7 +76,7 @@ def _ome_sizes(xml: str, series: int) -> Sizes:
 
 
 def zarr_sizes(axes: Sequence[Any], transforms: Sequence[Any]) -> Sizes:
-    """What OME-Zarr says of its finest level.
+    """Sizes of the finest level of an OME-Zarr.
 
     Parameters
     ----------

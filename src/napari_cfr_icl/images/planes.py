@@ -166,7 +166,7 @@ def _warn_once(doubt: str) -> None:
 
 
 def orientation_doubt(path: Path, shape: tuple[int, ...]) -> str:
-    """What had to be assumed about a picture with labels of this shape; empty where nothing had.
+    """Assumptions about a picture with labels of this shape; empty if there are none.
 
     Among it whether they were drawn on its stored pixels, or on those that EXIF turns.
     """

@@ -17,6 +17,9 @@ CHANGED_LABELS = (
     "what it changed in them stays as it is."
 )
 
+MOST_STEPS = 1000
+"""The oldest steps beyond them are forgotten."""
+
 REACH = 8
 """Steps on either side of the present whose answers stay uncompressed."""
 
@@ -44,19 +47,14 @@ class History:
     Of the labels it holds patches, never whole planes. But a step's object holds the pixels of the
     image that it lies on: call `clear` when an image is released for good.
 
-    Parameters
-    ----------
-    limit : int, optional
-        Largest number of steps; the oldest are forgotten.
-
     Attributes
     ----------
     stranded : tuple of LabelEdit
         Edits of the step undone or redone last that were left out: their labels have another shape.
     """
 
-    def __init__(self, limit: int = 1000) -> None:
-        self._past: deque[HistoryStep] = deque(maxlen=limit)
+    def __init__(self) -> None:
+        self._past: deque[HistoryStep] = deque(maxlen=MOST_STEPS)
         self._future: list[HistoryStep] = []
         self.stranded: tuple[LabelEdit, ...] = ()
 

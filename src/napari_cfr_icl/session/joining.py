@@ -54,8 +54,6 @@ class StackJoiner:
         Masks of bool on each plane that have no id yet; none of a plane overlap.
     predictor : PredictorLike
         Propagates.
-    limits : Limits, optional
-        Largest changes from plane to plane.
     """
 
     def __init__(
@@ -63,12 +61,11 @@ class StackJoiner:
         sources: Sequence[Any],
         found: Sequence[Sequence[Patch]],
         predictor: PredictorLike,
-        limits: Limits | None = None,
     ) -> None:
         self._sources = sources
         self._found = [list(masks) for masks in found]
         self._predictor = predictor
-        self._limits = limits or Limits()
+        self._limits = Limits()
 
     def join(self, known: Sequence[dict[int, Patch]]) -> Joined:
         """Join all planes, upwards from the first that has known objects, then downwards.

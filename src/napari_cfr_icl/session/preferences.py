@@ -49,10 +49,10 @@ def preferences_file() -> Path:
     return config_folder() / "preferences.json"
 
 
-def load_preferences(file: Path | None = None) -> Preferences:
+def load_preferences() -> Preferences:
     """The saved choices; the defaults where the file is missing or damaged."""
     known = {f.name: type(f.default) for f in fields(Preferences)}
-    saved = read_saved(file or preferences_file())
+    saved = read_saved(preferences_file())
     usable: dict[str, Any] = {k: v for k, v in saved.items() if k in known and type(v) is known[k]}
     return replace(Preferences(), **usable)
 

@@ -16,7 +16,7 @@ ZERO_TO_ONE = (0.0, 1.0)
 
 @dataclass(frozen=True, slots=True)
 class DataOptions(Options):
-    """Which objects are shown, and in which windows."""
+    """Objects that are shown, and the windows they are shown in."""
 
     side: int = option(320, "rows and columns that the network sees", (32, 2048))
     min_area: int = option(40, "smallest object to train on, in pixels", (1, 1e9))

@@ -54,7 +54,7 @@ class OutlineHead(nn.Module):
     def forward(
         self, decoded: Tensor, maps: Sequence[Tensor], middle: Tensor, fine: Tensor
     ) -> Tensor:
-        """What to add to the logits, (B, 1, 4h, 4w).
+        """Corrections to add to the logits, (B, 1, 4h, 4w).
 
         Parameters
         ----------

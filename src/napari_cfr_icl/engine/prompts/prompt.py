@@ -39,7 +39,7 @@ _CORNER_DISTANCE = 2
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What `Predictor.predict` takes besides the picture.
+    """The input of `Predictor.predict` besides the picture.
 
     Parameters
     ----------

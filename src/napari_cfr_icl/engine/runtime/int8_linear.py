@@ -20,7 +20,7 @@ LARGEST = 127
 
 
 def computes_int8() -> bool:
-    """Whether PyTorch may use this CPU's instructions for sums of 8-bit products (VNNI).
+    """True if PyTorch may use this CPU's instructions for sums of 8-bit products (VNNI).
 
     Without them it is four times slower than float32, and AVX2's own 16-bit sums overflow.
     """

@@ -96,7 +96,7 @@ class Network:
 
     @property
     def published_contrast(self) -> str:
-        """How the pictures that the model was trained on were stretched; see `ClickModel`."""
+        """Contrast stretch of the pictures that the model was trained on; see `ClickModel`."""
         return self._model.published_contrast
 
     @property

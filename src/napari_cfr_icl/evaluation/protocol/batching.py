@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from napari_cfr_icl.engine.runtime.arithmetic import Run
 
-Result = TypeVar("Result")
+T = TypeVar("T")
 
 
 @dataclass(slots=True, eq=False)
@@ -44,7 +44,7 @@ class _Pass:
         return self.logits is not None or self.error is not None
 
 
-class SideBySide(Generic[Result]):
+class SideBySide(Generic[T]):
     """Does jobs in several threads and runs their passes, gathered, in the caller's.
 
     Parameters
@@ -55,11 +55,11 @@ class SideBySide(Generic[Result]):
 
     def __init__(self, width: int) -> None:
         self._width = width
-        self._jobs: Iterator[tuple[int, Callable[[], Result]]] = iter(())
+        self._jobs: Iterator[tuple[int, Callable[[], T]]] = iter(())
         self._changed = threading.Condition()
         self._waiting: list[_Pass] = []
         self._busy = 0
-        self._done: list[tuple[int, Result]] = []
+        self._done: list[tuple[int, T]] = []
         self._failed: list[BaseException] = []
         self._here = threading.local()
 
@@ -78,7 +78,7 @@ class SideBySide(Generic[Result]):
 
         return ask
 
-    def results(self, jobs: Iterable[Callable[[], Result]]) -> Iterator[Result]:
+    def results(self, jobs: Iterable[Callable[[], T]]) -> Iterator[T]:
         """Do the jobs; their results, those of the same round in the order of the jobs.
 
         Parameters
@@ -130,7 +130,7 @@ class SideBySide(Generic[Result]):
             self._busy -= 1
             self._changed.notify_all()
 
-    def _next_job(self) -> tuple[int, Callable[[], Result]] | None:
+    def _next_job(self) -> tuple[int, Callable[[], T]] | None:
         with self._changed:
             return None if self._failed else next(self._jobs, None)
 
@@ -142,7 +142,7 @@ class SideBySide(Generic[Result]):
                 raise self._failed[0]
             return bool(self._waiting)
 
-    def _finished(self) -> list[Result]:
+    def _finished(self) -> list[T]:
         with self._changed:
             done, self._done = self._done, []
         return [result for _, result in sorted(done, key=lambda item: item[0])]

@@ -6,11 +6,11 @@ import time
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-Result = TypeVar("Result")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Progress(Generic[Result]):
+class Progress(Generic[T]):
     """Progress of a run after one more object.
 
     Parameters
@@ -25,7 +25,7 @@ class Progress(Generic[Result]):
 
     fraction: float
     seconds_left: float | None
-    result: Result
+    result: T
 
 
 class Eta:

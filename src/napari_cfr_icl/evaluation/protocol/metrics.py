@@ -127,7 +127,6 @@ def bootstrap_mean(
     *,
     seed: int = 0,
     resamples: int = _RESAMPLES,
-    level: float = _LEVEL,
 ) -> Interval:
     """A mean and its bootstrap percentile interval.
 
@@ -141,8 +140,6 @@ def bootstrap_mean(
         Seed of the resampling.
     resamples : int, optional
         Number of resamples.
-    level : float, optional
-        Share of the resampled means inside the interval.
 
     Returns
     -------
@@ -155,7 +152,7 @@ def bootstrap_mean(
         return Interval(np.nan, np.nan, np.nan, 0, 0)
     sums, counts = _group_totals(flat, present, groups)
     means = _resampled_means(sums, counts, seed, resamples)
-    tail = (1 - level) / 2
+    tail = (1 - _LEVEL) / 2
     low, high = np.quantile(means, [tail, 1 - tail])
     mean, count = float(flat[present].mean()), int(present.sum())
     return Interval(mean, float(low), float(high), count, sums.size)

@@ -24,8 +24,8 @@ FOLDER = "records"
 Parsed = TypeVar("Parsed")
 
 
-class Result(Protocol):
-    """The result of one object."""
+class HasSubject(Protocol):
+    """A result that tells its object."""
 
     @property
     def subject(self) -> Subject:
@@ -33,7 +33,7 @@ class Result(Protocol):
         ...
 
 
-AnyResult = TypeVar("AnyResult", bound=Result)
+AnyResult = TypeVar("AnyResult", bound=HasSubject)
 
 
 class Line(Protocol):

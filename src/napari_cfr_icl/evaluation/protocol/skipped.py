@@ -97,7 +97,7 @@ def without(skipped: Sequence[SkippedPicture], results: Iterable[AnyResult]) -> 
 
 
 def nothing_left(skipped: Sequence[SkippedPicture], otherwise: str) -> InputError:
-    """Why a run has no result at all."""
+    """The error of a run without any result."""
     if not skipped:
         return InputError(otherwise)
     return InputError(

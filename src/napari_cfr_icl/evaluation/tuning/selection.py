@@ -1,4 +1,4 @@
-"""Which policy to choose: the efficient front, a recommendation, and a check on held-out data."""
+"""Choice of a policy: the Pareto front, a recommendation, and a check on held-out data."""
 
 from __future__ import annotations
 

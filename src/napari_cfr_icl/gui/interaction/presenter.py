@@ -11,7 +11,7 @@ from napari.layers import Shapes
 from napari_cfr_icl._errors import CfrIclError
 from napari_cfr_icl.engine.windows import Patch
 from napari_cfr_icl.gui.interaction.workspace import Workspace
-from napari_cfr_icl.gui.layers.fading import Fading
+from napari_cfr_icl.gui.layers.faded_label import FadedLabel
 from napari_cfr_icl.gui.layers.label_conversion import RecoverableError
 from napari_cfr_icl.gui.layers.label_target import LabelStore
 from napari_cfr_icl.gui.threads.activity import Activity
@@ -42,14 +42,14 @@ class Presenter:
         self._preparing = False
         self._insisted: tuple[str, object] | None = None
         self._written: tuple[str, object] | None = None
-        self._fading = Fading()
+        self._faded = FadedLabel()
         self._loading = Activity(None, dock)
         self._elapsed = Elapsed(self._on_elapsed, dock)
         self._others: tuple[Patch, int] | None = None
 
     def close(self) -> None:
         """Remove the progress bar, and give labels their colours back."""
-        self._fading.end()
+        self._faded.end()
         self._loading.close()
         # Qt may have deleted the timer with the dock.
         with suppress(RuntimeError):
@@ -100,7 +100,7 @@ class Presenter:
         state, workspace = self._session.state, self._workspace
         store = state.origin if isinstance(state.origin, LabelStore) else None
         there = store is not None and store.layer in workspace.viewer.layers
-        self._fading.show(store if there and workspace.is_on_screen(state) else None, state.label)
+        self._faded.show(store if there and workspace.is_on_screen(state) else None, state.label)
 
     def show_hint(self) -> None:
         """Tell the next step, or the reason why a click would do nothing."""

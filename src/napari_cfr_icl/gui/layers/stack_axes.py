@@ -173,7 +173,7 @@ def channel_layers(image: Image, axis: int) -> list[Image]:
 
 
 def _name(label: str) -> str:
-    """What an axis is called; empty for a number, and for what napari calls it by itself."""
+    """Name of an axis; empty for a number, and for a name that napari made up."""
     said = label.strip().lower()
     is_napari_own = said.startswith("axis ") or said.lstrip("-").isdigit()
     return "" if is_napari_own else _NAMES.get(said, said)

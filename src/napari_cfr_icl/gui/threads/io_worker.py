@@ -10,7 +10,7 @@ from qtpy.QtCore import QObject, Qt, Signal
 
 from napari_cfr_icl.autosave.file_thread import FileThread
 
-Result = TypeVar("Result")
+T = TypeVar("T")
 
 
 class IoWorker(QObject):
@@ -35,8 +35,8 @@ class IoWorker(QObject):
 
     def do(
         self,
-        job: Callable[[], Result],
-        done: Callable[[Result], None],
+        job: Callable[[], T],
+        done: Callable[[T], None],
         failed: Callable[[Exception], None] | None = None,
     ) -> None:
         """Run `job` after all others; then `done` is called with its result."""

@@ -31,7 +31,7 @@ MOST_FOUND = 8
 """Options that a search shows at once."""
 
 
-class ModelMenu(QComboBox):
+class ModelCombo(QComboBox):
     """Menu of models, where the path of a file can be typed too."""
 
     def __init__(self) -> None:
@@ -61,7 +61,7 @@ class OptionsForm(QWidget):
     def __init__(self, options: TrainOptions) -> None:
         super().__init__()
         self._options = options
-        self.fields: dict[str, ValueWidget[Any] | ModelMenu] = {}
+        self.fields: dict[str, ValueWidget[Any] | ModelCombo] = {}
         self._rest: dict[str, tuple[QWidget, str]] = {}
         basic: dict[str, QWidget] = {}
         for name, metadata, value in _declared(options):
@@ -119,7 +119,7 @@ class OptionsForm(QWidget):
 
     def _add_field(self, name: str, metadata: Any, value: Any) -> QWidget:
         if name == "base":
-            menu = self.fields[name] = ModelMenu()
+            menu = self.fields[name] = ModelCombo()
             menu.setToolTip(f"{metadata['help']}  ({name})")
             menu.currentTextChanged.connect(self._on_field_changed)
             return menu

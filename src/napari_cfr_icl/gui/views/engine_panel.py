@@ -58,8 +58,8 @@ class EnginePanel(QWidget):
     chosen = Signal(object)
     troubled = Signal(object)
 
-    def __init__(self, preferences: Preferences, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, preferences: Preferences) -> None:
+        super().__init__()
         self._preferences = preferences
         self._speeds = Speeds()
         self._build()

@@ -26,8 +26,8 @@ class FindPanel(QWidget):
     stop_requested = Signal()
     certainty_changed = Signal(float)
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self.search = KeyButton(
             "Find the rest",
             "Propose the other objects that look like the finished ones: in the plane, or of a "

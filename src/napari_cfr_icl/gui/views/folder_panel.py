@@ -31,8 +31,8 @@ class FolderPanel(QWidget):
     finished_changed = Signal(bool)
     placed = Signal()
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self.open = KeyButton("Open folder…", "Work through the images of a folder.")
         self.labels = KeyButton("Labels into…", "Choose another folder for the labels.")
         self.previous = KeyButton("Previous", "Keep the labels, go to the image before.")

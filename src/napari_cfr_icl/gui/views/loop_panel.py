@@ -13,8 +13,8 @@ from napari_cfr_icl.session.protocols import Answer
 class LoopPanel(QWidget):
     """The trace of the inner loop, and a sentence on its outcome."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self.outcome = QLabel()
         self.change = QLabel()
         self.trace = TraceView()

@@ -42,8 +42,8 @@ class ModelFetch(QWidget):
     fetched = Signal(str)
     troubled = Signal(object)
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self._status: ModelStatus | None = None
         self._cancelled = threading.Event()
         self._came: tuple[str, int, int | None] = ("", 0, None)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from napari.utils.notifications import show_info
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QComboBox, QFileDialog, QWidget
+from qtpy.QtWidgets import QComboBox, QFileDialog
 
 from napari_cfr_icl._errors import OutputError
 from napari_cfr_icl._paths import (
@@ -39,8 +39,8 @@ class ModelMenu(QComboBox):
     offered = Signal(object)
     troubled = Signal(object)
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self._models: dict[str, ModelStatus] = {}
         self._shown = ""
         keep_narrow(self)

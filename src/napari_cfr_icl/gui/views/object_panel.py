@@ -38,8 +38,8 @@ class ObjectPanel(QWidget):
     threshold_changed = Signal(float)
     protect_changed = Signal(bool)
 
-    def __init__(self, preferences: Preferences, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, preferences: Preferences) -> None:
+        super().__init__()
         self._build_buttons()
         self._build_threshold()
         self.protect = QCheckBox("Protect other objects")

@@ -33,8 +33,8 @@ class StackPanel(QWidget):
     offered = Signal(bool)
     titled = Signal(str)
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self._is_time = self._can_walk = False
         self._axes: list[StackAxis] = []
         self._channels: StackAxis | None = None

@@ -20,8 +20,8 @@ class WorkPanel(QWidget):
     save_requested = Signal()
     open_requested = Signal()
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self.export = KeyButton(
             "Export…", "Write the labels as TIFF, COCO, GeoJSON or ImageJ ROIs."
         )
@@ -51,8 +51,8 @@ class OfferRow(QWidget):
     restore_requested = Signal()
     discard_requested = Signal()
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self.text = NameLabel()
         self.restore = KeyButton("Restore", "Bring back its labels and the object under way.")
         self.discard = KeyButton("Discard", "Throw it away for good.")

@@ -12,8 +12,8 @@ BRIGHT = QColor("#00b7ff")
 class BusyIndicator(QWidget):
     """Bright or dim, never animated: an animation would take time that the network needs."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self._busy = False
         self.setFixedHeight(HEIGHT)
         self.setToolTip("Bright while the network works.")

@@ -14,8 +14,8 @@ from napari_cfr_icl.gui.widgets.name_label import NameLabel
 class InlinePrompt(QWidget):
     """Shows one question at a time; hidden without one."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self._then: Callable[[], None] | None = None
         self.text = NameLabel()
         self.yes = KeyButton("Yes", "Do it.")

@@ -8,7 +8,7 @@ from typing import Any
 from napari.components import LayerList
 from napari.layers import Layer
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox, QWidget
+from qtpy.QtWidgets import QComboBox
 from superqt.utils import signals_blocked
 
 from napari_cfr_icl.gui.widgets.narrow_menu import keep_narrow
@@ -28,8 +28,6 @@ class LayerCombo(QComboBox):
         The viewer's layers.
     accepts : callable
         Filter of the layers.
-    parent : QWidget, optional
-        The parent.
     """
 
     layer_chosen = Signal(object)
@@ -38,9 +36,8 @@ class LayerCombo(QComboBox):
         self,
         layers: LayerList,
         accepts: Callable[[Layer], bool],
-        parent: QWidget | None = None,
     ) -> None:
-        super().__init__(parent)
+        super().__init__()
         self._layers = layers
         self._accepts = accepts
         self._listed: list[Layer] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from qtpy.QtWidgets import QLabel, QWidget
+from qtpy.QtWidgets import QLabel
 
 _JOINT = re.compile(r"([-_./\\])(?=.)")
 _GAP = "\u200b"
@@ -14,8 +14,8 @@ _GAP = "\u200b"
 class NameLabel(QLabel):
     """Wraps inside names, too: a name longer than the dock would widen all of it."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self.setWordWrap(True)
 
     def setText(self, text: str | None) -> None:

@@ -22,8 +22,8 @@ MARGIN, TEXT_HEIGHT, WIDEST_BAR = 8, 16, 56
 class TraceView(QWidget):
     """Bars for the steps, a dashed line for the threshold; the height is logarithmic."""
 
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self) -> None:
+        super().__init__()
         self._steps: tuple[StepLike, ...] = ()
         self._why_none = NOTHING_YET
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)

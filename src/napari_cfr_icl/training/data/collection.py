@@ -125,7 +125,7 @@ def open_collection(path: Path, images: Path | None = None) -> Collection:
 
 
 def _reasons(collection: Collection) -> str:
-    """What is wrong with its files, each reason with the first of them."""
+    """Reasons why files cannot be used, each with the first three of them."""
     names: dict[str, list[str]] = {}
     for name, reason in collection.troubles:
         names.setdefault(reason, []).append(name)

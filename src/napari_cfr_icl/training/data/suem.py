@@ -27,7 +27,7 @@ _COARSE = 8  # pixels to a pixel, for trying places
 
 @dataclass(frozen=True, slots=True)
 class SuemPlan:
-    """Which samples each stage falls on; CPU tensors, so that nobody waits for the device.
+    """Samples that each stage is applied to; CPU tensors: reading them never waits for a GPU.
 
     Attributes
     ----------

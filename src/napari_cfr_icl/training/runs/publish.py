@@ -43,7 +43,7 @@ def publish_model(run: Path, name: str | None = None, *, anyway: bool = False) -
 
 
 def _objection(run: Path) -> str | None:
-    """Why the gate did not let the model pass, or None."""
+    """The gate's reason to reject the model; None if it passed."""
     try:
         verdict = json.loads((run / "gate" / "verdict.json").read_text("utf-8"))
     except (OSError, ValueError):

@@ -100,7 +100,7 @@ class EncodedCrops:
         return self._options.schedule.steps * self._options.schedule.batch
 
     def _fitting(self) -> int:
-        """How many crops the disk space allows."""
+        """Number of crops that the allowed disk space holds."""
         side, objects = self._options.data.side, self._options.features.objects
         features = _checked_features(self._model, side, self._device)
         numbers = 2 * sum(x.numel() for x in features)

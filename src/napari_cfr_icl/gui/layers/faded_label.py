@@ -21,7 +21,7 @@ NEW = np.array([0.6, 0.6, 0.6, 1.0])
 """Colour of ids that are painted meanwhile."""
 
 
-class Fading:
+class FadedLabel:
     """Fades one object of one labels layer, by colours of the layer's that are given back."""
 
     def __init__(self) -> None:
