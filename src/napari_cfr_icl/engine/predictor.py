@@ -20,7 +20,7 @@ from napari_cfr_icl.engine.prediction import Prediction, as_feedback
 from napari_cfr_icl.engine.prompts.rough_mask import BoxMask, RoughMask
 from napari_cfr_icl.engine.refine import refine
 from napari_cfr_icl.engine.runtime.network import Network
-from napari_cfr_icl.engine.settings import Settings
+from napari_cfr_icl.engine.settings import Refinement, Settings
 from napari_cfr_icl.engine.source import ImageSource
 from napari_cfr_icl.engine.windows import Patch, Window
 
@@ -112,41 +112,44 @@ class Predictor:
         self._check_process()
         image = ImageSource.of(source)
         clicks = _checked(Clicks(clicks), image.shape, previous)
-        rough = previous.rough if isinstance(previous, Prediction) else previous
-        rough = rough if isinstance(rough, RoughMask) else None
-        box = rough.box if self.network.takes_boxes and isinstance(rough, BoxMask) else None
-        if rough is not None and box is not None:
-            clicks = Clicks(click for click in clicks if click not in rough.clicks)
-        passes = Passes(self.network, self.settings, image, clicks)
-        passes.view, passes.box = view, box
+        rough = _rough_mask(previous)
+        passes = self._passes(image, clicks, rough)
+        passes.view = view
         feedback = self._continue(passes, previous)
         if rough is not None and previous is rough:
-            if box is not None:
-                feedback = None  # the box itself instead of the ellipse in it
-            else:
-                passes.limit = rough.limit
-        threshold = self.settings.mask_threshold
+            # A network that takes boxes gets the box itself, not the ellipse in it.
+            feedback = feedback if passes.box is None else None
+            passes.limit = rough.limit if passes.box is None else None
+        refinement, threshold = self._refinement(passes), self.settings.mask_threshold
         trace = []
-        refinement = self.settings.refinement
-        if passes.limit is not None and self.network.caches_image_features:
-            # As a first click is (measured: docs/gestures.md).
-            refinement = replace(refinement, first_clicks=None)
-        loop = refine(passes.run, feedback, clicks, refinement, threshold)
-        for step in loop:
+        for step in refine(passes.run, feedback, passes.clicks, refinement, threshold):
             trace.append(step.trace)
+            record = tuple(trace)
             yield Prediction(
-                step.probabilities,
-                passes.window,
-                tuple(trace),
-                step.stopped,
-                threshold,
-                rough=rough,
+                step.probabilities, passes.window, record, step.stopped, threshold, rough=rough
             )
 
     def _check_process(self) -> None:
         """Refuse to wait in a forked process for threads that it lacks; one thread is enough."""
         if os.getpid() != self._process and torch.get_num_threads() > 1:
             raise DeviceError(FORKED)
+
+    def _passes(self, image: ImageSource, clicks: Clicks, rough: RoughMask | None) -> Passes:
+        """The passes of a click; a box takes the place of the clicks that stand for it."""
+        if not (self.network.takes_boxes and isinstance(rough, BoxMask)):
+            return Passes(self.network, self.settings, image, clicks)
+        others = Clicks(click for click in clicks if click not in rough.clicks)
+        passes = Passes(self.network, self.settings, image, others)
+        passes.box = rough.box
+        return passes
+
+    def _refinement(self, passes: Passes) -> Refinement:
+        """The inner loop; the answer to a box or lasso is refined as a first click's is."""
+        refinement = self.settings.refinement
+        if passes.limit is not None and self.network.caches_image_features:
+            # Measured: docs/gestures.md.
+            return replace(refinement, first_clicks=None)
+        return refinement
 
     def _continue(self, passes: Passes, previous: Previous) -> Patch | None:
         """Take up the object where it was left; returns the mask to feed back."""
@@ -160,6 +163,12 @@ class Predictor:
         if zoom is not None and zoom.follow_mask:
             passes.seen = mask
         return mask
+
+
+def _rough_mask(previous: Previous) -> RoughMask | None:
+    """The box or lasso that an object began with."""
+    rough = previous.rough if isinstance(previous, Prediction) else previous
+    return rough if isinstance(rough, RoughMask) else None
 
 
 def _checked(clicks: Clicks, image_shape: tuple[int, int], previous: Previous) -> Clicks:

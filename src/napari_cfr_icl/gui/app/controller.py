@@ -226,7 +226,7 @@ class Controller:
         }
 
     def _connect(self) -> None:
-        dock, session, workspace = self.dock, self.session, self.workspace
+        dock = self.dock
         dock.keys.changed.connect(self._on_keys_changed)
         dock.object.write_requested.connect(self.write)
         dock.object.undo_requested.connect(self.undo)
@@ -236,64 +236,54 @@ class Controller:
         dock.object.split_requested.connect(self.split)
         dock.object.delete_requested.connect(self.delete)
         dock.object.sign_requested.connect(self._on_sign_requested)
-        dock.object.hide_requested.connect(workspace.preview.set_hidden)
+        dock.object.hide_requested.connect(self.workspace.preview.set_hidden)
         dock.object.threshold_changed.connect(self._on_threshold_changed)
         dock.object.protect_changed.connect(self._on_protect_changed)
         dock.stack.step_requested.connect(self._step)
         dock.stack.fill_requested.connect(self._fill)
         dock.stack.cancel_requested.connect(self.session.propagation.cancel)
         dock.engine.troubled.connect(self.presenter.show_trouble)
-        session.object_changed.connect(self._on_object_changed)
-        session.object_changed.connect(self.presenter.show_state)
-        session.stepped.connect(self.presenter.show_answer)
-        session.busy_changed.connect(dock.show_busy)
-        session.preparing_changed.connect(self._on_preparing_changed)
-        session.failed.connect(self.presenter.show_trouble)
-        session.wrote.connect(self.presenter.show_written)
-        session.timed.connect(dock.engine.note_pass)
-        self._click_sync.taking.connect(self._on_prepare)
-        self._click_sync.refused.connect(self.presenter.refuse)
+        dock.resume.clicked.connect(self.workspace.select_clicks)
+        dock.use_shapes.clicked.connect(self._click_sync.read_shapes)
+        dock.use_as_labels.clicked.connect(self._layers.use_as_labels)
         self._mode.events.connect(self._on_mode_changed)
         self._mode.picked.connect(self.pick_at)
         self._mode.drawn.connect(self._click_sync.read_stroke)
-        workspace.clicks_changed.connect(self._click_sync.read)
-        workspace.preview.painted.connect(self._click_sync.read_paint)
-        workspace.image_changed.connect(self.presenter.show_channels)
-        workspace.image_changed.connect(self._on_image_changed)
-        workspace.image_moved.connect(self._layers.show_moved)
-        workspace.labels_changed.connect(self._on_labels_drawn)
-        workspace.tool_changed.connect(self._on_tool_changed)
-        dock.resume.clicked.connect(workspace.select_clicks)
-        dock.use_shapes.clicked.connect(self._click_sync.read_shapes)
-        dock.use_as_labels.clicked.connect(self._layers.use_as_labels)
-        self.viewer.dims.events.point.connect(self._on_dims_changed)
-        self.viewer.dims.events.ndisplay.connect(self._on_dims_changed)
-        self.viewer.dims.events.margin_left.connect(self._on_thickness_changed)
-        self.viewer.dims.events.margin_right.connect(self._on_thickness_changed)
+        self._click_sync.taking.connect(self._on_prepare)
+        self._click_sync.refused.connect(self.presenter.refuse)
+        for signal, listener in self._listeners():
+            signal.connect(listener)
+
+    def _listeners(self) -> list[tuple[Any, Callable[..., None]]]:
+        """Signals that may outlive the dock, and their listeners."""
+        session, workspace, dims = self.session, self.workspace, self.viewer.dims.events
+        return [
+            (session.object_changed, self._on_object_changed),
+            (session.object_changed, self.presenter.show_state),
+            (session.stepped, self.presenter.show_answer),
+            (session.busy_changed, self.dock.show_busy),
+            (session.preparing_changed, self._on_preparing_changed),
+            (session.failed, self.presenter.show_trouble),
+            (session.wrote, self.presenter.show_written),
+            (session.timed, self.dock.engine.note_pass),
+            (workspace.clicks_changed, self._click_sync.read),
+            (workspace.preview.painted, self._click_sync.read_paint),
+            (workspace.image_changed, self.presenter.show_channels),
+            (workspace.image_changed, self._on_image_changed),
+            (workspace.image_moved, self._layers.show_moved),
+            (workspace.labels_changed, self._on_labels_drawn),
+            (workspace.tool_changed, self._on_tool_changed),
+            (dims.point, self._on_dims_changed),
+            (dims.ndisplay, self._on_dims_changed),
+            (dims.margin_left, self._on_thickness_changed),
+            (dims.margin_right, self._on_thickness_changed),
+        ]
 
     def _disconnect(self) -> None:
         self.dock.keys.close()
         self._layers.close()
-        self.viewer.dims.events.point.disconnect(self._on_dims_changed)
-        self.viewer.dims.events.ndisplay.disconnect(self._on_dims_changed)
-        self.viewer.dims.events.margin_left.disconnect(self._on_thickness_changed)
-        self.viewer.dims.events.margin_right.disconnect(self._on_thickness_changed)
-        for signal in (
-            self.session.object_changed,
-            self.session.stepped,
-            self.session.busy_changed,
-            self.session.preparing_changed,
-            self.session.failed,
-            self.session.wrote,
-            self.session.timed,
-            self.workspace.clicks_changed,
-            self.workspace.preview.painted,
-            self.workspace.image_changed,
-            self.workspace.image_moved,
-            self.workspace.labels_changed,
-            self.workspace.tool_changed,
-        ):
-            signal.disconnect()
+        for signal, listener in self._listeners():
+            signal.disconnect(listener)
         self.dock.image.close_events()
         self.dock.labels.close_events()
 

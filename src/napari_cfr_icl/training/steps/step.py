@@ -19,7 +19,6 @@ from napari_cfr_icl.training.data.sample_rng import SampleRng
 from napari_cfr_icl.training.steps.icl import Pass, icl_passes, pass_weights
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from contextlib import AbstractContextManager
 
     from napari_cfr_icl.engine.models.click_model import Features
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from napari_cfr_icl.training.data.batches import Batches, Inputs
     from napari_cfr_icl.training.options import TrainOptions
     from napari_cfr_icl.training.steps.encoded_crops import EncodedCrops
+    from napari_cfr_icl.training.steps.icl import NextClicks
 
 _LENGTH, _NEXT = 10, 11  # random streams, beside those of the batches
 
@@ -84,7 +84,6 @@ class Stepper:
         options, mine = self.options, self.processes.share(self.options.schedule.batch)
         source = self.crops or self.batches
         weights = pass_weights(options.icl, chance_at(options.seed, step))
-        last_trained = max(index for index, weight in enumerate(weights) if weight > 0)
         losses = torch.zeros(len(weights), device=self.processes.device)
         micro_batches = [mine[i : i + micro_batch] for i in range(0, len(mine), micro_batch)]
         upcoming = [(step, samples) for samples in micro_batches[1:]] + [
@@ -94,24 +93,28 @@ class Stepper:
             with record_function("prepare"):
                 inputs = source.inputs(step, samples)
             source.expect(*following)
-            encoded = self._encoded(inputs)
-            passes = icl_passes(
-                partial(self._forward, encoded),
-                inputs,
-                weights,
-                self._clicker(step, samples),
-            )
-            for index in range(len(weights)):
-                last = samples == micro_batches[-1] and index == last_trained
-                with self._keeping_gradients(shared=last):
-                    one = next(passes)
-                    losses[index] += one.loss.detach().sum()
-                    self._backward(one)
-            if encoded is not None:
-                with record_function("backward"):
-                    encoded.backward()
+            clicker, is_last = self._clicker(step, samples), samples == micro_batches[-1]
+            losses += self._accumulated(inputs, weights, clicker, is_last=is_last)
         losses = self.processes.summed(losses) / options.schedule.batch
         return StepResult(losses.tolist(), weights)
+
+    def _accumulated(
+        self, inputs: Inputs, weights: tuple[float, ...], clicker: NextClicks, *, is_last: bool
+    ) -> Tensor:
+        """Add up the gradient of one micro-batch; returns each pass's sum of losses."""
+        encoded = self._encoded(inputs)
+        passes = icl_passes(partial(self._forward, encoded), inputs, weights, clicker)
+        last_trained = max(index for index, weight in enumerate(weights) if weight > 0)
+        losses = torch.zeros(len(weights), device=self.processes.device)
+        for index in range(len(weights)):
+            with self._keeping_gradients(shared=is_last and index == last_trained):
+                one = next(passes)
+                losses[index] = one.loss.detach().sum()
+                self._backward(one)
+        if encoded is not None:
+            with record_function("backward"):
+                encoded.backward()
+        return losses
 
     def _encoded(self, inputs: Inputs) -> EncodedImages | None:
         # What shares gradients among processes has to be called as a whole.
@@ -149,7 +152,7 @@ class Stepper:
             return quiet
         return nullcontext()
 
-    def _clicker(self, step: int, samples: range) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+    def _clicker(self, step: int, samples: range) -> NextClicks:
         rng = SampleRng.at((self.options.seed, _NEXT), step, samples, self.processes.device)
         cascade = self.options.icl.cascade
 
