@@ -8,7 +8,7 @@ from scipy import ndimage
 from napari_cfr_icl import cli
 from napari_cfr_icl.engine import Click, Patch, Window
 from napari_cfr_icl.engine.finding.proposals import Proposal
-from napari_cfr_icl.evaluation.finding import FindingScore, _complete, _met, table
+from napari_cfr_icl.evaluation.finding import FindingScore, clicks_to_complete, met_by, table
 
 
 def square(top, left, side=10):
@@ -29,7 +29,7 @@ def test_each_object_is_met_once_by_the_surest_proposal():
         proposal(square(20, 23), 0.9),  # IoU 70 / 130
         proposal(square(20, 50), 0.9),  # nothing there
     ]
-    met = _met(proposals, truths)
+    met = met_by(proposals, truths)
     assert {number: round(quality, 3) for number, (quality, _) in met.items()} == {
         0: round(90 / 110, 3),
         1: round(70 / 130, 3),
@@ -37,8 +37,8 @@ def test_each_object_is_met_once_by_the_surest_proposal():
 
 
 def test_the_dearest_twentieth_of_the_objects_is_left():
-    assert _complete([1] * 19 + [10]) == 19
-    assert _complete([2, 3]) == 5
+    assert clicks_to_complete([1] * 19 + [10]) == 19
+    assert clicks_to_complete([2, 3]) == 5
 
 
 def test_scores_and_their_table():

@@ -215,7 +215,7 @@ class _Picture:
                 proposals.append(found)
         seconds = time.perf_counter() - begun
         wanted = [truths[index] for index in others]
-        met = _met(proposals, wanted)
+        met = met_by(proposals, wanted)
         done, actions = self._judged(image, examples, proposals, wanted)
         costs = [len(alone[index]) for index in chosen]
         for number, index in enumerate(others):
@@ -230,8 +230,8 @@ class _Picture:
             good=sum(quality >= GOOD for quality, _ in met.values()),
             seconds_first=first or seconds,
             seconds=seconds,
-            clicks=_complete(costs) + actions,
-            clicks_alone=_complete([len(clicks) for clicks in alone]),
+            clicks=clicks_to_complete(costs) + actions,
+            clicks_alone=clicks_to_complete([len(clicks) for clicks in alone]),
         )
 
     def _judged(
@@ -251,7 +251,9 @@ class _Picture:
         for is_last in (False, True):
             shown = [each for each in proposals if each.certainty >= SHOWN]
             met = {
-                number: found for number, found in _met(shown, wanted).items() if number not in done
+                number: found
+                for number, found in met_by(shown, wanted).items()
+                if number not in done
             }
             right = {id(mask) for _, mask in met.values()}
             wrong = [each.mask for each in shown if id(each.mask) not in right]
@@ -290,12 +292,12 @@ class _Picture:
         return 0 if quality >= GOOD else len(self._clicks(image, truth, mask))
 
 
-def _complete(costs: Sequence[int]) -> int:
+def clicks_to_complete(costs: Sequence[int]) -> int:
     """Clicks until enough objects are done, the cheapest first."""
     return sum(sorted(costs)[: int(np.ceil(COMPLETE * len(costs)))])
 
 
-def _met(proposals: Sequence[Proposal], truths: Sequence[NDArray[np.bool_]]) -> dict[int, _Met]:
+def met_by(proposals: Sequence[Proposal], truths: Sequence[NDArray[np.bool_]]) -> dict[int, _Met]:
     """The objects that proposals meet: IoU and mask by number; each is met once, surest first."""
     met: dict[int, _Met] = {}
     areas = [int(truth.sum()) for truth in truths]

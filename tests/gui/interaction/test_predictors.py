@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 
+import numpy as np
 import pytest
 
 from napari_cfr_icl._errors import DeviceError
+from napari_cfr_icl.engine import Click
 from napari_cfr_icl.gui.interaction.predictors import EngineChoice, PredictorMaker
 from napari_cfr_icl.session.preferences import Preferences
 from napari_cfr_icl.zoo.catalog import CATALOGUE
@@ -45,5 +47,5 @@ def test_a_model_that_did_not_fit_a_gpu_is_whole_again_on_the_processor(monkeypa
     maker(EngineChoice.of(Preferences(model=MODEL, device="cpu")))
     with pytest.raises(DeviceError, match="out of memory"):
         maker(EngineChoice.of(Preferences(model=MODEL, device="cuda")))
-    network = maker(EngineChoice.of(Preferences(model=MODEL, device="cpu"))).network
-    assert all(weight.numel() for weight in network._model.parameters())
+    whole = maker(EngineChoice.of(Preferences(model=MODEL, device="cpu")))
+    assert whole.predict(np.zeros((64, 64), np.uint8), [Click(30, 30)]).probabilities.values.size

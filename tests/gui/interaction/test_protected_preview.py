@@ -11,11 +11,8 @@ from autosave_user import grab, labels
 
 def previewed(driver):
     """The pixels of the current object on the screen, over the whole image."""
-    preview = driver.dock.controller.workspace.preview
-    shown = np.zeros(labels(driver).data.shape, bool)
-    room = preview._room
-    shown[room.slices] = preview.layer.data.astype(bool).reshape(room.shape)
-    return shown
+    mask, _ = driver.dock.controller.workspace.preview.mask
+    return mask.full()
 
 
 def under_way(driver, row, col):

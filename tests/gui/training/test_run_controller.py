@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 import threading
-import time
 
 import numpy as np
 import pytest
@@ -190,10 +189,11 @@ def test_a_slow_disk_holds_up_neither_the_screen_nor_the_next_run(
     runs, wait, tmp_path, monkeypatch
 ):
     real, readers, seen = RunMonitor.read, [], []
+    disk = threading.Event()
 
     def slow_read(monitor):
         readers.append(threading.current_thread())
-        time.sleep(0.5)
+        assert disk.wait(20)
         return real(monitor)
 
     monkeypatch.setattr(RunMonitor, "read", slow_read)
@@ -203,6 +203,8 @@ def test_a_slow_disk_holds_up_neither_the_screen_nor_the_next_run(
         line = json.dumps({"event": "step", "step": 1, "losses": [loss]})
         (tmp_path / name / "events.jsonl").write_text(line + "\n")
         runs.follow(tmp_path / name)
+    wait(lambda: bool(readers))
+    disk.set()
     wait(lambda: bool(seen))
     assert threading.main_thread() not in readers
     # What was being read of the first run is not shown as the second's.

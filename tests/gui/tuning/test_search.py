@@ -90,7 +90,7 @@ def test_a_search_in_the_dock_is_the_commands_and_the_screen_lives(dock, tmp_pat
     choice = tune(options)
     again, found = ((f / "tune.json").read_text() for f in (options.out, out / "results"))
     assert json.loads(found) == json.loads(again)
-    assert dock.search_panel._scores.recommended == choice.recommended
+    assert dock.search_panel.scores.recommended == choice.recommended
     assert lines[-1][2].clicks == pytest.approx([s.clicks for s in choice.standings], abs=1e-4)
     assert lines[-1][2].recommended == choice.recommended
 
@@ -107,7 +107,7 @@ def test_layers_are_searched_as_they_are_drawn_and_a_point_can_be_used(viewer, d
     assert not any(widget.isHidden() for widget in results)
     assert not (dock.searches.results.parent / "a-b").exists()
 
-    standings, plot = dock.search_panel._scores, dock.search_panel.plot
+    standings, plot = dock.search_panel.scores, dock.search_panel.plot
     plot.draw()
     wanted = standings.front[0]
     point = standings.passes[wanted], standings.clicks[wanted]

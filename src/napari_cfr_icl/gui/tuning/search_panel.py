@@ -51,7 +51,7 @@ class SearchPanel(QWidget):
 
     def __init__(self, viewer: napari.Viewer) -> None:
         super().__init__()
-        self._scores = NO_SCORES
+        self.scores = NO_SCORES
         self._chosen: int | None = None
         self._results: Path | None = None
         self.source = SourceChoice(viewer)
@@ -118,7 +118,7 @@ class SearchPanel(QWidget):
 
     def show_scores(self, scores: PolicyScores) -> None:
         """Draw the scores of the policies; the user's choice among them stays."""
-        self._scores = scores
+        self.scores = scores
         for widget in (self.plot, self.chosen, self.use):
             widget.setVisible(scores.objects > 0)
         if scores.objects:
@@ -161,7 +161,7 @@ class SearchPanel(QWidget):
         self._show_chosen()
 
     def _on_use(self, name: str) -> None:
-        self.use_requested.emit(name, self._scores.policies[self._index])
+        self.use_requested.emit(name, self.scores.policies[self._index])
 
     def _on_source_changed(self) -> None:
         """Take back what was said about other pictures."""
@@ -174,10 +174,10 @@ class SearchPanel(QWidget):
 
     @property
     def _index(self) -> int:
-        return self._scores.recommended if self._chosen is None else self._chosen
+        return self.scores.recommended if self._chosen is None else self._chosen
 
     def _show_chosen(self) -> None:
-        scores, index = self._scores, self._index
+        scores, index = self.scores, self._index
         goal = f"clicks to {self.fields['goal'].value:g} % overlap"
         self.plot.show_front(scores, index, goal)
         title = "Recommended" if index == scores.recommended else "Chosen"
