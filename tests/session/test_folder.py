@@ -167,7 +167,7 @@ def test_labels_fit_whatever_axes_of_length_one_they_have(read, wanted, fits):
 
 @pytest.mark.parametrize(
     ("shape", "kept"),
-    [((1, 3, 4), (3, 4)), ((3, 4, 1), (3, 4)), ((1, 4), (1, 4)), ((1, 1), (1, 1))],
+    [((1, 3, 4), (3, 4)), ((3, 1, 4), (3, 1, 4)), ((1, 4), (1, 4)), ((1, 1), (1, 1))],
 )
 def test_squeezed_labels_still_have_rows_and_columns(shape, kept):
     assert squeezed(np.zeros(shape, int)).shape == kept

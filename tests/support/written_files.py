@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import imagecodecs
 import numpy as np
 import tifffile
 import zarr
@@ -29,12 +30,13 @@ NAMED = ("YX", "ZYX", "CYX", "TZYX", "CZYX", "TCYX", "ZCYX", "TZCYX")
 WRITERS = (
     Writer("plain.tif", NAMELESS, has_orientation=True),
     Writer("packed.tif", NAMELESS),
-    Writer("planar.tif", ("SYX",), ("uint8", "uint16")),
+    Writer("planar.tif", ("SYX", "ZSYX"), ("uint8", "uint16")),
     Writer("palette.tif", ("YX", "ZYX"), ("uint8",)),
     Writer("imagej.tif", tuple(a for a in NAMED if a != "CZYX"), KINDS),
     Writer("x.ome.tif", NAMED),
     Writer("x.png", ("YX",), ("uint8", "uint16"), has_orientation=True),
     Writer("colours.png", ("YXS",), ("uint8",), has_orientation=True),
+    Writer("deep.png", ("YXS",), ("uint16",)),
     Writer("x.npy", NAMELESS),
     Writer("x.zarr", NAMELESS),
     Writer("ome.zarr", NAMED),
@@ -82,10 +84,8 @@ def write(path, axes, pixels, orientation):
             tifffile.imwrite(path, pixels, imagej=True, metadata={"axes": axes})
         case "x.ome.tif":
             tifffile.imwrite(path, pixels, metadata={"axes": axes}, photometric="minisblack")
-        case "x.png" | "colours.png":
-            exif = Image.Exif()
-            exif[EXIF_ORIENTATION] = orientation
-            Image.fromarray(pixels).save(path, exif=exif)
+        case "x.png" | "colours.png" | "deep.png":
+            write_png(path, pixels, orientation)
         case "x.npy":
             np.save(path, pixels)
         case "x.zarr":
@@ -97,6 +97,15 @@ def write(path, axes, pixels, orientation):
             described = {"axes": named, "datasets": [{"path": "0"}]}
             group.attrs.update({"ome": {"multiscales": [described]}})
     return pixels, axes
+
+
+def write_png(path, pixels, orientation):
+    if pixels.ndim == 3 and pixels.dtype == np.uint16:
+        path.write_bytes(imagecodecs.png_encode(pixels))
+        return
+    exif = Image.Exif()
+    exif[EXIF_ORIENTATION] = orientation
+    Image.fromarray(pixels).save(path, exif=exif)
 
 
 def by_plane(pixels, axes):

@@ -92,6 +92,8 @@ def open_mask(path: Path, plane: tuple[int, ...] | None) -> NDArray[Any]:
         masks = open_labels(path).named(None)
         # One mask may serve for every plane of a stack.
         chosen = masks.plane(plane if masks.plane_axes else None)
+        if masks.note:
+            _log.warning(masks.note)
         return single_channel(path, chosen.read(masks.levels[0]))
 
 

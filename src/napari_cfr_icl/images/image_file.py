@@ -73,7 +73,14 @@ class ImageFile:
     @property
     def likely_axes(self) -> str:
         """A letter for every axis, as the file tells or guessed; empty where nobody can."""
-        return self.axes if self.axes and not _NAMELESS & set(self.axes) else _guessed(self.shape)
+        nameless = [axis for axis, letter in enumerate(self.axes) if letter in _NAMELESS]
+        if self.channel_axis is None and (nameless or not self.axes):
+            return _guessed(self.shape)
+        letters = list(self.axes)
+        free = [letter for letter in _LEADING if letter == "Q" or letter not in self.axes]
+        for axis, letter in zip(reversed(nameless), reversed(free), strict=False):
+            letters[axis] = letter
+        return "".join(letters)
 
     def named(self, axes: str | None) -> ImageFile:
         """The same with a letter for every axis: as asked for, as the file tells, or guessed.
@@ -108,7 +115,7 @@ class ImageFile:
 
     @property
     def channel_axis(self) -> int | None:
-        """The axis of colours or channels. Needs names."""
+        """The axis of colours or channels; None where there is none, or the file names none."""
         letter = next((letter for letter in (_SAMPLES, _CHANNELS) if letter in self.axes), None)
         return None if letter is None else self.axes.index(letter)
 

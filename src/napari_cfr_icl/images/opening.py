@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import imagecodecs
 import numpy as np
 from PIL import Image
 
@@ -11,16 +12,19 @@ from napari_cfr_icl._errors import ImageError
 from napari_cfr_icl.images.decode_errors import explained_damage
 from napari_cfr_icl.images.decoded import DecodedArray
 from napari_cfr_icl.images.image_file import ImageFile
+from napari_cfr_icl.images.lossy import refuse_lossy
 from napari_cfr_icl.images.ome_zarr import is_zarr, open_pyramid
 from napari_cfr_icl.images.orientation import STORED, TAG
-from napari_cfr_icl.images.photos import ids_of, opened_photo, pixels_of
-from napari_cfr_icl.images.tiff_files import lossy, open_tiff
+from napari_cfr_icl.images.photos import deep_channels, ids_of, opened_photo, pixels_of
+from napari_cfr_icl.images.tiff_files import open_tiff
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+    _Decode = Callable[[Image.Image | NDArray[Any]], NDArray[Any]]
 
 TIFF_SUFFIXES = (".tif", ".tiff")
 SUFFIXES = (*TIFF_SUFFIXES, ".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".npy")
@@ -72,9 +76,7 @@ def open_labels(path: Path) -> ImageFile:
     return _open(path, ids_of)
 
 
-def _open(
-    path: Path, decode: Callable[[Image.Image], NDArray[Any]], series: str | None = None
-) -> ImageFile:
+def _open(path: Path, decode: _Decode, series: str | None = None) -> ImageFile:
     if is_zarr(path):
         return open_pyramid(path, series)
     if path.is_dir():
@@ -90,18 +92,23 @@ def _open(
     return _open_photo(path, decode)
 
 
-def _open_photo(path: Path, decode: Callable[[Image.Image], NDArray[Any]]) -> ImageFile:
+def _open_photo(path: Path, decode: _Decode) -> ImageFile:
+    with opened_photo(path) as photo:
+        if decode is ids_of:
+            refuse_lossy(path, path.read_bytes())
+        deep = deep_channels(photo)
+        blank = np.zeros((1, 1, deep), np.uint16) if deep else Image.new(photo.mode, (1, 1))
+        sample = decode(blank)
+        shape = (photo.height, photo.width, *sample.shape[2:])
+        exif = photo.getexif() if "exif" in photo.info else {}
+        count = getattr(photo, "n_frames", 1)
+
     def decoded() -> NDArray[Any]:
+        if deep:
+            return decode(imagecodecs.png_decode(path.read_bytes()))
         with opened_photo(path) as photo:
             return decode(photo)
 
-    with opened_photo(path) as photo:
-        if decode is ids_of and photo.format == "JPEG":
-            raise lossy(path)
-        sample = decode(Image.new(photo.mode, (1, 1)))
-        shape = (photo.height, photo.width, *sample.shape[2:])
-        pixels = DecodedArray(path, shape, sample.dtype, decoded)
-        exif = photo.getexif() if "exif" in photo.info else {}
-        count = getattr(photo, "n_frames", 1)
-        note = f"{path} holds {count} pictures: the first is taken." if count > 1 else ""
-        return ImageFile(path, [pixels], "YXS"[: len(shape)], int(exif.get(TAG, STORED)), note)
+    pixels = DecodedArray(path, shape, sample.dtype, decoded)
+    note = f"{path} holds {count} pictures: the first is taken." if count > 1 else ""
+    return ImageFile(path, [pixels], "YXS"[: len(shape)], int(exif.get(TAG, STORED)), note)

@@ -42,8 +42,20 @@ def opened_photo(path: Path) -> Iterator[Image.Image]:
             yield photo
 
 
-def pixels_of(photo: Image.Image) -> NDArray[Any]:
+def deep_channels(photo: Image.Image) -> int:
+    """Number of channels, alpha too, of a PNG whose colours have 16 bits; 0 for any other.
+
+    Pillow keeps 8 of them.
+    """
+    tiles = getattr(photo, "tile", ()) if photo.format == "PNG" else ()
+    stored = str(tiles[0].args) if tiles else ""
+    return {"LA;16B": 2, "RGB;16B": 3, "RGBA;16B": 4}.get(stored, 0)
+
+
+def pixels_of(photo: Image.Image | NDArray[Any]) -> NDArray[Any]:
     """Grey (rows, columns) in the file's own type, or RGB (rows, columns, 3); alpha is left out."""
+    if isinstance(photo, np.ndarray):
+        return photo[..., 0] if photo.shape[2] == len("LA") else photo[..., :3]
     if photo.mode in ("1", "LA", "La"):
         photo = photo.convert("L")
     elif photo.mode not in ("L", "F") and not photo.mode.startswith("I"):
@@ -51,8 +63,10 @@ def pixels_of(photo: Image.Image) -> NDArray[Any]:
     return np.asarray(photo)
 
 
-def ids_of(photo: Image.Image) -> NDArray[Any]:
+def ids_of(photo: Image.Image | NDArray[Any]) -> NDArray[Any]:
     """The numbers in a label image, of a palette the indices; colours keep their channels."""
+    if isinstance(photo, np.ndarray):
+        return photo[..., 0] if photo.shape[2] == len("LA") else photo
     return np.asarray(photo.convert("L") if photo.mode in ("LA", "La") else photo)
 
 

@@ -33,6 +33,10 @@ _MOST_BETWEEN = 0.2
 more."""
 
 
+_MOST_FLOAT = 2.0**63
+"""Floats from here on, and infinity, are no 64-bit integers."""
+
+
 def label_shape(path: Path) -> tuple[int, ...]:
     """Shape of a label image or stack, without axes of length 1, the last two being the picture.
 
@@ -63,8 +67,10 @@ def label_plane(path: Path, index: tuple[int, ...] = ()) -> NDArray[Any]:
     plane = _plane_like(labels, label_shape(path), index, [_colour_axis(labels)])
     if plane is None:
         raise MaskError(f"{path} must be an image of rows and columns, not {by(labels.shape)}.")
+    if labels.note:
+        _warn_once(labels.note)
     ids = single_channel(path, plane.read(labels.levels[0]))
-    if ids.dtype.kind == "f" and (ids == np.round(ids)).all():
+    if ids.dtype.kind == "f" and (np.abs(ids) < _MOST_FLOAT).all() and (ids == np.round(ids)).all():
         ids = ids.astype(np.int64)
     if ids.dtype.kind == "b":
         ids = ids.astype(np.uint8)
@@ -227,17 +233,14 @@ def _eight_bits(pixels: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def squeezed_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """A shape without its axes of length 1, but with at least two axes."""
+    """A shape without the axes of length 1 that come before rows and columns."""
     return tuple(shape[axis] for axis in kept_axes(shape))
 
 
 def kept_axes(shape: tuple[int, ...]) -> list[int]:
-    """All axes but those of length 1, as long as two are left."""
-    kept = list(range(len(shape)))
-    for axis, length in enumerate(shape):
-        if length == 1 and len(kept) > 2:
-            kept.remove(axis)
-    return kept
+    """The last two axes, which are rows and columns, and the others that are longer than 1."""
+    drawn = len(shape) - 2
+    return [axis for axis, length in enumerate(shape) if axis >= drawn or length != 1]
 
 
 def _plane_like(

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tifffile
 
-from napari_cfr_icl._errors import MaskError, SettingsError
+from napari_cfr_icl._errors import SettingsError
 from napari_cfr_icl.images.decoded import DecodedArray
 from napari_cfr_icl.images.image_file import ImageFile, by
+from napari_cfr_icl.images.lossy import TIFF_CODECS, refuse_lossy
 from napari_cfr_icl.images.orientation import STORED, TAG
 from napari_cfr_icl.images.pixel_sizes import tiff_sizes
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-_JPEG = (6, 7)  # compression of a TIFF
 _INKS, _ALPHA = 5, (1, 2)  # photometric interpretation, and kinds of extra samples
 _MOST_NAMED = 8
 
@@ -52,8 +52,9 @@ def open_tiff(path: Path, series: str | None, *, in_colour: bool) -> ImageFile:
         number, note = _chosen(path, tiff, series)
         chosen = tiff.series[number]
         axes, shape, dtype = chosen.axes, tuple(chosen.shape), chosen.dtype
-        if not in_colour and chosen.keyframe.compression in _JPEG:
-            raise lossy(path)
+        if not in_colour and chosen.keyframe.compression in TIFF_CODECS:
+            tiff.filehandle.seek(chosen.keyframe.dataoffsets[0])
+            refuse_lossy(path, tiff.filehandle.read(chosen.keyframe.databytecounts[0]))
         tag = chosen.keyframe.tags.get(TAG)
         # ImageJ writes how it draws grey pixels as a palette, too.
         drawn = None if tiff.is_imagej or not in_colour else _drawn(chosen)
@@ -100,13 +101,6 @@ def _drawn(series: tifffile.TiffPageSeries) -> _Drawn | None:
     if shape[samples] == len("LA") and set(page.extrasamples) & set(_ALPHA):
         return lambda pixels: np.take(pixels, 0, samples), rest, places, series.dtype
     return None
-
-
-def lossy(path: Path) -> MaskError:
-    """The error for a mask whose compression changes numbers."""
-    return MaskError(
-        f"{path} is compressed as JPEG, which changes ids: save labels as PNG or TIFF."
-    )
 
 
 def _chosen(path: Path, tiff: tifffile.TiffFile, wanted: str | None) -> tuple[int, str]:

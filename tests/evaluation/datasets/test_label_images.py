@@ -200,21 +200,6 @@ def test_labels_saved_in_colour(tmp_path, ending):
         second.objects()
 
 
-def test_labels_whose_ids_were_changed_by_compression_are_named(tmp_path):
-    for name in "abc":
-        tifffile.imwrite(tmp_path / f"{name}.tif", IMAGE)
-    ids = LABELS.astype(np.uint8)
-    Image.fromarray(ids).save(tmp_path / "a_labels.jpg")
-    tifffile.imwrite(tmp_path / "b_labels.tif", ids, compression="jpeg", photometric="minisblack")
-    tifffile.imwrite(tmp_path / "c_labels.tif", ids)
-    *lossy, kept = label_images(tmp_path).pictures
-
-    for picture in lossy:
-        with pytest.raises(MaskError, match="as JPEG, which changes ids: save labels as PNG or"):
-            picture.objects()
-    assert [item.area for item in kept.objects()] == [24, 16]
-
-
 def test_every_plane_of_a_stack_is_a_picture(tmp_path):
     stack = np.stack([LABELS, LABELS * 0, LABELS // 7])
     image = np.stack([IMAGE, IMAGE + 1, IMAGE + 2])
