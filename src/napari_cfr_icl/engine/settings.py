@@ -15,7 +15,6 @@ from napari_cfr_icl._errors import SettingsError
 from napari_cfr_icl._options import Options, option
 
 PRESETS = ("interactive", "paper", "public-code", "whole-image")
-PresetName = Literal["interactive", "paper", "public-code", "whole-image"]
 Arithmetic = Literal["float32", "bfloat16", "float16", "int8"]
 ARITHMETICS: tuple[Arithmetic, ...] = get_args(Arithmetic)
 Precision = Literal["float32", "bfloat16", "float16", "int8", "fast"]

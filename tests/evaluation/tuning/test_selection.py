@@ -145,7 +145,7 @@ def test_savings_are_counted():
     assert savings.clicks_shared == pytest.approx(1 - 6 / 12)
 
 
-def test_finding_comes_back_from_its_line():
+def test_record_comes_back_from_its_line():
     trials = [good_after(4, 1), good_after(2, 2), good_after(4, 1)]
     written = finding(5, trials)
 
@@ -155,5 +155,5 @@ def test_finding_comes_back_from_its_line():
     assert [t.passes for t in read.trials] == [t.passes for t in trials]
     assert [np.float32(v) for v in read.trials[1].ious] == [np.float32(v) for v in (0.5, 0.97)]
     for line in ("", "{}", "[]", "3"):
-        with pytest.raises(ValueError, match=r"no finding|JSON|Expecting"):
+        with pytest.raises(ValueError, match=r"no record|JSON|Expecting"):
             SearchRecord.from_line(line)

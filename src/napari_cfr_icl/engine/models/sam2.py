@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 FAMILY = "sam2"
 _LEVELS = 4
-_SUMMED = 2
-"""Level, finest first, to which the coarser one is added."""
 
 _PUBLISHED: dict[tuple[int, tuple[int, ...]], dict[str, Any]] = {
     (96, (1, 2, 7, 2)): {"num_heads": 1, "global_blocks": (5, 7, 9)},

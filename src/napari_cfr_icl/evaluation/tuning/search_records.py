@@ -76,7 +76,7 @@ class SearchRecord:
             counts = (int(content[name]) for name in ("passes", "loops", "partings"))
             return cls(subject, Replay(trials, *counts))
         except (KeyError, TypeError, IndexError, AttributeError) as error:
-            raise ValueError(f"no finding: {error!r}") from error
+            raise ValueError(f"no record of a search: {error!r}") from error
 
 
 def in_order(records: Iterable[SearchRecord]) -> list[SearchRecord]:
