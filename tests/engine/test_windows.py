@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from napari_cfr_icl.engine import Patch, Window
-from napari_cfr_icl.engine.windows import enclosing
+from napari_cfr_icl.engine.windows import enclosing, iou
 
 
 def test_a_window_cuts_what_its_slices_say():
@@ -17,6 +17,18 @@ def test_windows_meet_or_do_not():
     assert Window(0, 0, 4, 4).intersection(Window(2, 3, 5, 5)) == Window(2, 3, 2, 1)
     assert Window(0, 0, 4, 4).intersection(Window(4, 0, 2, 2)) is None
     assert enclosing([Window(0, 5, 2, 2), Window(3, 1, 1, 1)]) == Window(0, 1, 4, 6)
+
+
+def test_windows_keep_their_centre():
+    assert Window(10, 20, 4, 6).about(8, 3) == Window(8, 21, 8, 3)
+    assert Window(1, 1, 3, 3).grown(2, 1) == Window(-1, 0, 7, 5)
+
+
+def test_iou_of_masks_in_different_windows():
+    rows = [Patch(np.ones((2, 4), bool), Window(top, 0, 2, 4), (9, 4)) for top in (0, 1, 5)]
+    assert [iou(rows[0], other) for other in rows] == pytest.approx([1, 1 / 3, 0])
+    nothing = Patch(np.zeros((1, 1), bool), Window(0, 0, 1, 1), (9, 4))
+    assert iou(nothing, nothing) == 1
 
 
 def test_a_window_without_pixels_is_refused():

@@ -74,6 +74,15 @@ class Window:
         """The same rectangle, relative to the first pixel of `other`."""
         return Window(self.top - other.top, self.left - other.left, self.height, self.width)
 
+    def about(self, height: int, width: int) -> Window:
+        """A window of another size with the same centre; it may reach beyond the image."""
+        top = self.top + (self.height - height) // 2
+        return Window(top, self.left + (self.width - width) // 2, height, width)
+
+    def grown(self, rows: int, cols: int) -> Window:
+        """The window with a margin on every side; it may reach beyond the image."""
+        return self.about(self.height + 2 * rows, self.width + 2 * cols)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Patch:
@@ -148,6 +157,14 @@ def enclosing(windows: Sequence[Window]) -> Window:
     top, left = min(w.top for w in windows), min(w.left for w in windows)
     bottom, right = max(w.bottom for w in windows), max(w.right for w in windows)
     return Window(top, left, bottom - top, right - left)
+
+
+def iou(a: Patch, b: Patch) -> float:
+    """Intersection over union of two masks of one plane; 1 when both are empty."""
+    window = enclosing([a.window, b.window])
+    one, other = a.read(window), b.read(window)
+    union = int(np.count_nonzero(one | other))
+    return int(np.count_nonzero(one & other)) / union if union else 1.0
 
 
 def united(mask: Patch, *others: Patch) -> Patch:

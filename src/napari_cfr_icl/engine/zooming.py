@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 Span = tuple[int, int]
 """First and last pixel of a side, both inside."""
 
+MARGIN, SMALLEST_VIEW = 1.4, 128
+"""Side of the view of a known object over its own, and its least in pixels."""
+
 OBJECT_THRESHOLD = 0.5
 """Probability above which a pixel counts as object when a window is chosen around it."""
 
@@ -103,6 +106,11 @@ def first_window(
     rows = _around(clicks[-1].row, side, (region.top, region.bottom - 1))
     cols = _around(clicks[-1].col, side, (region.left, region.right - 1))
     return _window(rows, cols)
+
+
+def view_of(bounds: Window) -> Window:
+    """The network's view of an object with these bounds; it may reach beyond the image."""
+    return bounds.about(*(max(round(MARGIN * side), SMALLEST_VIEW) for side in bounds.shape))
 
 
 def reaches_edge(box: Window, stored: Window, image_shape: tuple[int, int]) -> bool:

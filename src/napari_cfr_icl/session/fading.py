@@ -96,7 +96,8 @@ def _levels_of(source: Any, mask: Patch) -> _Levels | None:
     if bounds is None:
         return None
     reach = _GAP + _RING
-    window = _grown(bounds, reach, mask.image_shape)
+    whole = Window.whole(mask.image_shape)
+    window = bounds.grown(reach, reach).intersection(whole) or bounds
     inside, brightness = mask.read(window), _brightness(source, window)
     near = ndimage.binary_dilation(inside, iterations=_GAP)
     ring = ndimage.binary_dilation(inside, iterations=reach) & ~near
@@ -119,8 +120,3 @@ def _largest_part(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     if count < 2:
         return mask
     return parts == 1 + int(np.argmax(np.bincount(parts.ravel())[1:]))  # type: ignore[no-any-return]
-
-
-def _grown(bounds: Window, by: int, image_shape: tuple[int, int]) -> Window:
-    grown = Window(bounds.top - by, bounds.left - by, bounds.height + 2 * by, bounds.width + 2 * by)
-    return grown.intersection(Window.whole(image_shape)) or bounds

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_cfr_icl.engine.windows import Patch
+from napari_cfr_icl.engine.windows import Patch, iou
 from napari_cfr_icl.session.fading import Fading
-from napari_cfr_icl.session.propagation import Limits, handed_on, overlap
+from napari_cfr_icl.session.propagation import Limits, handed_on
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -112,7 +112,7 @@ class StackJoiner:
     def _pairs(self, masks: dict[int, Patch], plane: int) -> list[tuple[float, int, int]]:
         """Overlap, id and number of all that may be the same object."""
         return [
-            (overlap(mask, other), label, number)
+            (iou(mask, other), label, number)
             for label, mask in masks.items()
             for number, other in enumerate(self._found[plane])
             if mask.window.intersection(other.window) is not None

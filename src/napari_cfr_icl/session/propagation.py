@@ -10,7 +10,8 @@ from scipy.ndimage import binary_erosion
 
 from napari_cfr_icl._options import Options, option
 from napari_cfr_icl.engine.clicks import Click, Clicks
-from napari_cfr_icl.engine.windows import Patch, Window, enclosing
+from napari_cfr_icl.engine.windows import Patch, Window, iou
+from napari_cfr_icl.engine.zooming import view_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,12 +29,6 @@ wish; an error."""
 
 STRENGTH = 0.5
 """Probability with which the last plane's object is fed back (measured: benchmarks/stack.py)."""
-
-MARGIN = 1.4
-"""Side of the network's view on the next plane, over side of the object."""
-
-SMALLEST_VIEW = 128
-"""Smallest side of that view in pixels."""
 
 _COARSE_SIDE = 64
 
@@ -83,7 +78,7 @@ class Limits(Options):
         a, b = (int(np.count_nonzero(mask.values)) for mask in (older, newer))
         if max(a, b) > self.most_growth * min(a, b):
             return False
-        return overlap(older, newer) >= self.least_overlap
+        return iou(older, newer) >= self.least_overlap
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,15 +120,7 @@ def handed_on(mask: Patch) -> tuple[Clicks, Patch, Window]:
     row, col = deepest(mask)
     weakened = mask.read(bounds).astype(np.float32) * np.float32(STRENGTH)
     previous = Patch(weakened, bounds, mask.image_shape)
-    return Clicks([Click(row, col)]), previous, _surroundings(bounds)
-
-
-def overlap(a: Patch, b: Patch) -> float:
-    """Intersection over union of two masks of one plane; 1 when both are empty."""
-    both = enclosing([a.window, b.window])
-    inside, other = a.read(both), b.read(both)
-    union = int(np.count_nonzero(inside | other))
-    return int(np.count_nonzero(inside & other)) / union if union else 1.0
+    return Clicks([Click(row, col)]), previous, view_of(bounds)
 
 
 def deepest(mask: Patch) -> tuple[int, int]:
@@ -160,11 +147,3 @@ def deepest(mask: Patch) -> tuple[int, int]:
     places = np.argwhere(left)
     row, col = places[len(places) // 2] - 1
     return bounds.top + int(row) * step, bounds.left + int(col) * step
-
-
-def _surroundings(bounds: Window) -> Window:
-    """A window about an object; it may reach over the border of the plane."""
-    height, width = (max(round(MARGIN * side), SMALLEST_VIEW) for side in bounds.shape)
-    top = bounds.top + (bounds.height - height) // 2
-    left = bounds.left + (bounds.width - width) // 2
-    return Window(top, left, height, width)

@@ -7,11 +7,12 @@ from napari_cfr_icl._errors import MaskError, ModelError
 from napari_cfr_icl.engine import Patch, Window
 from napari_cfr_icl.engine.finding.finder import ObjectFinder
 from napari_cfr_icl.engine.finding.options import FindOptions
-from napari_cfr_icl.engine.finding.proposals import Lesson, Proposal, iou
+from napari_cfr_icl.engine.finding.proposals import Lesson, Proposal
 from napari_cfr_icl.engine.models.families import build
 from napari_cfr_icl.engine.rendering import Rendering
 from napari_cfr_icl.engine.runtime.network import Network
 from napari_cfr_icl.engine.source import ImageSource
+from napari_cfr_icl.engine.windows import iou
 
 SHAPE = 200, 240
 CENTRES = [(30, 30), (30, 90), (35, 150), (30, 210), (100, 40), (105, 110), (95, 190), (165, 60)]
@@ -51,8 +52,10 @@ def labels_met(proposals, labels):
     """The label that each proposal meets with an IoU of 0.75, or 0."""
     met = []
     for proposal in proposals:
-        mask = proposal.mask.full()
-        qualities = [iou(mask, labels == label) for label in range(1, len(CENTRES) + 1)]
+        qualities = [
+            iou(proposal.mask, Patch.from_full(labels == label))
+            for label in range(1, len(CENTRES) + 1)
+        ]
         met.append(int(np.argmax(qualities)) + 1 if max(qualities) > 0.75 else 0)
     return met
 
@@ -181,7 +184,7 @@ def test_of_a_huge_plane_only_the_region_is_read(finder, picture):
     met = [
         label
         for label in range(1, 9)
-        if any(iou(m.read(plane.box), labels == label) > 0.75 for m in masks)
+        if any(iou(m, Patch(labels == label, plane.box, plane.shape)) > 0.75 for m in masks)
     ]
     assert {2, 3, 4} <= set(met)
     assert 8 not in met

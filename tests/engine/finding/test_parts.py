@@ -7,7 +7,7 @@ from torch.nn.functional import normalize
 
 from napari_cfr_icl.engine import Window
 from napari_cfr_icl.engine.finding.appearance import Appearance
-from napari_cfr_icl.engine.finding.proposals import Shapes, certainty, iou
+from napari_cfr_icl.engine.finding.proposals import Shapes, certainty
 from napari_cfr_icl.engine.finding.tiles import Tile, cover
 
 
@@ -80,10 +80,3 @@ def test_agreement_sharpness_and_look_make_a_mask_certain():
     assert certainty(blurred, blurred, looks_alike, shapes) == 0
     assert certainty(sharp, sharp, -looks_alike, shapes) < 0.01
     assert certainty(sharp, np.zeros_like(sharp), looks_alike, shapes) == 0
-
-
-def test_iou_of_masks():
-    one, other = np.zeros((4, 4), bool), np.zeros((4, 4), bool)
-    assert iou(one, other) == 0
-    one[:2], other[1:3] = True, True
-    assert iou(one, other) == pytest.approx(1 / 3)

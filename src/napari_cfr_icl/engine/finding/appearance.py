@@ -10,7 +10,6 @@ import torch
 from scipy import ndimage
 
 from napari_cfr_icl.engine.finding.proposals import drawn
-from napari_cfr_icl.engine.windows import Window
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -80,8 +79,9 @@ class Appearance:
         What lies around the objects, up to a diameter away, is background.
         """
         found: tuple[list[Tensor], ...] = ([], [], [])
+        reach = math.ceil(FARTHEST * diameter)
         for tile in tiles:
-            wide = grown(tile.window, math.ceil(FARTHEST * diameter))
+            wide = tile.window.grown(reach, reach)
             inside, part = drawn(objects, wide), tile.window.relative_to(wide).slices
             refused = drawn(rejected, tile.window)
             around = np.zeros(tile.window.shape, bool)
@@ -95,13 +95,3 @@ class Appearance:
     def scores(self, tile: Tile) -> NDArray[np.float32]:
         """Score of each pixel of a tile, (rows, columns)."""
         return tile.in_pixels(self._of(tile.appearance))
-
-
-def grown(window: Window, margin: int) -> Window:
-    """A window with a margin on every side, which may reach beyond the image."""
-    return Window(
-        window.top - margin,
-        window.left - margin,
-        window.height + 2 * margin,
-        window.width + 2 * margin,
-    )

@@ -23,13 +23,12 @@ from napari_cfr_icl.engine.finding.proposals import (
     Shapes,
     certainty,
     drawn,
-    iou,
     tight,
 )
 from napari_cfr_icl.engine.finding.tiles import Look, Tile, cover, encoded
 from napari_cfr_icl.engine.passes import points_in, resized
 from napari_cfr_icl.engine.source import ImageSource
-from napari_cfr_icl.engine.windows import Patch, Window, enclosing
+from napari_cfr_icl.engine.windows import Patch, Window, iou
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -344,8 +343,7 @@ def _is_same(mask: Patch, rejected: Patch) -> bool:
     """True for a mask that the user has rejected, or one that is much like it."""
     if mask.window.intersection(rejected.window) is None:
         return False
-    window = enclosing([mask.window, rejected.window])
-    return iou(mask.read(window), rejected.read(window)) > SAME
+    return iou(mask, rejected) > SAME
 
 
 def _tight(masks: Sequence[Patch]) -> list[Patch]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_cfr_icl.engine.windows import Patch
+from napari_cfr_icl.engine.windows import Patch, iou
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -136,7 +136,7 @@ def certainty(
     mask = refined > 0.5
     if not mask.any():
         return 0.0
-    agreement = iou(first > 0.5, mask)
+    agreement = iou(Patch.from_full(first > 0.5), Patch.from_full(mask))
     sharpness = np.count_nonzero(refined > SURE) / np.count_nonzero(refined > UNSURE)
     looks = 0.5 + 0.5 * math.tanh(float(scores[mask].mean()))
     return float(agreement * sharpness * looks * shapes.likeness(mask))
@@ -156,11 +156,6 @@ def drawn(masks: Iterable[Patch], window: Window) -> NDArray[np.bool_]:
         if common is not None:
             pixels[common.relative_to(window).slices] |= mask.read(common)
     return pixels
-
-
-def iou(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
-    """Intersection over union of two masks, 0 to 1; 0 where both are empty."""
-    return int((one & other).sum()) / max(1, int((one | other).sum()))
 
 
 def _logarithms(mask: NDArray[np.bool_]) -> tuple[float, float]:

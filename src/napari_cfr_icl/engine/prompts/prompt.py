@@ -15,6 +15,7 @@ from napari_cfr_icl.engine.clicks import Click, Clicks
 from napari_cfr_icl.engine.prompts.gestures import Box, Gesture, Lasso, Point, Scribble
 from napari_cfr_icl.engine.prompts.rough_mask import BoxMask, RoughMask
 from napari_cfr_icl.engine.windows import Patch, Window
+from napari_cfr_icl.engine.zooming import view_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,10 +29,6 @@ STRENGTH = 0.7
 
 SCRIBBLE_CLICKS = 3
 """Clicks that a scribble stands for."""
-
-_MARGIN = 1.4
-_SMALLEST_VIEW = 128
-"""Side of the network's view over side of the gesture, and its least in pixels."""
 
 _CORNER_DISTANCE = 2
 """Pixels from the corners of a box to the clicks on the background there."""
@@ -93,7 +90,7 @@ def prompt_of(gesture: Gesture, image_shape: tuple[int, int]) -> Prompt:
         previous: RoughMask = BoxMask(weak, bounds, image_shape, clicks, gesture)
     else:
         previous = RoughMask(weak, bounds, image_shape, clicks)
-    return Prompt(clicks, previous, _surroundings(bounds))
+    return Prompt(clicks, previous, view_of(bounds))
 
 
 def spread(points: Sequence[Point], count: int) -> list[Point]:
@@ -156,14 +153,6 @@ def _beside_corners(bounds: Window, image_shape: tuple[int, int]) -> list[Click]
     cols = bounds.left - _CORNER_DISTANCE, bounds.right - 1 + _CORNER_DISTANCE
     corners = [(row, col) for row in rows for col in cols]
     return [Click(*corner, positive=False) for corner in corners if _is_in(corner, image_shape)]
-
-
-def _surroundings(bounds: Window) -> Window:
-    """A window about the gesture; it may reach over the border of the image."""
-    height, width = (max(round(_MARGIN * side), _SMALLEST_VIEW) for side in bounds.shape)
-    top = bounds.top + (bounds.height - height) // 2
-    left = bounds.left + (bounds.width - width) // 2
-    return Window(top, left, height, width)
 
 
 def _is_in(point: Point, image_shape: tuple[int, int]) -> bool:

@@ -30,10 +30,7 @@ class RoughMask(Patch):
     @property
     def limit(self) -> Window:
         """The object lies in it: the gesture's bounding box and a margin for the hand."""
-        height, width = (side + 2 * max(1, round(_LIMIT * side)) for side in self.window.shape)
-        top = self.window.top - (height - self.window.height) // 2
-        left = self.window.left - (width - self.window.width) // 2
-        return Window(top, left, height, width)
+        return self.window.grown(*(max(1, round(_LIMIT * side)) for side in self.window.shape))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

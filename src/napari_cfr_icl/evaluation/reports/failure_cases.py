@@ -202,6 +202,5 @@ def _draw(axes: Axes, case: FailureCase) -> None:
 
 def _around(shown: Patch, image_shape: tuple[int, int]) -> Window:
     box = shown.bounds() or Window.whole(image_shape)
-    rows, cols = (max(_LEAST_MARGIN, round(_MARGIN * side)) for side in box.shape)
-    grown = Window(box.top - rows, box.left - cols, box.height + 2 * rows, box.width + 2 * cols)
+    grown = box.grown(*(max(_LEAST_MARGIN, round(_MARGIN * side)) for side in box.shape))
     return grown.intersection(Window.whole(image_shape)) or box

@@ -355,6 +355,4 @@ class FindingController:
 
 def _middle_of(window: Window, side: int) -> Window:
     """At most `side` rows and columns from the middle of a window."""
-    height, width = min(side, window.height), min(side, window.width)
-    top = window.top + (window.height - height) // 2
-    return Window(top, window.left + (window.width - width) // 2, height, width)
+    return window.about(*(min(side, length) for length in window.shape))
