@@ -46,7 +46,7 @@ class ImageSource:
     Raises
     ------
     ImageError
-        When the array is empty, not numeric, or has axes that `plane` does not speak of.
+        When the array is empty, not numeric, or has axes that `plane` leaves open.
     """
 
     def __init__(

@@ -114,7 +114,7 @@ class CachedAnswer:
         return self._answer is None
 
     def retire(self) -> None:
-        """Let rounded probabilities do from now on. Costs nothing by itself."""
+        """Accept rounded probabilities from now on. Costs nothing by itself."""
         self._retired = True
 
     def shrink(self) -> None:

@@ -181,7 +181,7 @@ def read_labels(path: Path) -> NDArray[Any] | None:
 
 
 def squeezed(labels: NDArray[Any]) -> NDArray[Any]:
-    """Labels without their axes of length 1, but two: what TIFF readers make of them anyway."""
+    """Labels without axes of length 1, as TIFF readers return them; two axes always stay."""
     return labels.reshape(squeezed_shape(labels.shape))
 
 
@@ -229,7 +229,7 @@ def _is_image(file: Path) -> bool:
 
 
 def _natural_key(file: Path) -> list[tuple[int, str]]:
-    """Image 9 before image 10."""
+    """Sort key that puts image 9 before image 10."""
     parts = re.split(r"(\d+)", file.name.lower())
     # Not isdigit, which is true of ² as well.
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]

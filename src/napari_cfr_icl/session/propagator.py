@@ -65,7 +65,7 @@ class PropagationHost(Protocol):
 
 
 class _Found(NamedTuple):
-    """Masks of bool on a new plane: the network's, and what of it has not faded."""
+    """Masks of bool on a new plane: the network's, and the part of it that has not faded."""
 
     raw: Patch
     kept: Patch
@@ -311,7 +311,7 @@ class Propagator:
         self.ended.emit(Report("arrived", 0, fills=False))
 
     def _end_way(self, reason: Reason) -> None:
-        """Go the next way from where the first began, if there is one; otherwise end."""
+        """Start on the next way, from where the first began; end after the last."""
         progress = self._progress
         if progress is None or len(progress.ways) == 1:
             self._end(reason)

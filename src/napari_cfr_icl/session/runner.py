@@ -89,7 +89,7 @@ class Prepared(Message):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stepped(Message):
-    """One pass is done; `kept` is what the request keeps of its probabilities, if it says so."""
+    """One pass is done; `kept` is what the request's `keep` returned, if it has one."""
 
     answer: Answer
     seconds: float = 0.0

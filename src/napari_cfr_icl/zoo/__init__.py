@@ -1,4 +1,4 @@
-"""Models by name and by file: what there is, where it lies, fetch, load, import, export.
+"""Models by name and by file: list, download, load, import, export.
 
 Importing this loads neither torch nor anything of the network; each name comes when it is used.
 """

@@ -1,4 +1,4 @@
-"""Checkpoints of micro-sam (Archit et al. 2025, Nature Methods): what is in them besides a SAM.
+"""Checkpoints of micro-sam (Archit et al. 2025, Nature Methods), and their content besides a SAM.
 
 Adapters of parameter-efficient finetuning are merged into the weights that they change, and files
 of micro-sam's that hold no click model are told apart.

@@ -1,7 +1,7 @@
 """Arithmetic of a network on a device, chosen by a rule and not by a stopwatch.
 
-A timed trial stood here once. It delayed the first mask and ended differently beside other work,
-and with it the masks; see decision 11.
+A timed trial would delay the first mask, and choose otherwise, with other masks, beside other work;
+see decision 11.
 """
 
 from __future__ import annotations

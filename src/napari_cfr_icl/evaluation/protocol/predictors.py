@@ -67,7 +67,7 @@ def with_settings(predictor: Predictor, settings: Settings) -> Predictor:
 
 
 def through(predictor: Predictor, gathered: Callable[[Run], Run]) -> Predictor:
-    """The same predictor, its passes run by what `gathered` makes of the way they run now."""
+    """The same predictor with its passes run through `gathered`."""
     other = copy.copy(predictor)
     other.network = predictor.network.with_run(gathered)
     return other

@@ -116,7 +116,7 @@ def user_for(name: str, seed: int, object_key: str) -> User:
 
 @dataclass(frozen=True, slots=True)
 class _Error:
-    """One kind of error: `missed` (object not in the mask) or surplus; and how deep it is where."""
+    """One kind of error, `missed` (object not in the mask) or surplus, and its depth per pixel."""
 
     missed: bool
     depths: Patch

@@ -1,4 +1,4 @@
-"""Many policies on one object for little more than the price of one.
+"""Many policies on one object at little more than the cost of one.
 
 The inner loop of a click is recorded once, step by step, only as far as some policy needs it. From
 the recording every policy's stop is decided. Policies that stopped at the same mask so far see the
@@ -198,7 +198,7 @@ class _Explorer:
     def _branches(
         self, clicks: Clicks, previous: Prediction | None, alive: Sequence[int]
     ) -> list[tuple[Prediction, list[int]]]:
-        """The different answers to the newest click, and whose they are."""
+        """The different answers to the newest click, each with its policies."""
         loop = RecordedLoop(self._predictor, self._image, clicks, previous)
         answers: dict[tuple[object, ...], tuple[Prediction, list[int]]] = {}
         for policy in alive:

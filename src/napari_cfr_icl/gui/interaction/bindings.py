@@ -248,7 +248,7 @@ class Keys:
 
 
 def _for_layer(action: Callable[[], Any]) -> Callable[[Layer], Any]:
-    """A key callback; napari hands over the layer, and tells a held key by the function's kind."""
+    """A key callback: napari passes the layer, and resumes a generator when its key is released."""
     if not inspect.isgeneratorfunction(action):
         return lambda layer: action()
 

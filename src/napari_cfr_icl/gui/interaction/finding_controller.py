@@ -1,4 +1,4 @@
-"""Others of the kind of the finished objects: searched for, shown, judged and written."""
+"""Search for objects like the finished ones: proposals are shown, judged and written."""
 
 from __future__ import annotations
 
@@ -229,7 +229,7 @@ class FindingController:
         return self._scene
 
     def _region(self, plane: LayerPlane, before: SearchRequest | None) -> Window:
-        """The part to be searched: of a large plane what is looked at, then ever more around it."""
+        """The part to search: of a large plane what is on the screen, more with each search."""
         whole = Window.whole(plane.shape)
         if whole.height * whole.width <= SMALL_PLANE:
             return whole

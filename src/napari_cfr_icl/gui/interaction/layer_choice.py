@@ -78,7 +78,7 @@ class LayerChoice:
             event.disconnect(self._on_layers_arranged)
 
     def begin(self) -> None:
-        """Work on the topmost image, or rather on one whose pixels are no ids of objects."""
+        """Work on the topmost image whose pixels are not ids of objects, or else on the topmost."""
         images = [layer for layer in reversed(self._layers) if isinstance(layer, Image)]
         image = images[0] if images else None
         if len(images) > 1:

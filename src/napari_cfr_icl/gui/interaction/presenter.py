@@ -48,7 +48,7 @@ class Presenter:
         self._others: tuple[Patch, int] | None = None
 
     def close(self) -> None:
-        """Remove the progress bar, and give labels their colours back."""
+        """Remove the progress bar, and restore the labels' colours."""
         self._faded.end()
         self._loading.close()
         # Qt may have deleted the timer with the dock.

@@ -1,4 +1,4 @@
-"""The pixels that a grabbed object has in its labels, faded: its new mask is the one to look at."""
+"""Fading of a grabbed object in its labels, so that its new mask stands out."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from napari_cfr_icl.engine.windows import Window
 from napari_cfr_icl.gui.layers.label_target import LabelStore
 
 FADED = 0.2
-"""Share of its opacity that is left to the object."""
+"""Opacity of the faded object, as a share of its own."""
 
 MOST_PIXELS = 1 << 24
 """Larger planes are not searched for the ids that keep their colours."""
 
 NEW = np.array([0.6, 0.6, 0.6, 1.0])
-"""Colour of ids that are painted meanwhile."""
+"""Colour of ids that are painted while an object is faded."""
 
 
 class FadedLabel:
-    """Fades one object of one labels layer, by colours of the layer's that are given back."""
+    """Fades one object of a labels layer by way of the layer's colours, which `end` restores."""
 
     def __init__(self) -> None:
         self._layer: Labels | None = None
         self._faded: tuple[LabelStore, int] | None = None
 
     def show(self, store: LabelStore | None, label: int | None) -> None:
-        """Fade the object `label` of a plane, and no other any more; none at all for None."""
+        """Fade the object `label` of a plane instead of the last one; None fades nothing."""
         wanted = None if store is None or label is None else (store, label)
         if wanted != self._faded:
             self.end()
@@ -38,7 +38,7 @@ class FadedLabel:
                 self._fade(store, label)
 
     def end(self) -> None:
-        """Give the colours back, unless the user has chosen others."""
+        """Restore the colours, unless the user has chosen others."""
         self._faded = None
         layer, self._layer = self._layer, None
         if layer is not None and layer.colormap is self._ours:

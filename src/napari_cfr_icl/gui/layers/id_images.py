@@ -12,7 +12,7 @@ from napari_cfr_icl.gui.layers.label_conversion import looks_like_labels
 
 
 class IdImages:
-    """Finds them; each image is looked into once."""
+    """Finds them; each image is examined once."""
 
     def __init__(self) -> None:
         self._known: WeakKeyDictionary[Image, tuple[object, bool]] = WeakKeyDictionary()

@@ -1,4 +1,4 @@
-"""Every access to private parts of napari. Each has a check, for another version may have none.
+"""Every access to private parts of napari, each with a check: another version may lack them.
 
 Without them a click takes longer, software rendering is less safe, and the demo cannot move the
 mouse; nothing else is lost.
@@ -86,7 +86,7 @@ def is_removing(viewer: napari.Viewer) -> bool:
 
 
 def skip_extent(viewer: napari.Viewer, layer: Layer) -> None:
-    """Have the viewer not measure all its layers when the data or the affine of `layer` change.
+    """Keep the viewer from measuring all layers when the data or the affine of `layer` change.
 
     Napari does so twice at every click, a third of the time that it takes to add the point; and
     `layer` lies on the image anyway.

@@ -30,7 +30,7 @@ class Place:
         return cls(data_to_world(layer), getattr(layer, "units", None))
 
     def __eq__(self, other: object) -> bool:
-        """True for the same place, but for rounding."""
+        """True for the same place, up to rounding."""
         return (
             isinstance(other, Place)
             and self.units == other.units
@@ -136,7 +136,7 @@ class Placement:
 
 
 def _take_from(layer: Layer, there: Place, before: Place, now: Place) -> None:
-    """Place a layer that was at `there` on an image, which was at `before`, as it was on it."""
+    """Place a layer on the image as it lay before: it was at `there`, the image at `before`."""
     axes = min(len(there.matrix), len(now.matrix))
     step = np.eye(len(there.matrix))
     step[-axes:, -axes:] = np.linalg.solve(

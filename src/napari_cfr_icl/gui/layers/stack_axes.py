@@ -145,7 +145,7 @@ def channel_axis(axes: list[StackAxis]) -> StackAxis | None:
 
 
 def channel_layers(image: Image, axis: int) -> list[Image]:
-    """A layer for each channel of one that has a slider for them, there but without units."""
+    """The channels of a layer that has them on a slider, as layers in its place, without units."""
     kept = [number for number in range(image.ndim) if number != axis]
     inside = [*kept, image.ndim]
     levels: Any = image.data if image.multiscale else [image.data]

@@ -28,7 +28,7 @@ class _Bar(cancelable_progress):
 
 
 def stop_spinners() -> None:
-    """Let the spinner that napari shows beside its activities stand still.
+    """Keep napari's spinner beside its activities from turning.
 
     Every one of its pictures has the window drawn again. Without a graphics card that left a
     network that was being loaded 2 % of a core.

@@ -67,7 +67,7 @@ class FolderPanel(QWidget):
         grid([[self.open, self.labels], *self._parts, [self.skipped]], into=self)
 
     def show_nothing(self) -> None:
-        """No folder is open."""
+        """Show that no folder is open."""
         self._show_parts(False)
         self.show_skipped({})
 

@@ -282,7 +282,7 @@ def _check_same_data(run: Run) -> None:
 
 
 def _shrink_or_raise(run: Run, error: RuntimeError) -> None:
-    """Out of memory: halve what is computed at once. The result of the step stays the same."""
+    """Halve the micro-batch after running out of memory; the result of the step stays the same."""
     state = run.state
     if not out_of_memory(error):
         raise error
@@ -296,7 +296,7 @@ def _shrink_or_raise(run: Run, error: RuntimeError) -> None:
 
 
 def _skip(run: Run) -> None:
-    """A gradient that is no number: leave the weights as they are, and go on for a while."""
+    """Leave the weights as they are after a gradient that is not finite, and go on for a while."""
     run.state.skipped += 1
     _event(run, "trouble", text=f"Step {run.state.step} gave no usable gradient and is left out.")
     if run.state.skipped >= _MOST_SKIPPED:
@@ -321,7 +321,7 @@ def _note(folder: RunFolder, processes: Distributed) -> Callable[[str], None]:
 
 
 def _counting(run: Run, what: str, total: int = 0) -> Callable[[int], None]:
-    """Tells how many objects were clicked, every other second: one can take that long."""
+    """Tells every other second how many objects were clicked: one can take that long."""
     of, last = (f" of {total}" if total else ""), 0.0
 
     def tell(done: int) -> None:

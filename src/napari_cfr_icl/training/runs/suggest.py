@@ -111,7 +111,7 @@ def estimate(options: TrainOptions, device: torch.device) -> float:
 def _seconds_for(
     passes: float, model: ClickModel, options: TrainOptions, precision: torch.dtype
 ) -> float:
-    """Of learning from so many passes over one sample, which some networks look at only once."""
+    """Seconds to learn from so many passes over one sample, which some networks encode once."""
     one = _seconds(model, options, precision, learning=True)
     if not model.caches_image_features:
         return passes * one
@@ -125,7 +125,7 @@ def _seconds(
     learning: bool,
     passes: int = 1,
 ) -> float:
-    """Of one look at one sample and some passes, with or without learning from them."""
+    """Seconds to encode one sample and run some passes, with or without learning from them."""
     parameter = next(model.parameters())
     side = model.nearest_size(options.data.side, options.data.side)
     shape = (2 if learning else 1, 3, *side)

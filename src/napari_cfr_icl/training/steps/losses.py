@@ -12,7 +12,7 @@ _EPSILON = 1e-12
 def normalized_focal_loss(
     logits: Tensor, target: Tensor, alpha: float = 0.5, gamma: float = 2.0
 ) -> Tensor:
-    """Focal loss whose pixel weights are scaled to a mean of one, so that easy masks still teach.
+    """Focal loss whose pixel weights are scaled to a mean of one, so that easy masks still train.
 
     Parameters
     ----------
