@@ -6,8 +6,13 @@ import pytest
 import tifffile
 
 from napari_cfr_icl import cli, samples
-from napari_cfr_icl.engine.finding.proposals import iou
+from napari_cfr_icl.engine import Patch
+from napari_cfr_icl.engine.windows import iou
 from napari_cfr_icl.images.opening import open_image
+
+
+def overlap(one, other):
+    return iou(Patch.from_full(one), Patch.from_full(other))
 
 
 def test_the_other_nuclei_of_the_sample_are_found(tmp_path, capsys):
@@ -36,10 +41,11 @@ def test_the_other_nuclei_of_the_sample_are_found(tmp_path, capsys):
     assert (labels[examples > 0] == examples[examples > 0]).all()
     others = [truth == label for label in whole_ids(truth)[3:]]
     new = [labels == label for label in np.unique(labels[labels > examples.max()])]
-    found = sum(any(iou(other, mask) > 0.5 for mask in new) for other in others)
+    found = sum(any(overlap(other, mask) > 0.5 for mask in new) for other in others)
     assert found >= 0.7 * len(others)
     wrong = sum(
-        not any(iou(truth == label, mask) > 0.5 for label in np.unique(truth[mask])) for mask in new
+        not any(overlap(truth == label, mask) > 0.5 for label in np.unique(truth[mask]))
+        for mask in new
     )
     assert wrong <= 0.2 * len(new)
 
@@ -95,7 +101,7 @@ def run_find(*words):
 def count_met(labels, truth):
     """Objects of the truth that the labels have, each as one object."""
     return sum(
-        any(iou(truth == one, labels == label) > 0.6 for label in np.unique(labels[labels > 0]))
+        any(overlap(truth == one, labels == label) > 0.6 for label in np.unique(labels[labels > 0]))
         for one in range(1, truth.max() + 1)
     )
 

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from napari_cfr_icl._errors import SettingsError
 from napari_cfr_icl.cli.arguments import flags, make
 from napari_cfr_icl.cli.find_options import FindCommandOptions
-from napari_cfr_icl.cli.segment import parse_plane
+from napari_cfr_icl.cli.segment import Plane, parse_plane
 
 
 @flags(FindCommandOptions)
@@ -21,10 +21,7 @@ def find(
     ],
     /,
     *,
-    plane: Annotated[
-        str | None,
-        Parameter(help="Plane of a stack, counted from 0: Z, or T,Z.", allow_leading_hyphen=True),
-    ] = None,
+    plane: Plane = None,
     region: Annotated[
         str | None, Parameter(help="Part to search: TOP,LEFT,HEIGHT,WIDTH in pixels.")
     ] = None,

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from napari_cfr_icl._options import Options, option
-from napari_cfr_icl.cli.segment_options import check_outputs
+from napari_cfr_icl.cli.segment_options import PictureOptions, check_outputs
 from napari_cfr_icl.engine.finding.options import FindOptions
+from napari_cfr_icl.engine.settings import DEVICES
 from napari_cfr_icl.images.ome_zarr import is_zarr
 
 MODEL = "cfr-icl-mobilesam"
@@ -28,12 +29,8 @@ class FindCommandOptions(Options):
         text="TIFF file for the labels: the examples, and what was found; a folder for a folder."
     )
     model: str = option(MODEL, "Name or file of a model that looks at a picture once.")
-    device: str = option("auto", "auto, cpu, cuda or mps.")
-    series: str | None = option(
-        None,
-        "Number or name of a picture, where IMAGE holds several: 1, or A/1/0 on a plate.",
-    )
-    axes: str | None = option(None, "Axes of IMAGE, where the file leaves it open, such as CYX.")
+    device: str = option("auto", DEVICES)
+    picture: PictureOptions = field(default_factory=PictureOptions)
     find: FindOptions = field(default_factory=FindOptions)
 
     def __post_init__(self) -> None:

@@ -78,7 +78,8 @@ def _planes(options: FindCommandOptions) -> int:
 
 
 def _opened(options: FindCommandOptions) -> ImageFile:
-    return open_image(options.image, options.series).named(options.axes)
+    picture = options.picture
+    return open_image(options.image, picture.series).named(picture.axes)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -166,14 +167,14 @@ class _Searches:
         return "\n".join(map(str, told)) if processes.leads else ""
 
     def _one_of(self, folder: ImageFolder, path: Path, labels: Path | None, first: _Teacher) -> str:
-        options, out = self._options, folder.labels_path(path)
+        out = folder.labels_path(path)
         if labels is not None and labels.resolve() == out.resolve():
             raise OutputError(f"{out} holds its examples: choose another folder for --out.")
         if labels is None:
-            image = open_source(path, options.axes, options.plane, options.series)
+            image = self._source(path, self._options.plane)
             teacher = _Teacher(image, np.zeros(image.shape, np.uint32))
         else:
-            teacher = self._teacher(path, labels, options.plane)
+            teacher = self._teacher(path, labels, self._options.plane)
         examples = teacher.examples
         lesson = Lesson(examples) if examples else Lesson(first.examples, source=first.image)
         proposals = self._proposals(teacher.image, lesson)
@@ -188,9 +189,12 @@ class _Searches:
             return given if given.name in names else None
         return next((found for name in names if (found := given / name).is_file()), None)
 
+    def _source(self, path: Path, plane: tuple[int, ...] | None) -> ImageSource:
+        picture = self._options.picture
+        return open_source(path, picture.axes, plane, picture.series)
+
     def _teacher(self, path: Path, labels: Path, plane: tuple[int, ...] | None) -> _Teacher:
-        options = self._options
-        image = open_source(path, options.axes, plane, options.series)
+        image = self._source(path, plane)
         ids = open_mask(labels, plane)
         if ids.shape != image.shape or ids.dtype.kind not in "bui":
             raise MaskError(
@@ -216,7 +220,7 @@ class _Searches:
     def _write(self, path: Path, out: Path, labels: NDArray[np.uint32], axes: str) -> None:
         """Write the labels, whole or not at all."""
         with explained_write_failures(out.parent), atomic_path(out) as part:
-            sizes = open_image(path, self._options.series).sizes
+            sizes = open_image(path, self._options.picture.series).sizes
             write_tiff(part, LabelImage.sized(labels, "image", axes, sizes), out.name)
 
 

@@ -14,6 +14,12 @@ from napari_cfr_icl.cli.gestures import parse_gesture
 from napari_cfr_icl.cli.segment_options import SegmentOptions
 from napari_cfr_icl.engine.clicks import Click, Clicks
 
+Plane = Annotated[
+    str | None,
+    Parameter(help="Plane of a stack, counted from 0: Z, or T,Z.", allow_leading_hyphen=True),
+]
+"""An option of commands; see `parse_plane`."""
+
 
 @flags(SegmentOptions)
 def segment(
@@ -55,10 +61,7 @@ def segment(
             "shape that napari saved as CSV.",
         ),
     ] = None,
-    plane: Annotated[
-        str | None,
-        Parameter(help="Plane of a stack, counted from 0: Z, or T,Z.", allow_leading_hyphen=True),
-    ] = None,
+    plane: Plane = None,
     **options: Any,
 ) -> None:
     """Click an object out of an image.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from errno import EACCES
 from pathlib import Path
 
@@ -12,10 +12,21 @@ from napari_cfr_icl._files import explain_write_failure
 from napari_cfr_icl._options import Options, option
 from napari_cfr_icl.engine.clicks import Clicks
 from napari_cfr_icl.engine.prompts.gestures import Box, Gesture, Lasso
-from napari_cfr_icl.engine.settings import PRESETS, Precision, Settings, WindowHints
+from napari_cfr_icl.engine.settings import DEVICES, PRESETS, Precision, Settings, WindowHints
 from napari_cfr_icl.zoo.catalog import DEFAULT_MODEL
 
 _MASK_SUFFIXES = (".tif", ".tiff")
+
+
+@dataclass(frozen=True, slots=True)
+class PictureOptions(Options):
+    """The picture that is meant in a file, and its axes."""
+
+    series: str | None = option(
+        None,
+        "Number or name of a picture, where IMAGE holds several: 1, or A/1/0 on a plate.",
+    )
+    axes: str | None = option(None, "Axes of IMAGE, where the file leaves it open, such as CYX.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +50,8 @@ class SegmentOptions(Options):
         "float32, bfloat16, float16 or int8; fast takes the fastest that this machine does not "
         "only emulate.",
     )
-    device: str = option("auto", "auto, cpu, cuda or mps.")
-    series: str | None = option(
-        None,
-        "Number or name of a picture, where IMAGE holds several: 1, or A/1/0 on a plate.",
-    )
-    axes: str | None = option(None, "Axes of IMAGE, where the file leaves it open, such as CYX.")
+    device: str = option("auto", DEVICES)
+    picture: PictureOptions = field(default_factory=PictureOptions)
     trace: Path | None = option(None, "JSON file for what every pass of every click did.")
 
     def __post_init__(self) -> None:

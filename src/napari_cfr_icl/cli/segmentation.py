@@ -49,7 +49,7 @@ def run(options: SegmentOptions) -> str:
     CfrIclError
         When something that was given cannot be used, or nothing can be written.
     """
-    image = open_source(options.image, options.axes, options.plane, options.series)
+    image = open_source(options.image, options.picture.axes, options.plane, options.picture.series)
     previous = None
     if options.previous is not None:
         previous = as_feedback(open_mask(options.previous, options.plane), image.shape)
@@ -61,7 +61,7 @@ def run(options: SegmentOptions) -> str:
     predictions = click_by_click(predictor, image, options.clicks, previous, begin)
     mask = predictions[-1].mask()
     trace = describe(options, model_path, predictor, predictions)
-    sizes = open_image(options.image, options.series).sizes
+    sizes = open_image(options.image, options.picture.series).sizes
     write_results(options.out, mask, options.trace, trace, sizes)
     passes = sum(prediction.passes for prediction in predictions)
     seconds = sum(step.seconds for prediction in predictions for step in prediction.trace)
@@ -149,8 +149,8 @@ def describe(
         "program": f"napari-cfr-icl {__version__}",
         "image": str(options.image),
         "plane": options.plane,
-        "axes": options.axes,
-        "series": options.series,
+        "axes": options.picture.axes,
+        "series": options.picture.series,
         "shape": predictions[-1].probabilities.image_shape,
         "gesture": None
         if gesture is None

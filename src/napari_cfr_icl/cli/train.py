@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import App, Parameter
 
 from napari_cfr_icl._errors import SettingsError
+from napari_cfr_icl.engine.settings import DEVICES
 
 if TYPE_CHECKING:
     from napari_cfr_icl.training.data.check import DatasetReport
@@ -43,7 +44,7 @@ Encoder = Annotated[
     Literal["whole", "frozen", "lora"] | None,
     Parameter(help="Image encoder of SAM's family: it learns, stays, or learns adapters alone."),
 ]
-Device = Annotated[str, Parameter(help="auto, cpu, cuda, cuda:1 or mps.")]
+Device = Annotated[str, Parameter(help=DEVICES)]
 Json = Annotated[bool, Parameter(name="--json", help="Tell everything in lines of JSON.")]
 
 

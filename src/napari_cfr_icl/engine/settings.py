@@ -15,6 +15,9 @@ from napari_cfr_icl._errors import SettingsError
 from napari_cfr_icl._options import Options, option
 
 PRESETS = ("interactive", "paper", "public-code", "whole-image")
+DEVICES = "auto, cpu, cuda, cuda:1 or mps."
+"""Names of devices, for help texts."""
+
 Arithmetic = Literal["float32", "bfloat16", "float16", "int8"]
 ARITHMETICS: tuple[Arithmetic, ...] = get_args(Arithmetic)
 Precision = Literal["float32", "bfloat16", "float16", "int8", "fast"]

@@ -291,7 +291,8 @@ def test_activations_computed_twice_change_nothing(cells, tmp_path, base):
 
 def _environment():
     support = str(Path(__file__).parents[2] / "support")
-    return {**os.environ, "PYTHONPATH": support, "OMP_NUM_THREADS": "1"}
+    path = os.pathsep.join([support, os.environ.get("PYTHONPATH", "")])
+    return {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
 
 
 def _in_other_process(cells, out, how):

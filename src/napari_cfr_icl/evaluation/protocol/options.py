@@ -7,7 +7,7 @@ from pathlib import Path
 
 from napari_cfr_icl._errors import SettingsError
 from napari_cfr_icl._options import Options, option
-from napari_cfr_icl.engine.settings import ARITHMETICS, Arithmetic, Settings
+from napari_cfr_icl.engine.settings import ARITHMETICS, DEVICES, Arithmetic, Settings
 from napari_cfr_icl.evaluation.datasets import ReaderOptions
 from napari_cfr_icl.evaluation.protocol.metrics import PAPER_THRESHOLDS
 from napari_cfr_icl.zoo.catalog import DEFAULT_MODEL
@@ -113,7 +113,7 @@ class EvaluateOptions(Options):
     protocol: Protocol = field(default_factory=Protocol)
     sample: SampleOptions = field(default_factory=SampleOptions)
     reader: ReaderOptions = field(default_factory=ReaderOptions)
-    device: str = option("auto", "auto, cpu, cuda, cuda:1 or mps.")
+    device: str = option("auto", DEVICES)
     precision: Arithmetic = option("float32", f"{', '.join(ARITHMETICS)}.", choices=ARITHMETICS)
     worst: int = option(
         12, "Number of the worst cases to draw.", (0, None), label="number of worst cases"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from napari_cfr_icl._errors import SettingsError
 from napari_cfr_icl._options import Options, option
-from napari_cfr_icl.engine.settings import ARITHMETICS, Arithmetic, Refinement
+from napari_cfr_icl.engine.settings import ARITHMETICS, DEVICES, Arithmetic, Refinement
 from napari_cfr_icl.evaluation.datasets import ReaderOptions
 from napari_cfr_icl.evaluation.protocol.options import DatasetChoice, Protocol, SampleOptions
 from napari_cfr_icl.evaluation.tuning.policies import Grid, canonical, policies_of
@@ -54,7 +54,7 @@ class TuneOptions(Options):
     user: str = option("robot", "Who clicks: robot (the papers' user) or realistic.")
     sample: SampleOptions = field(default_factory=SampleOptions)
     reader: ReaderOptions = field(default_factory=ReaderOptions)
-    device: str = option("auto", "auto, cpu, cuda, cuda:1 or mps.")
+    device: str = option("auto", DEVICES)
     precision: Arithmetic = option("float32", f"{', '.join(ARITHMETICS)}.", choices=ARITHMETICS)
 
     def __post_init__(self) -> None:
