@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_cfr_icl._errors import ImageError, InputError
 from napari_cfr_icl._files import atomic_write_json, explained_write_failures
+from napari_cfr_icl.images.ome_zarr import ZARR_SUFFIX, is_zarr
 from napari_cfr_icl.images.opening import SUFFIXES, open_image, open_labels
 from napari_cfr_icl.images.planes import squeezed_shape
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from napari_cfr_icl.images.pixel_sizes import Sizes
 
 LABELS_ENDING = "_labels.tif"
+_LABELS = (LABELS_ENDING, "_labels.zarr")
 STATE_NAME = "cfr-icl-folder.json"
 
 
@@ -36,7 +38,7 @@ class ImageFolder:
     Parameters
     ----------
     path : Path
-        The folder; files that end in _labels.tif are labels and not listed.
+        The folder; what ends in _labels.tif or _labels.zarr are labels and not listed.
     labels : Path, optional
         Folder of the labels and the state; the same one by default.
 
@@ -59,7 +61,8 @@ class ImageFolder:
         except OSError as error:
             raise InputError(f"{path} cannot be read ({error.strerror or error}).") from error
         if not found:
-            raise InputError(f"There is no image in {path}: {', '.join(SUFFIXES)} are looked for.")
+            endings = ", ".join((*SUFFIXES, ZARR_SUFFIX))
+            raise InputError(f"There is no image in {path}: {endings} are looked for.")
         self.images = tuple(sorted(found, key=_natural_key))
         self.skipped: dict[str, str] = {}
         self.finished: set[str] = set()
@@ -224,8 +227,8 @@ def _explained(path: Path) -> Iterator[None]:
 
 def _is_image(file: Path) -> bool:
     name = file.name.lower()
-    kind = name.endswith(SUFFIXES) and not name.endswith(LABELS_ENDING)
-    return kind and not name.startswith(".") and file.is_file()
+    is_image = is_zarr(file) or (name.endswith(SUFFIXES) and file.is_file())
+    return is_image and not name.startswith(".") and not name.endswith(_LABELS)
 
 
 def _natural_key(file: Path) -> list[tuple[int, str]]:

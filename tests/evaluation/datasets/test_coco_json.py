@@ -57,6 +57,12 @@ def test_masks_of_every_kind_are_decoded(tmp_path, segmentation):
     np.testing.assert_array_equal(picture.image(), MASK * 100)
 
 
+def test_a_polygon_over_the_border_ends_there(tmp_path):
+    (picture,) = coco_json(write(tmp_path, [[-9, -9, 12, -9, 12, 999, -9, 999]])).pictures
+    (item,) = picture.objects()
+    np.testing.assert_array_equal(item.truth(), np.arange(30) < np.full((20, 1), 12))
+
+
 @pytest.mark.parametrize("nothing", [[1, 1], [1, 1, 3, 9]], ids=["point", "line"])
 def test_polygons_that_enclose_nothing_change_nothing(tmp_path, nothing):
     (picture,) = coco_json(write(tmp_path, [nothing, *as_polygon()])).pictures
@@ -173,8 +179,13 @@ def test_crowds_are_left_out(tmp_path):
         ({"size": [20, 30]}, "no usable mask"),
         ({"size": [5, 5], "counts": [25]}, "does not fit"),
         ({"size": [20, 30], "counts": [700, -100]}, "does not fit"),
+        ({"size": [30, 20], "counts": [124, 6, 470]}, "does not fit"),
+        # On these COCO's own code would walk for ever.
+        ([[float("nan"), 4, 15, 4, 15, 10]], "no usable mask"),
+        ([[float("inf"), 4, 15, 4, 15, 10]], "no usable mask"),
+        ([[5, 4, 1e12, 4, 15, 10]], "no usable mask"),
     ],
-    ids=["none", "empty", "point", "line", "odd", "words", "no counts", "other size", "backwards"],
+    ids=str,
 )
 def test_unusable_mask_is_named(tmp_path, segmentation, complaint):
     (picture,) = coco_json(write(tmp_path, segmentation)).pictures

@@ -13,7 +13,8 @@ from napari_cfr_icl.training.data.collection import open_collection
 from written_files import WRITERS, by_plane, files, write
 
 ROW, COL = 12, 30
-chosen = [writer for writer in WRITERS if writer.name in ("plain.tif", "x.ome.tif", "colours.png")]
+QUICK = ("plain.tif", "x.ome.tif", "colours.png", "ome.zarr")
+chosen = [writer for writer in WRITERS if writer.name in QUICK]
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+_FARTHEST = 100
+"""Sides of the image from its origin to the farthest corner that a polygon may have."""
+
 _TRIANGLE = 6
 """Numbers in the smallest polygon: x and y of three corners."""
 
@@ -141,7 +144,8 @@ def run_lengths(annotation: dict[str, Any], size: tuple[int, int]) -> list[int]:
     try:
         if isinstance(segmentation, list):
             # the rule by which polygons become pixels is COCO's own
-            merged: Any = coco_masks.merge(coco_masks.frPyObjects(_polygons(segmentation), *size))
+            polygons = _polygons(segmentation, farthest=_FARTHEST * max(size))
+            merged: Any = coco_masks.merge(coco_masks.frPyObjects(polygons, *size))
             runs = _unpacked(merged["counts"])
         elif isinstance(segmentation["counts"], list):
             runs = [int(count) for count in segmentation["counts"]]
@@ -149,20 +153,24 @@ def run_lengths(annotation: dict[str, Any], size: tuple[int, int]) -> list[int]:
             runs = _unpacked(segmentation["counts"].encode())
     except (TypeError, AttributeError, KeyError, ValueError, IndexError) as error:
         raise InputError(f"Annotation {annotation.get('id')} has no usable mask.") from error
-    if sum(runs) != size[0] * size[1] or min(runs) < 0:
+    own_size = size if isinstance(segmentation, list) else tuple(segmentation.get("size", size))
+    if own_size != size or sum(runs) != size[0] * size[1] or min(runs) < 0:
         raise InputError(f"The mask of annotation {annotation.get('id')} does not fit its image.")
     return runs
 
 
-def _polygons(segmentation: Sequence[Any]) -> list[Any]:
+def _polygons(segmentation: Sequence[Any], farthest: float) -> list[Any]:
     """The polygons that enclose something.
 
-    COCO's own code takes four numbers for the sides of a box, and fewer for no input at all.
+    COCO's own code takes four numbers for the sides of a box, and fewer for no input at all, and
+    walks along every edge, however far it leads.
     """
     polygons = [[float(number) for number in polygon] for polygon in segmentation]
     enclosing = [polygon for polygon in polygons if len(polygon) >= _TRIANGLE]
     if not enclosing or any(len(polygon) % 2 for polygon in enclosing):
         raise ValueError("no polygon of at least three corners")
+    if not all(abs(number) <= farthest for polygon in enclosing for number in polygon):
+        raise ValueError("a corner that is far away, or nowhere")
     return enclosing
 
 
