@@ -30,20 +30,15 @@ from typing import TYPE_CHECKING, Any
 import napari
 
 from napari_cfr_icl import samples
+from napari_cfr_icl.gui.app.viewer_driver import PLUGIN, ViewerDriver
 
 if TYPE_CHECKING:
     from types import FrameType
 
 PACKAGE = "napari_cfr_icl."
 WIDGET = "Segment with clicks"
-NETWORK = (
-    "engine.models",
-    "engine.runtime",
-    "engine.network",
-    "engine.acceleration",
-    "engine.device",
-)
-DRIVER = ("gui.hand", "gui.canvas", "gui.app.viewer_driver", "gui.layers.napari_private")
+NETWORK = ("engine.models", "engine.runtime")
+DRIVER = ("gui.app.viewer_driver", "gui.layers.napari_private")
 HANDOVERS = {"Runner.submit", "Preview.show"}
 ASIDE = {"_on_collection", "paintEvent", "_on_look", "_on_timer", "_on_asked"}
 PATIENCE = 600
@@ -172,11 +167,6 @@ def main() -> None:
 
 def clicked(trace: Trace) -> list[Call]:
     """The calls of one click on a new object, with the model ready."""
-    try:
-        from napari_cfr_icl.gui.app.viewer_driver import PLUGIN, ViewerDriver
-    except ModuleNotFoundError:  # as it was called before
-        from napari_cfr_icl.gui.hand import PLUGIN
-        from napari_cfr_icl.gui.hand import Hand as ViewerDriver
     viewer = napari.Viewer()
     viewer.window.resize(1500, 950)
     viewer.add_image(samples.load("astronaut").image, rgb=True)

@@ -15,9 +15,9 @@ from activity_bars import bars, cancel
 from disk_predictor import DiskPredictor
 from napari_cfr_icl._errors import DeviceError
 from napari_cfr_icl.engine.windows import Window
+from napari_cfr_icl.engine.zooming import SMALLEST_VIEW
 from napari_cfr_icl.gui.app import controller
 from napari_cfr_icl.gui.views.messages import AWAY
-from napari_cfr_icl.session.propagation import SMALLEST_VIEW
 
 PLANES, SHAPE = 8, (90, 120)
 ROW, COL = 40, 60

@@ -126,11 +126,6 @@ class FindingController:
         self._activity.close()
         self.layer.remove()
 
-    @property
-    def actions(self) -> dict[str, Callable[[], Any]]:
-        """The actions of the keys."""
-        return {"find": self.find, "accept": self.accept_all}
-
     def find(self) -> None:
         """Search for others, or stop the search that is under way."""
         if self.search.is_under_way:
