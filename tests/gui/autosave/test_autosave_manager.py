@@ -136,7 +136,7 @@ def slow_packing(monkeypatch):
     gate = threading.Event()
 
     def pack(array, most=None, real=event_log.pack_array):
-        gate.wait()
+        assert gate.wait(20)
         return real(array, most)
 
     monkeypatch.setattr(event_log, "pack_array", pack)

@@ -259,7 +259,7 @@ def test_restoring_leaves_what_was_drawn_meanwhile(start, viewer, data, monkeypa
     def slow(*args, real=recovery.unpack_labels):
         found = real(*args)
         looked.set()
-        gate.wait()
+        assert gate.wait(20)
         return found
 
     monkeypatch.setattr(recovery, "unpack_labels", slow)

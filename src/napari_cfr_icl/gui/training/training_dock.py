@@ -25,9 +25,9 @@ from napari_cfr_icl.gui.training.run_controller import (
 from napari_cfr_icl.gui.training.run_monitor import RunStatus, holds_run
 from napari_cfr_icl.gui.training.run_panel import RunPanel
 from napari_cfr_icl.gui.training.settings_panel import SettingsPanel
+from napari_cfr_icl.gui.widgets.arrange import scrolling
 from napari_cfr_icl.gui.widgets.closable_dock import ClosableDock
 from napari_cfr_icl.gui.widgets.notices import show_error
-from napari_cfr_icl.gui.widgets.scrolling import scrolling
 from napari_cfr_icl.gui.widgets.section import Section
 
 TRAINING = "Training a model"

@@ -22,9 +22,9 @@ from napari_cfr_icl.gui.tuning.policy_scores import PolicyScores
 from napari_cfr_icl.gui.tuning.refinement_inspector import RefinementInspector
 from napari_cfr_icl.gui.tuning.search_controller import SearchController
 from napari_cfr_icl.gui.tuning.search_panel import BAR_STEPS, SearchPanel
+from napari_cfr_icl.gui.widgets.arrange import scrolling
 from napari_cfr_icl.gui.widgets.closable_dock import ClosableDock
 from napari_cfr_icl.gui.widgets.notices import show_error
-from napari_cfr_icl.gui.widgets.scrolling import scrolling
 from napari_cfr_icl.session.presets import NamedPreset, save_preset
 
 SEARCHING = "Searching for the best refinement"

@@ -16,14 +16,13 @@ from napari_cfr_icl.gui.views.loop_panel import LoopPanel
 from napari_cfr_icl.gui.views.object_panel import ObjectPanel
 from napari_cfr_icl.gui.views.stack_panel import StackPanel
 from napari_cfr_icl.gui.views.work_panel import OfferRow, WorkPanel
-from napari_cfr_icl.gui.widgets.arrange import column, form
+from napari_cfr_icl.gui.widgets.arrange import column, form, scrolling
 from napari_cfr_icl.gui.widgets.busy_indicator import BusyIndicator
 from napari_cfr_icl.gui.widgets.closable_dock import ClosableDock
 from napari_cfr_icl.gui.widgets.inline_prompt import InlinePrompt
 from napari_cfr_icl.gui.widgets.key_button import KeyButton
 from napari_cfr_icl.gui.widgets.layer_combo import LayerCombo
 from napari_cfr_icl.gui.widgets.name_label import NameLabel
-from napari_cfr_icl.gui.widgets.scrolling import scrolling
 from napari_cfr_icl.gui.widgets.section import Section
 from napari_cfr_icl.session.preferences import Preferences
 

@@ -1,10 +1,18 @@
-"""Layouts without margins, from nested lists of widgets."""
+"""Layouts without margins, from nested lists of widgets, and areas that scroll."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from qtpy.QtWidgets import QFormLayout, QGridLayout, QHBoxLayout, QVBoxLayout, QWidget
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import (
+    QFormLayout,
+    QGridLayout,
+    QHBoxLayout,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
 
 
 def column(*widgets: QWidget, into: QWidget | None = None) -> QWidget:
@@ -48,3 +56,13 @@ def form(rows: Mapping[str, QWidget]) -> QWidget:
     for label, widget in rows.items():
         layout.addRow(label, widget)
     return into
+
+
+def scrolling(widget: QWidget) -> QScrollArea:
+    """Put a widget into an area without a frame, in which it scrolls up and down."""
+    area = QScrollArea()
+    area.setWidgetResizable(True)
+    area.setFrameShape(QScrollArea.Shape.NoFrame)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    area.setWidget(widget)
+    return area
