@@ -120,7 +120,7 @@ def check_command(
             _print_json(report=_report_data(found))
         else:
             _print_report(found)
-        usable = usable and bool(found.pages)
+        usable = usable and bool(found.records)
         if page is not None:
             written = write_check_page(found, page / found.collection.name)
             print(f"Pictures: {written}")
@@ -217,9 +217,9 @@ def _listener(out: Path) -> Listener:
 
 
 def _print_report(found: DatasetReport) -> None:
-    objects = sum(len(page.objects) for page in found.pages)
+    objects = sum(len(record.objects) for record in found.records)
     print(
-        f"{found.collection.name}: {len(found.pages)} usable pictures, {objects} objects, "
+        f"{found.collection.name}: {len(found.records)} usable pictures, {objects} objects, "
         f"{len(found.findings)} findings"
     )
     for finding in found.findings[:_SHOWN_FINDINGS]:
@@ -230,10 +230,10 @@ def _print_report(found: DatasetReport) -> None:
 
 def _report_data(found: DatasetReport) -> dict[str, Any]:
     """The part of a report that a form shows."""
-    areas = [int(area) for page in found.pages for area in page.objects.areas]
+    areas = [int(area) for record in found.records for area in record.objects.areas]
     return {
         "name": found.collection.name,
-        "pictures": len(found.pages),
+        "pictures": len(found.records),
         "objects": len(areas),
         "median_area": float(median(areas)) if areas else 0.0,
         "findings": [asdict(finding) for finding in found.findings[:_MOST_FINDINGS]],

@@ -42,8 +42,8 @@ def parts(tmp_path_factory):
 
 def _batches(parts, options=OPTIONS, budget=1.0):
     store = ImageCache(budget)
-    for page in parts[0].train:
-        store.keep(page.example, page.example.image(), page.example.labels())
+    for record in parts[0].train:
+        store.keep(record.example, record.example.image(), record.example.labels())
     return Batches(parts, store, options, torch.device("cpu"))
 
 

@@ -135,15 +135,15 @@ def test_ids_below_zero_are_unknown_truth_in_training_too(tmp_path):
     labels[:5] = -1
     tifffile.imwrite(tmp_path / "labels" / "0.tif", labels)
     found = inspect_dataset(open_collection(tmp_path))
-    (page,) = found.pages
-    assert page.objects.ids.tolist() == [1, 2, 3]
+    (record,) = found.records
+    assert record.objects.ids.tolist() == [1, 2, 3]
     assert ("note", "unknown", "0.tif") in _kinds(found)
-    truth = HeldOut("cells", page, 1).truth()
+    truth = HeldOut("cells", record, 1).truth()
     assert (truth[:5] == -1).all()
-    assert np.count_nonzero(truth == 1) == page.objects.areas[0]
+    assert np.count_nonzero(truth == 1) == record.objects.areas[0]
     window = Window.whole(SHAPE)
     for ids in ((1, -2, -1, -2), (1, -2, -1, 3)):
-        unknown = cut_masks(torch.from_numpy(page.example.labels()), window, 72, ids)[-1]
+        unknown = cut_masks(torch.from_numpy(record.example.labels()), window, 72, ids)[-1]
         assert unknown[:4].all()
 
 
@@ -151,7 +151,7 @@ def test_what_belongs_to_several_is_reported(tmp_path):
     write_collection(tmp_path, 2)
     (tmp_path / "labels" / "0_mask.tif").write_bytes((tmp_path / "labels" / "0.tif").read_bytes())
     found = inspect_dataset(open_collection(tmp_path))
-    assert [page.example.key for page in found.pages] == ["1.tif"]
+    assert [record.example.key for record in found.records] == ["1.tif"]
     (finding,) = [finding for finding in found.findings if finding.key == "0.tif"]
     assert "(0.tif, 0_mask.tif for 0.tif): keep one image and its labels" in finding.text
 
@@ -165,7 +165,7 @@ def test_coco_boxes_are_said_in_the_check(tmp_path):
     (tmp_path / "a.json").write_text(json.dumps(content))
     found = inspect_dataset(open_collection(tmp_path / "a.json"))
     assert ("warning", "assumed", "a.png") in _kinds(found)
-    assert len(found.pages[0].objects) == 1
+    assert len(found.records[0].objects) == 1
 
 
 def test_folders_called_train_and_val_are_the_split(tmp_path):
@@ -173,8 +173,8 @@ def test_folders_called_train_and_val_are_the_split(tmp_path):
     write_collection(tmp_path / "val", 1, first=7)
     found = inspect_dataset(open_collection(tmp_path))
     parts = divide(found, held_out=0.5, seed=0)
-    assert [page.example.key for page in parts.train] == ["train/0.tif", "train/1.tif"]
-    assert [page.example.key for page in parts.held_out] == ["val/7.tif"]
+    assert [record.example.key for record in parts.train] == ["train/0.tif", "train/1.tif"]
+    assert [record.example.key for record in parts.held_out] == ["val/7.tif"]
 
 
 def test_planes_of_stacks_with_channels_are_pictures_of_one_group(tmp_path):
@@ -231,7 +231,7 @@ def test_missing_partners_are_named_and_do_not_stop_the_rest(tmp_path):
     tifffile.imwrite(tmp_path / "labels" / "lonely.tif", np.zeros(SHAPE, np.uint8))
     found = inspect_dataset(open_collection(tmp_path))
     assert {("error", "files", "0.tif"), ("error", "files", "lonely.tif")} <= _kinds(found)
-    assert [page.example.key for page in found.pages] == ["1.tif"]
+    assert [record.example.key for record in found.records] == ["1.tif"]
 
 
 def test_every_trouble_is_reported_with_its_file(tmp_path):
@@ -339,7 +339,7 @@ def test_a_copy_of_a_given_held_out_picture_is_left_out_of_training(tmp_path):
     write_collection(tmp_path / "train", 3)
     write_collection(tmp_path / "val", 2, first=2)  # number 2 is in both
     parts = divide(inspect_dataset(open_collection(tmp_path)), held_out=0.2, seed=0)
-    assert [page.example.key for page in parts.train] == ["train/0.tif", "train/1.tif"]
+    assert [record.example.key for record in parts.train] == ["train/0.tif", "train/1.tif"]
     assert [(f.kind, f.key) for f in parts.findings] == [("leak", "train/2.tif")]
 
 

@@ -43,20 +43,20 @@ def test_held_out_objects_are_spread_over_collections_and_pictures(parts):
     assert [item.collection for item in ranked[:4]] == ["cells", "grains"] * 2
     assert len({item.picture for item in ranked[:4]}) == 4
     assert len({(item.picture, item.label) for item in ranked}) == len(ranked)
-    kept = {page.example.key for part in parts for page in part.held_out}
-    assert {item.page.example.key for item in ranked} == kept
+    kept = {record.example.key for part in parts for record in part.held_out}
+    assert {item.record.example.key for item in ranked} == kept
     again = held_out.rank_held_out(parts, min_area=20)
     assert [(i.picture, i.label) for i in again] == [(i.picture, i.label) for i in ranked]
 
 
 def test_small_and_unknown_objects_are_not_clicked(parts):
-    areas = [a for part in parts for page in part.held_out for a in page.objects.areas]
+    areas = [a for part in parts for record in part.held_out for a in record.objects.areas]
     middle = int(np.median(areas))
     ranked = held_out.rank_held_out(parts, min_area=middle, ignored_id=2)
     assert 0 < len(ranked) < sum(area >= middle for area in areas)
     assert all((item.truth() == 1).sum() >= middle for item in ranked)
-    item = next(i for i in ranked if (i.page.example.labels() == 2).any())
-    assert ((item.truth() == -1) == (item.page.example.labels() == 2)).all()
+    item = next(i for i in ranked if (i.record.example.labels() == 2).any())
+    assert ((item.truth() == -1) == (item.record.example.labels() == 2)).all()
 
 
 def test_the_robot_clicks_every_object_and_the_numbers_are_its_own(parts):
@@ -117,7 +117,7 @@ def test_the_gate_decides(objects, tuned, passed, better, word):
 
 @pytest.mark.parametrize(("tuned", "passed"), [(2, True), (6, False)])
 def test_few_pictures_are_no_verdict(objects, tuned, passed):
-    few = [replace(item, page=objects[0].page, collection="cells") for item in objects]
+    few = [replace(item, record=objects[0].record, collection="cells") for item in objects]
     assert len({item.picture for item in few}) == 1
     verdict = decide(compare(_trial(few, [4] * 8, [tuned] * 8), 10), 0.9, fresh=True)
     assert (verdict.passed, verdict.better) == (passed, False)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from napari_cfr_icl.engine.windows import Window
     from napari_cfr_icl.training.data.check import ImageRecord
     from napari_cfr_icl.training.data.image_cache import ImageCache
-    from napari_cfr_icl.training.data.splits import SplitPages
+    from napari_cfr_icl.training.data.splits import SplitRecords
     from napari_cfr_icl.training.options import TrainOptions
 
 _LEAST_VISIBLE = 20  # pixels of an object as the network sees it
@@ -72,7 +72,7 @@ class Batches:
 
     Parameters
     ----------
-    collections : sequence of SplitPages
+    collections : sequence of SplitRecords
         Their training pictures are used.
     cache : ImageCache
         Has the pictures.
@@ -89,7 +89,7 @@ class Batches:
 
     def __init__(
         self,
-        collections: Sequence[SplitPages],
+        collections: Sequence[SplitRecords],
         cache: ImageCache,
         options: TrainOptions,
         device: torch.device,
@@ -179,12 +179,12 @@ class Batches:
         Or of up to `most`: the others are further objects in the window.
         """
         pool = self._pools[rng.choice(len(self._pools), p=self._chances)]
-        page = pool[rng.integers(len(pool))]
-        image, labels = self._cache.read(page.example)
-        number = int(rng.integers(len(page.objects)))
-        window = self._window(page, number, labels, rng)
-        wanted, second = int(page.objects.ids[number]), _NOBODY
-        others = _ids_inside(page, window, wanted)
+        record = pool[rng.integers(len(pool))]
+        image, labels = self._cache.read(record.example)
+        number = int(rng.integers(len(record.objects)))
+        window = self._window(record, number, labels, rng)
+        wanted, second = int(record.objects.ids[number]), _NOBODY
+        others = _ids_inside(record, window, wanted)
         if len(others) and rng.random() < self._options.data.merge:
             second = int(rng.choice(others))
         targets = [(wanted, second)]
@@ -199,14 +199,14 @@ class Batches:
         return SampleBatch(pictures, masks[:, :2], masks[:, 2:3], masks[:, 3:])
 
     def _window(
-        self, page: ImageRecord, number: int, labels: Tensor, rng: np.random.Generator
+        self, record: ImageRecord, number: int, labels: Tensor, rng: np.random.Generator
     ) -> Window:
         """A window in which enough of an object shows."""
-        options, label = self._options.data, int(page.objects.ids[number])
-        box = page.objects.boxes[number]
+        options, label = self._options.data, int(record.objects.ids[number])
+        box = record.objects.boxes[number]
         for _ in range(_WINDOWS_TRIED):
-            window = choose_window(box, page.shape, options, rng)
-            visible = int(page.objects.areas[number])
+            window = choose_window(box, record.shape, options, rng)
+            visible = int(record.objects.areas[number])
             if not _holds(window, box):  # to count on a GPU would mean to wait for it
                 visible = int((labels[window.slices] == label).sum())
             if visible * options.side**2 / (window.height * window.width) >= _LEAST_VISIBLE:
@@ -245,18 +245,18 @@ def _holds(window: Window, box: NDArray[np.int64]) -> bool:
     return bool(np.all(within))
 
 
-def _ids_inside(page: ImageRecord, window: Window, wanted: int) -> NDArray[np.int64]:
+def _ids_inside(record: ImageRecord, window: Window, wanted: int) -> NDArray[np.int64]:
     """Ids of the objects, but the wanted one, whose middle lies in a window."""
-    middles = (page.objects.boxes[:, :2] + page.objects.boxes[:, 2:]) // 2
+    middles = (record.objects.boxes[:, :2] + record.objects.boxes[:, 2:]) // 2
     first, last = (window.top, window.left), (window.bottom, window.right)
     inside = ((middles >= first) & (middles < last)).all(axis=1)
-    return page.objects.chosen(inside & (page.objects.ids != wanted)).ids
+    return record.objects.chosen(inside & (record.objects.ids != wanted)).ids
 
 
-def _pool(pages: Sequence[ImageRecord], min_area: int) -> list[ImageRecord]:
+def _pool(records: Sequence[ImageRecord], min_area: int) -> list[ImageRecord]:
     """The training pictures of one collection that have objects large enough."""
-    enough = (p.with_objects(p.objects.chosen(p.objects.areas >= min_area)) for p in pages)
-    return [page for page in enough if len(page.objects)]
+    enough = (p.with_objects(p.objects.chosen(p.objects.areas >= min_area)) for p in records)
+    return [record for record in enough if len(record.objects)]
 
 
 def _blank_like(crop: SampleBatch) -> SampleBatch:

@@ -100,7 +100,7 @@ class ImageRecord:
     labels_hash: str
 
     def with_objects(self, objects: Objects) -> ImageRecord:
-        """The same page with other objects."""
+        """The same record with other objects."""
         return replace(self, objects=objects)
 
 
@@ -111,20 +111,20 @@ class DatasetReport:
     Attributes
     ----------
     collection : Collection
-    pages : tuple of ImageRecord
+    records : tuple of ImageRecord
         The usable pictures.
     findings : tuple of DatasetIssue
         Errors first.
     """
 
     collection: Collection
-    pages: tuple[ImageRecord, ...]
+    records: tuple[ImageRecord, ...]
     findings: tuple[DatasetIssue, ...]
 
     @property
     def fingerprint(self) -> str:
         """A hash of all contents, in order."""
-        parts = (f"{p.example.key} {p.pixels_hash} {p.labels_hash}" for p in self.pages)
+        parts = (f"{p.example.key} {p.pixels_hash} {p.labels_hash}" for p in self.records)
         return _hash("\n".join(parts).encode())
 
 
@@ -146,7 +146,7 @@ def inspect_dataset(
         Called with each example, its pixels and its labels: to show progress, to keep pictures.
     """
     findings = [DatasetIssue(key, "error", "files", why) for key, why in collection.troubles]
-    pages = []
+    records = []
     for example in collection.examples:
         try:
             pixels, labels = example.image(), example.labels()
@@ -160,20 +160,22 @@ def inspect_dataset(
         found = [DatasetIssue(example.key, *each) for each in _issues(pixels, labels, min_area)]
         findings += found
         if not any(finding.severity == "error" for finding in found):
-            pages.append(_page(example, pixels, labels))
-    findings += _repeated(pages)
+            records.append(_record(example, pixels, labels))
+    findings += _repeated(records)
     rank = {"error": 0, "warning": 1, "note": 2}
     findings.sort(key=lambda finding: rank[finding.severity])
-    return DatasetReport(collection, tuple(pages), tuple(findings))
+    return DatasetReport(collection, tuple(records), tuple(findings))
 
 
 def without_ignored(report: DatasetReport, ignored_id: int) -> DatasetReport:
     """The report without the id that marks pixels of unknown truth, which is no object."""
-    pages = (p.with_objects(p.objects.chosen(p.objects.ids != ignored_id)) for p in report.pages)
-    return replace(report, pages=tuple(pages))
+    records = (
+        p.with_objects(p.objects.chosen(p.objects.ids != ignored_id)) for p in report.records
+    )
+    return replace(report, records=tuple(records))
 
 
-def _page(example: Example, pixels: NDArray[Any], labels: NDArray[np.int32]) -> ImageRecord:
+def _record(example: Example, pixels: NDArray[Any], labels: NDArray[np.int32]) -> ImageRecord:
     shape = (labels.shape[0], labels.shape[1])
     contents = (_hash(np.ascontiguousarray(array).data) for array in (pixels, labels))
     return ImageRecord(example, shape, Objects.of(labels), *contents)
@@ -220,10 +222,10 @@ def _only_value(pixels: NDArray[Any]) -> Any:
     return seen.min() if seen.min() == seen.max() else None
 
 
-def _repeated(pages: Sequence[ImageRecord]) -> Iterator[DatasetIssue]:
+def _repeated(records: Sequence[ImageRecord]) -> Iterator[DatasetIssue]:
     same: dict[str, list[ImageRecord]] = defaultdict(list)
-    for page in pages:
-        same[page.pixels_hash].append(page)
+    for record in records:
+        same[record.pixels_hash].append(record)
     for first, *others in same.values():
         for other in others:
             text = f"the same picture as {first.example.key}"

@@ -43,16 +43,16 @@ def write_check_page(report: DatasetReport, place: Path) -> Path:
     path = place / "check.md"
     with explained_write_failures(place):
         place.mkdir(parents=True, exist_ok=True)
-        if report.pages:
+        if report.records:
             Image.fromarray(_contact_sheet(_chosen(report))).save(place / "pictures.png")
         atomic_write_text(path, _text(report))
     return path
 
 
 def _text(report: DatasetReport) -> str:
-    sizes = np.array([area for page in report.pages for area in page.objects.areas])
+    sizes = np.array([area for record in report.records for area in record.objects.areas])
     facts = (
-        f"{len(report.pages)} usable pictures with {sizes.size} objects, {report.collection.path}"
+        f"{len(report.records)} usable pictures with {sizes.size} objects, {report.collection.path}"
     )
     if sizes.size:
         low, middle, high = np.percentile(sizes, (5, 50, 95))
@@ -62,7 +62,7 @@ def _text(report: DatasetReport) -> str:
     counts = counted(report.findings).items()
     table = [["severity", "what", "pictures"], *([*name, str(count)] for name, count in counts)]
     findings = (f"* {each.severity}: **{each.key}**: {each.text}\n" for each in report.findings)
-    sheet = ["![pictures with their labels](pictures.png)\n"] if report.pages else []
+    sheet = ["![pictures with their labels](pictures.png)\n"] if report.records else []
     parts = [f"# {report.collection.name}\n", f"{facts}\n", *sheet, markdown(table)]
     return "\n".join([*parts, "".join(findings)])
 
@@ -70,28 +70,28 @@ def _text(report: DatasetReport) -> str:
 def _chosen(report: DatasetReport) -> Sequence[ImageRecord]:
     """Pictures to show: those with warnings first, then some of the rest."""
     warned = {finding.key for finding in report.findings if finding.severity == "warning"}
-    pages = sorted(report.pages, key=lambda page: page.example.key not in warned)
-    rest = pages[len(warned) :]
+    records = sorted(report.records, key=lambda record: record.example.key not in warned)
+    rest = records[len(warned) :]
     spread = rest[:: max(1, len(rest) // _SHOWN)]
-    return [*pages[: len(warned)][: _SHOWN // 2], *spread][:_SHOWN]
+    return [*records[: len(warned)][: _SHOWN // 2], *spread][:_SHOWN]
 
 
-def _contact_sheet(pages: Sequence[ImageRecord]) -> NDArray[np.uint8]:
-    rows = -(-len(pages) // _COLUMNS)
+def _contact_sheet(records: Sequence[ImageRecord]) -> NDArray[np.uint8]:
+    rows = -(-len(records) // _COLUMNS)
     sheet = np.zeros((rows * _SIDE, _COLUMNS * _SIDE, 3), np.uint8)
-    for number, page in enumerate(pages):
+    for number, record in enumerate(records):
         top, left = (number // _COLUMNS) * _SIDE, (number % _COLUMNS) * _SIDE
-        tile = _tile(page)
+        tile = _tile(record)
         sheet[top : top + tile.shape[0], left : left + tile.shape[1]] = tile
     return sheet
 
 
-def _tile(page: ImageRecord) -> NDArray[np.uint8]:
+def _tile(record: ImageRecord) -> NDArray[np.uint8]:
     """A small picture with all objects outlined."""
-    labels = page.example.labels()
+    labels = record.example.labels()
     shrink = max(labels.shape) / (_SIDE - 4)
     size = tuple(max(1, round(side / shrink)) for side in reversed(labels.shape))
-    picture = Image.fromarray(rendered(page.example.image())).resize(size, Image.Resampling.BOX)
+    picture = Image.fromarray(rendered(record.example.image())).resize(size, Image.Resampling.BOX)
     small = np.asarray(Image.fromarray(labels).resize(size, Image.Resampling.NEAREST))
     edge = ndimage.grey_erosion(small, 3) != ndimage.grey_dilation(small, 3)
     drawn = np.array(picture)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class SplitPages:
+class SplitRecords:
     """The pictures of one collection, divided.
 
     Attributes
@@ -33,7 +33,7 @@ class SplitPages:
     findings: tuple[DatasetIssue, ...]
 
 
-def divide(report: DatasetReport, held_out: float, seed: int) -> SplitPages:
+def divide(report: DatasetReport, held_out: float, seed: int) -> SplitRecords:
     """Divide as the collection says; where it does not, hold out whole groups by chance.
 
     Parameters
@@ -50,41 +50,43 @@ def divide(report: DatasetReport, held_out: float, seed: int) -> SplitPages:
     InputError
         When the given lists put one group on both sides.
     """
-    pages = report.pages
-    if any(page.example.split == "val" for page in pages):
+    records = report.records
+    if any(record.example.split == "val" for record in records):
         _check_groups(report)
-        train = [page for page in pages if page.example.split != "val"]
-        val = [page for page in pages if page.example.split == "val"]
+        train = [record for record in records if record.example.split != "val"]
+        val = [record for record in records if record.example.split == "val"]
     else:
-        chosen = _held_out_groups(pages, held_out, seed)
-        groups = _groups(pages)
-        train = [page for page, group in zip(pages, groups, strict=True) if group not in chosen]
-        val = [page for page, group in zip(pages, groups, strict=True) if group in chosen]
-    copies = {page.pixels_hash for page in val}
-    leaked = [page for page in train if page.pixels_hash in copies]
+        chosen = _held_out_groups(records, held_out, seed)
+        groups = _groups(records)
+        train = [
+            record for record, group in zip(records, groups, strict=True) if group not in chosen
+        ]
+        val = [record for record, group in zip(records, groups, strict=True) if group in chosen]
+    copies = {record.pixels_hash for record in val}
+    leaked = [record for record in train if record.pixels_hash in copies]
     findings = tuple(
         DatasetIssue(
-            page.example.key, "warning", "leak", "left out of training: it is also held out"
+            record.example.key, "warning", "leak", "left out of training: it is also held out"
         )
-        for page in leaked
+        for record in leaked
     )
-    kept = tuple(page for page in train if page.pixels_hash not in copies)
-    return SplitPages(report.collection.name, kept, tuple(val), findings)
+    kept = tuple(record for record in train if record.pixels_hash not in copies)
+    return SplitRecords(report.collection.name, kept, tuple(val), findings)
 
 
 def _check_groups(report: DatasetReport) -> None:
     sides: dict[str, str | None] = {}
-    for page in report.pages:
-        side = "val" if page.example.split == "val" else "train"
-        if sides.setdefault(page.example.group, side) != side:
+    for record in report.records:
+        side = "val" if record.example.split == "val" else "train"
+        if sides.setdefault(record.example.group, side) != side:
             raise InputError(
-                f"{report.collection.path}: the group {page.example.group!r} is in both train "
+                f"{report.collection.path}: the group {record.example.group!r} is in both train "
                 "and val; put all its pictures on one side."
             )
 
 
-def _groups(pages: Sequence[ImageRecord]) -> list[str]:
-    """The group of each page; groups that share a picture become one."""
+def _groups(records: Sequence[ImageRecord]) -> list[str]:
+    """The group of each record; groups that share a picture become one."""
     by_hash: dict[str, str] = {}
     merged: dict[str, str] = {}
 
@@ -93,15 +95,15 @@ def _groups(pages: Sequence[ImageRecord]) -> list[str]:
             group = merged[group]
         return group
 
-    for page in pages:
-        group = root(page.example.group)
-        other = root(by_hash.setdefault(page.pixels_hash, group))
+    for record in records:
+        group = root(record.example.group)
+        other = root(by_hash.setdefault(record.pixels_hash, group))
         merged[group] = other
-    return [root(page.example.group) for page in pages]
+    return [root(record.example.group) for record in records]
 
 
-def _held_out_groups(pages: Sequence[ImageRecord], share: float, seed: int) -> set[str]:
-    names = list(dict.fromkeys(_groups(pages)))
+def _held_out_groups(records: Sequence[ImageRecord], share: float, seed: int) -> set[str]:
+    names = list(dict.fromkeys(_groups(records)))
     if share == 0 or len(names) < 2:
         return set()
     order = np.random.default_rng(seed).permutation(len(names))

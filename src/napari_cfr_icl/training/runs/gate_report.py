@@ -158,7 +158,7 @@ def _side_by_side(
 
 def _tile(item: HeldOut, clicked: Sequence[Simulation], predictor: Predictor) -> NDArray[np.uint8]:
     """The object's surroundings with the truth, the mask after the last click, and the clicks."""
-    pixels, truth = item.page.example.image(), item.truth() == 1
+    pixels, truth = item.record.example.image(), item.truth() == 1
     clicks = [each.click for each in clicked]
     *_, last = replay(predictor, ImageSource(pixels), clicks)
     rows, cols = np.nonzero(truth)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from napari_cfr_icl.engine.runtime.distributed import Distributed
     from napari_cfr_icl.training.data.check import ImageRecord
-    from napari_cfr_icl.training.data.splits import SplitPages
+    from napari_cfr_icl.training.data.splits import SplitRecords
     from napari_cfr_icl.training.options import ValidationOptions
 
 THRESHOLDS = (0.80, 0.85, 0.90)
@@ -44,7 +44,7 @@ class HeldOut:
     Attributes
     ----------
     collection : str
-    page : ImageRecord
+    record : ImageRecord
         Its picture.
     label : int
         Its id there.
@@ -53,18 +53,18 @@ class HeldOut:
     """
 
     collection: str
-    page: ImageRecord
+    record: ImageRecord
     label: int
     ignored_id: int = 0
 
     @property
     def picture(self) -> str:
         """The picture's name among all collections: objects of one picture are alike."""
-        return f"{self.collection}/{self.page.example.key}"
+        return f"{self.collection}/{self.record.example.key}"
 
     def truth(self) -> NDArray[np.int8]:
         """1 on the object, 0 elsewhere, -1 where the truth is unknown; (rows, columns)."""
-        labels = self.page.example.labels()
+        labels = self.record.example.labels()
         truth = np.asarray(labels == self.label, np.int8)
         unknown = labels < 0
         truth[unknown | (labels == self.ignored_id) if self.ignored_id else unknown] = IGNORED
@@ -72,7 +72,7 @@ class HeldOut:
 
 
 def rank_held_out(
-    collections: Sequence[SplitPages], min_area: int, ignored_id: int = 0
+    collections: Sequence[SplitRecords], min_area: int, ignored_id: int = 0
 ) -> list[HeldOut]:
     """All held-out objects in an order whose beginning is spread as evenly as can be.
 
@@ -81,7 +81,7 @@ def rank_held_out(
 
     Parameters
     ----------
-    collections : sequence of SplitPages
+    collections : sequence of SplitRecords
     min_area : int
         Smallest object, in pixels.
     ignored_id : int, optional
@@ -94,15 +94,15 @@ def rank_held_out(
     return ranked
 
 
-def _in_turns(part: SplitPages, min_area: int, ignored_id: int) -> list[HeldOut]:
+def _in_turns(part: SplitRecords, min_area: int, ignored_id: int) -> list[HeldOut]:
     """One object of each picture, then a second of each, and so on."""
     rng = np.random.default_rng(0)
     turns: list[tuple[int, int, HeldOut]] = []
     for place in rng.permutation(len(part.held_out)):
-        page = part.held_out[place]
-        large = page.objects.ids[page.objects.areas >= min_area]
+        record = part.held_out[place]
+        large = record.objects.ids[record.objects.areas >= min_area]
         for turn, label in enumerate(rng.permutation(large[large != ignored_id]).tolist()):
-            turns.append((turn, len(turns), HeldOut(part.name, page, label, ignored_id)))
+            turns.append((turn, len(turns), HeldOut(part.name, record, label, ignored_id)))
     return [item for *_, item in sorted(turns, key=lambda entry: entry[:2])]
 
 
@@ -145,7 +145,7 @@ def click_held_out(
     results: dict[int, list[Simulation]] = {}
     for _, group in groupby(mine, key=lambda entry: entry[1].picture):
         entries = list(group)
-        source = ImageSource(entries[0][1].page.example.image())
+        source = ImageSource(entries[0][1].record.example.image())
         for index, item in entries:
             results[index] = simulate(predictor, source, item.truth(), RobotUser(), protocol)
             if on_object is not None:

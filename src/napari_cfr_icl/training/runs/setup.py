@@ -18,7 +18,7 @@ from napari_cfr_icl.training.data.batches import Batches
 from napari_cfr_icl.training.data.check import DatasetReport, inspect_dataset, without_ignored
 from napari_cfr_icl.training.data.collection import open_collection
 from napari_cfr_icl.training.data.image_cache import ImageCache
-from napari_cfr_icl.training.data.splits import SplitPages, divide
+from napari_cfr_icl.training.data.splits import SplitRecords, divide
 from napari_cfr_icl.training.runs.held_out import HeldOut, rank_held_out
 from napari_cfr_icl.training.runs.state import State
 from napari_cfr_icl.training.steps.encoded_crops import EncodedCrops
@@ -46,13 +46,13 @@ class Data:
 
     Attributes
     ----------
-    collections : tuple of SplitPages
+    collections : tuple of SplitRecords
     cache : ImageCache
     description : dict
         Plain: names, paths, fingerprints, split and findings of the collections.
     """
 
-    collections: tuple[SplitPages, ...]
+    collections: tuple[SplitRecords, ...]
     cache: ImageCache
     description: dict[str, Any]
 
@@ -128,13 +128,13 @@ def read_data(
     return Data(parts, cache, {"collections": described, "images": place})
 
 
-def _described(found: DatasetReport, part: SplitPages, path: Path) -> dict[str, Any]:
+def _described(found: DatasetReport, part: SplitRecords, path: Path) -> dict[str, Any]:
     return {
         "name": part.name,
         "path": str(path.absolute()),
         "fingerprint": found.fingerprint,
-        "train": [page.example.key for page in part.train],
-        "held_out": [page.example.key for page in part.held_out],
+        "train": [record.example.key for record in part.train],
+        "held_out": [record.example.key for record in part.held_out],
         "findings": [[f.severity, f.key, f.text] for f in (*found.findings, *part.findings)],
     }
 
