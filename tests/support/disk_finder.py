@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from napari_cfr_icl.engine.clicks import Click
-from napari_cfr_icl.engine.finding.proposals import Looked, Proposal
+from napari_cfr_icl.engine.finding.proposals import Proposal, SearchProgress
 from napari_cfr_icl.engine.windows import Patch, Window
 
 RADIUS = 6
@@ -22,7 +22,7 @@ def disk(row, col, shape, radius=RADIUS):
 class DiskFinder:
     """Finds a disk at each of `places`, (row, column): certainty, unless it lies on another object.
 
-    `asked` holds the lesson, what was taken and the region of every search. Where `may_step` is
+    `asked` holds the exemplars, what was taken and the region of every search. Where `may_step` is
     given, a step is taken each time that it is released.
     """
 
@@ -31,13 +31,13 @@ class DiskFinder:
         self.may_step = may_step
         self.asked = []
 
-    def find(self, source, lesson, options=None, *, taken=(), region=None):
-        self.asked.append((lesson, list(taken), region))
-        there = [*taken, *(lesson.examples if lesson.source is None else ())]
+    def find(self, source, exemplars, options=None, *, taken=(), region=None):
+        self.asked.append((exemplars, list(taken), region))
+        there = [*taken, *(exemplars.examples if exemplars.source is None else ())]
         for done, ((row, col), certainty) in enumerate(self.places.items()):
             if self.may_step is not None:
                 assert self.may_step.acquire(timeout=10)
-            yield Looked(done, len(self.places))
+            yield SearchProgress(done, len(self.places))
             inside = region.top <= row < region.bottom and region.left <= col < region.right
             if inside and not any(mask.at(row, col) for mask in there):
                 yield Proposal(disk(row, col, source.shape), certainty, Click(row, col))

@@ -14,7 +14,7 @@ from napari_cfr_icl._errors import CfrIclError, MaskError, OutputError, Settings
 from napari_cfr_icl._files import atomic_path, explained_write_failures
 from napari_cfr_icl.cli.image_source import open_mask, open_source
 from napari_cfr_icl.engine.finding.finder import ObjectFinder
-from napari_cfr_icl.engine.finding.proposals import Lesson, Proposal
+from napari_cfr_icl.engine.finding.proposals import Exemplars, Proposal
 from napari_cfr_icl.engine.predictor import Predictor
 from napari_cfr_icl.engine.runtime.distributed import joined
 from napari_cfr_icl.engine.settings import Settings
@@ -83,7 +83,7 @@ def _opened(options: FindCommandOptions) -> ImageFile:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Teacher:
+class _LabelledImage:
     """An image with finished objects."""
 
     image: ImageSource
@@ -107,10 +107,10 @@ class _Searches:
     def image(self) -> str:
         """Search one image, or one plane of a stack."""
         options, begun = self._options, time.perf_counter()
-        teacher = self._teacher(options.image, options.examples, options.plane)
-        examples = teacher.examples
-        proposals = self._proposals(teacher.image, Lesson(examples))
-        self._write(options.image, options.out, with_proposals(teacher.labels, proposals), "YX")
+        labelled = self._labelled(options.image, options.examples, options.plane)
+        examples = labelled.examples
+        proposals = self._proposals(labelled.image, Exemplars(examples))
+        self._write(options.image, options.out, with_proposals(labelled.labels, proposals), "YX")
         seconds = time.perf_counter() - begun
         return (
             f"{options.out}: {len(examples)} examples, {len(proposals)} objects found in "
@@ -121,17 +121,17 @@ class _Searches:
         """Search all planes of a stack, and join their objects."""
         options = self._options
         path = options.image
-        each = [self._teacher(path, options.examples, (plane,)) for plane in range(planes)]
-        known = [dict(LabelImage(teacher.labels).objects(())) for teacher in each]
+        each = [self._labelled(path, options.examples, (plane,)) for plane in range(planes)]
+        known = [dict(LabelImage(labelled.labels).objects(())) for labelled in each]
         first = next((index for index, masks in enumerate(known) if masks), 0)
         found = []
-        for teacher, masks in zip(each, known, strict=True):
+        for labelled, masks in zip(each, known, strict=True):
             examples = list(masks.values()) or list(known[first].values())
-            lesson = Lesson(examples, source=None if masks else each[first].image)
-            found.append([one.mask for one in self._proposals(teacher.image, lesson)])
-        joiner = StackJoiner([teacher.image for teacher in each], found, self._predictor)
+            exemplars = Exemplars(examples, source=None if masks else each[first].image)
+            found.append([one.mask for one in self._proposals(labelled.image, exemplars)])
+        joiner = StackJoiner([labelled.image for labelled in each], found, self._predictor)
         together = joiner.join(known)
-        labels = np.stack([teacher.labels for teacher in each])
+        labels = np.stack([labelled.labels for labelled in each])
         for plane, masks in zip(labels, together.planes, strict=True):
             for label, mask in masks.items():
                 plane[mask.window.slices][mask.values] = label
@@ -154,8 +154,8 @@ class _Searches:
                 f"{options.examples} has no labels for a picture in {options.image}: they have its "
                 f"name, or its name and {LABELS_ENDING}."
             )
-        taught = next(iter(given))
-        first = self._teacher(taught, given[taught], options.plane)
+        path, labels = next(iter(given.items()))
+        first = self._labelled(path, labels, options.plane)
         lines = []
         for number, path in enumerate(folder.images):
             if processes.owns(number):
@@ -166,19 +166,23 @@ class _Searches:
         told = processes.gathered(lines)
         return "\n".join(map(str, told)) if processes.leads else ""
 
-    def _one_of(self, folder: ImageFolder, path: Path, labels: Path | None, first: _Teacher) -> str:
+    def _one_of(
+        self, folder: ImageFolder, path: Path, labels: Path | None, first: _LabelledImage
+    ) -> str:
         out = folder.labels_path(path)
         if labels is not None and labels.resolve() == out.resolve():
             raise OutputError(f"{out} holds its examples: choose another folder for --out.")
         if labels is None:
             image = self._source(path, self._options.plane)
-            teacher = _Teacher(image, np.zeros(image.shape, np.uint32))
+            labelled = _LabelledImage(image, np.zeros(image.shape, np.uint32))
         else:
-            teacher = self._teacher(path, labels, self._options.plane)
-        examples = teacher.examples
-        lesson = Lesson(examples) if examples else Lesson(first.examples, source=first.image)
-        proposals = self._proposals(teacher.image, lesson)
-        self._write(path, out, with_proposals(teacher.labels, proposals), "YX")
+            labelled = self._labelled(path, labels, self._options.plane)
+        examples = labelled.examples
+        exemplars = (
+            Exemplars(examples) if examples else Exemplars(first.examples, source=first.image)
+        )
+        proposals = self._proposals(labelled.image, exemplars)
+        self._write(path, out, with_proposals(labelled.labels, proposals), "YX")
         return f"{out}: {len(examples)} examples, {len(proposals)} objects found."
 
     def _labels_of(self, path: Path) -> Path | None:
@@ -193,7 +197,7 @@ class _Searches:
         picture = self._options.picture
         return open_source(path, picture.axes, plane, picture.series)
 
-    def _teacher(self, path: Path, labels: Path, plane: tuple[int, ...] | None) -> _Teacher:
+    def _labelled(self, path: Path, labels: Path, plane: tuple[int, ...] | None) -> _LabelledImage:
         image = self._source(path, plane)
         ids = open_mask(labels, plane)
         if ids.shape != image.shape or ids.dtype.kind not in "bui":
@@ -201,15 +205,15 @@ class _Searches:
                 f"{labels} must hold whole numbers for {image.shape[0]} x {image.shape[1]} "
                 f"pixels, not {ids.dtype} for {' x '.join(map(str, ids.shape))}."
             )
-        return _Teacher(image, ids.astype(np.uint32))
+        return _LabelledImage(image, ids.astype(np.uint32))
 
-    def _proposals(self, image: ImageSource, lesson: Lesson) -> list[Proposal]:
+    def _proposals(self, image: ImageSource, exemplars: Exemplars) -> list[Proposal]:
         given = self._options.region
         region = None if given is None else _inside(Window(*given), image.shape)
         proposals = []
         with Progress(transient=True) as bar:
             task = bar.add_task("Finding", total=None)
-            for found in self._finder.find(image, lesson, self._options.find, region=region):
+            for found in self._finder.find(image, exemplars, self._options.find, region=region):
                 if isinstance(found, Proposal):
                     proposals.append(found)
                 else:

@@ -14,7 +14,7 @@ from napari_cfr_icl._files import atomic_write_json, atomic_write_text
 from napari_cfr_icl.engine.clicks import Clicks
 from napari_cfr_icl.engine.finding.finder import ObjectFinder
 from napari_cfr_icl.engine.finding.options import SHOWN
-from napari_cfr_icl.engine.finding.proposals import Lesson, Proposal
+from napari_cfr_icl.engine.finding.proposals import Exemplars, Proposal
 from napari_cfr_icl.engine.predictor import Predictor
 from napari_cfr_icl.engine.prompts.prompt import Prompt
 from napari_cfr_icl.engine.settings import Settings
@@ -209,7 +209,7 @@ class _Picture:
             examples.append(last.mask())
         begun, first = time.perf_counter(), None
         proposals: list[Proposal] = []
-        for found in self._finder.find(image, Lesson(examples)):
+        for found in self._finder.find(image, Exemplars(examples)):
             if isinstance(found, Proposal):
                 first = first or time.perf_counter() - begun
                 proposals.append(found)
@@ -264,7 +264,7 @@ class _Picture:
                 break
             if not is_last:
                 accepted = [mask for _, mask in done.values()]
-                again = self._finder.find(image, Lesson([*examples, *accepted], rejected))
+                again = self._finder.find(image, Exemplars([*examples, *accepted], rejected))
                 proposals = [found for found in again if isinstance(found, Proposal)]
         return done, actions
 

@@ -29,7 +29,7 @@ from napari_cfr_icl.evaluation.protocol.work_list import (
     open_datasets,
     work_items,
 )
-from napari_cfr_icl.evaluation.reports.failure_cases import write_worst_cases
+from napari_cfr_icl.evaluation.reports.failure_cases import write_failure_cases
 from napari_cfr_icl.evaluation.reports.report import write_report
 from napari_cfr_icl.zoo.loading import locate
 from napari_cfr_icl.zoo.store import ModelStore
@@ -142,7 +142,7 @@ class _Worker:
             found = without(pictures, gather_logs(options.out, Record.from_line, processes))
             if processes.leads:
                 records = in_order(found, list(predictors))
-                write_worst_cases(options, self._datasets, predictors, records)
+                write_failure_cases(options, self._datasets, predictors, records)
 
     def _results(self, predictors: Mapping[Method, Predictor]) -> Iterator[tuple[float, Record]]:
         """The records that are missing, each with the share of the model's work done then."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from napari_cfr_icl.engine.finding.options import FindOptions
-    from napari_cfr_icl.engine.finding.proposals import Lesson, Looked, Proposal
+    from napari_cfr_icl.engine.finding.proposals import Exemplars, Proposal, SearchProgress
     from napari_cfr_icl.engine.windows import Patch, Window
     from napari_cfr_icl.session.objects import Scene
 
@@ -25,12 +25,12 @@ class FinderLike(Protocol):
     def find(
         self,
         source: Any,
-        lesson: Lesson,
+        exemplars: Exemplars,
         options: FindOptions | None = None,
         *,
         taken: Sequence[Patch] = (),
         region: Window | None = None,
-    ) -> Iterator[Proposal | Looked]:
+    ) -> Iterator[Proposal | SearchProgress]:
         """Proposals, and the progress after each step."""
 
 
@@ -42,7 +42,7 @@ class SearchRequest:
     ----------
     scene : Scene
         The plane to be searched.
-    lesson : Lesson
+    exemplars : Exemplars
         Examples and rejected proposals.
     taken : sequence of Patch of bool
         Further objects, which nothing is proposed on.
@@ -51,23 +51,23 @@ class SearchRequest:
     """
 
     scene: Scene
-    lesson: Lesson
+    exemplars: Exemplars
     taken: Sequence[Patch]
     region: Window
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Sought(Message):
+class SearchStep(Message):
     """One step of the search of this `number`: its outcome, an error, or None at the end."""
 
-    outcome: Proposal | Looked | Exception | None
+    outcome: Proposal | SearchProgress | Exception | None
 
 
 class Searcher:
     """Runs one search at a time, a step whenever no prediction is asked for.
 
-    `stepped` is emitted with each `Proposal` and with the progress (`Looked`), `ended` with None at
-    the end, with False when the search was stopped, and with an Exception when it failed.
+    `stepped` is emitted with each `Proposal` and `SearchProgress`, `ended` with None at the end,
+    with False when the search was stopped, and with an Exception when it failed.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ class Searcher:
             self._newest += 1
             self._end(outcome=False)
 
-    def receive(self, message: Sought) -> None:
+    def receive(self, message: SearchStep) -> None:
         """Handle a message; those of a search that was stopped are dropped."""
         if message.number != self._newest or not self.is_under_way:
             return
@@ -120,20 +120,20 @@ class Searcher:
         self.is_under_way = False
         self.ended.emit(outcome)
 
-    def _steps(self, request: SearchRequest) -> Iterator[Proposal | Looked]:
+    def _steps(self, request: SearchRequest) -> Iterator[Proposal | SearchProgress]:
         yield from self._make().find(
-            request.scene.source, request.lesson, taken=request.taken, region=request.region
+            request.scene.source, request.exemplars, taken=request.taken, region=request.region
         )
 
-    def _step(self, number: int, steps: Iterator[Proposal | Looked]) -> None:
+    def _step(self, number: int, steps: Iterator[Proposal | SearchProgress]) -> None:
         """Take one step in the runner's thread, and queue the next."""
         if number != self._newest:
             return
-        outcome: Proposal | Looked | Exception | None
+        outcome: Proposal | SearchProgress | Exception | None
         try:
             outcome = next(steps, None)
         except Exception as error:  # noqa: BLE001  a thread has no caller; the error is delivered
             outcome = error
-        self._deliver(Sought(number, outcome))
+        self._deliver(SearchStep(number, outcome))
         if not (outcome is None or isinstance(outcome, Exception)):
             self._do_when_idle(partial(self._step, number, steps))

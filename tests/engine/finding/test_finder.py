@@ -7,7 +7,7 @@ from napari_cfr_icl._errors import MaskError, ModelError
 from napari_cfr_icl.engine import Patch, Window
 from napari_cfr_icl.engine.finding.finder import ObjectFinder
 from napari_cfr_icl.engine.finding.options import FindOptions
-from napari_cfr_icl.engine.finding.proposals import Lesson, Proposal
+from napari_cfr_icl.engine.finding.proposals import Exemplars, Proposal
 from napari_cfr_icl.engine.models.families import build
 from napari_cfr_icl.engine.rendering import Rendering
 from napari_cfr_icl.engine.runtime.network import Network
@@ -42,10 +42,10 @@ def masks_of(labels, wanted):
     return [Patch.from_full(labels == label) for label in wanted]
 
 
-def found(finder, picture, examples, lesson=(), **options):
+def found(finder, picture, examples, exemplars=(), **options):
     image, labels = picture
-    lesson = Lesson(masks_of(labels, examples), *lesson)
-    return [each for each in finder.find(image, lesson, **options) if isinstance(each, Proposal)]
+    exemplars = Exemplars(masks_of(labels, examples), *exemplars)
+    return [each for each in finder.find(image, exemplars, **options) if isinstance(each, Proposal)]
 
 
 def labels_met(proposals, labels):
@@ -95,8 +95,8 @@ def test_examples_outside_the_region_teach_as_well(finder, picture):
 
 def test_examples_of_another_plane_teach_as_well(finder, picture):
     image, labels = picture
-    lesson = Lesson(masks_of(labels, [1, 5]), source=image)
-    proposals = [each for each in finder.find(image[::-1], lesson) if isinstance(each, Proposal)]
+    exemplars = Exemplars(masks_of(labels, [1, 5]), source=image)
+    proposals = [each for each in finder.find(image[::-1], exemplars) if isinstance(each, Proposal)]
     assert sorted(labels_met(proposals, labels[::-1])) == [1, 2, 3, 4, 5, 6, 7, 8]
 
 
@@ -141,7 +141,7 @@ def test_too_many_tiles_are_refused_before_any_is_read(finder):
 
     example = Patch(np.ones((10, 10), bool), Window(100, 100, 10, 10), (60_000, 60_000))
     with pytest.raises(MaskError, match="search a smaller part"):
-        list(finder.find(Unread(), Lesson([example])))
+        list(finder.find(Unread(), Exemplars([example])))
 
 
 def test_a_model_that_looks_at_each_click_is_refused():
@@ -179,7 +179,7 @@ def test_of_a_huge_plane_only_the_region_is_read(finder, picture):
     guessed = plane.pixels
     example = Patch(labels == 1, plane.box, plane.shape)
     region = Window(8990, 10_990, 130, 260)
-    found = list(finder.find(source, Lesson([example]), region=region))
+    found = list(finder.find(source, Exemplars([example]), region=region))
     masks = [each.mask for each in found if isinstance(each, Proposal)]
     met = [
         label

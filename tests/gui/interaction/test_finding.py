@@ -91,8 +91,8 @@ def ids(driver):
 def test_one_key_proposes_the_rest_and_writes_nothing(found, finder):
     assert outlined(found) == [(60, 30), (60, 43), (90, 100)]
     assert ids(found) == [1, 0, 0, 0, 0]
-    ((lesson, taken, region),) = finder.asked
-    assert [mask.at(*FIRST) for mask in lesson.examples] == [True]
+    ((exemplars, taken, region),) = finder.asked
+    assert [mask.at(*FIRST) for mask in exemplars.examples] == [True]
     assert (taken, region.shape) == ([], SHAPE)
     assert "Found 3 objects" in found.dock.hint.text()
     assert colour(found, (60, 30)) != colour(found, (90, 100))
@@ -148,9 +148,9 @@ def test_a_right_click_rejects_and_teaches(found, finder):
     found.type(Qt.Key.Key_R, SHIFT)
     assert ids(found) == [1, 2, 0, 3, 0]
     find(found)
-    lesson, _, _ = finder.asked[-1]
-    assert [mask.at(60, 43) for mask in lesson.rejected] == [True]
-    assert {mask.at(60, 30) for mask in lesson.examples} == {True, False}
+    exemplars, _, _ = finder.asked[-1]
+    assert [mask.at(60, 43) for mask in exemplars.rejected] == [True]
+    assert {mask.at(60, 30) for mask in exemplars.examples} == {True, False}
     find(found)
     assert len(finder.asked[-1][0].rejected) == 1
 
@@ -313,9 +313,9 @@ def test_the_objects_of_another_plane_teach(begun, finder):
     driver.viewer.dims.set_point(0, 1)
     redraw(driver)
     find(driver)
-    lesson, taken, _ = finder.asked[-1]
+    exemplars, taken, _ = finder.asked[-1]
     assert taken == []
-    assert lesson.source is not None
+    assert exemplars.source is not None
     driver.type(Qt.Key.Key_R, SHIFT)
     data = np.asarray(labels(driver).data)
     assert [int(data[1][place]) for place in PLACES] == [2, 3, 4, 0]

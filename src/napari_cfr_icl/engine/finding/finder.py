@@ -17,9 +17,9 @@ from napari_cfr_icl.engine.finding.appearance import Appearance
 from napari_cfr_icl.engine.finding.options import FindOptions
 from napari_cfr_icl.engine.finding.proposals import (
     MOST_OVERLAP,
-    Lesson,
-    Looked,
+    Exemplars,
     Proposal,
+    SearchProgress,
     Shapes,
     certainty,
     drawn,
@@ -95,12 +95,12 @@ class ObjectFinder:
     def find(
         self,
         source: Any,
-        lesson: Lesson,
+        exemplars: Exemplars,
         options: FindOptions | None = None,
         *,
         taken: Sequence[Patch] = (),
         region: Window | None = None,
-    ) -> Iterator[Proposal | Looked]:
+    ) -> Iterator[Proposal | SearchProgress]:
         """Search for objects that look like the examples.
 
         The search begins at the examples and goes outwards, tile by tile; no more than a tile of
@@ -110,7 +110,7 @@ class ObjectFinder:
         ----------
         source : array-like or list of array-like or ImageSource
             As `Predictor.steps` takes it.
-        lesson : Lesson
+        exemplars : Exemplars
             Examples. Nothing is proposed on them.
         options : FindOptions, optional
             Least certainty, and number.
@@ -121,7 +121,7 @@ class ObjectFinder:
 
         Yields
         ------
-        Proposal or Looked
+        Proposal or SearchProgress
             In each tile the likeliest places first; the progress after each step. Proposals do not
             overlap. Stop iterating to stop the search.
 
@@ -130,13 +130,13 @@ class ObjectFinder:
         MaskError
             When there is no example, or the region is too large for objects so small.
         """
-        if not (examples := _tight(lesson.examples)):
+        if not (examples := _tight(exemplars.examples)):
             raise MaskError("There is no finished object to learn from: click one first.")
         image = ImageSource.of(source)
-        elsewhere = None if lesson.source is None else ImageSource.of(lesson.source)
+        elsewhere = None if exemplars.source is None else ImageSource.of(exemplars.source)
         search = _Search(self, image, examples, options or FindOptions())
         region = region or Window.whole(image.shape)
-        return search.run(region, _tight(taken), _tight(lesson.rejected), elsewhere)
+        return search.run(region, _tight(taken), _tight(exemplars.rejected), elsewhere)
 
     @property
     def network(self) -> Network:
@@ -178,27 +178,27 @@ class _Search:
         taken: list[Patch],
         rejected: list[Patch],
         elsewhere: ImageSource | None,
-    ) -> Iterator[Proposal | Looked]:
+    ) -> Iterator[Proposal | SearchProgress]:
         """The search, see `ObjectFinder.find`."""
         looks = self._looks(region)
-        lesson = self._lesson(looks, [*self._examples, *rejected], elsewhere)
-        total = len({*(look.window for look in looks), *lesson})
+        learnt = self._windows_of(looks, [*self._examples, *rejected], elsewhere)
+        total = len({*(look.window for look in looks), *learnt})
         tiles: list[Tile] = []
-        for window in lesson:
-            yield Looked(len(tiles), total)
+        for window in learnt:
+            yield SearchProgress(len(tiles), total)
             tiles.append(self._finder.look(elsewhere or self._image, window))
         appearance = Appearance.of(tiles, self._examples, rejected, self._shapes.diameter)
         self._objects = taken
         if elsewhere is None:
             self._objects, self._rejected = [*taken, *self._examples], rejected
         del tiles
-        seen = set(lesson)
+        seen = set(learnt)
         for look in sorted(looks, key=lambda each: self._distance(each.window)):
-            yield Looked(len(seen), total)
+            yield SearchProgress(len(seen), total)
             tile = self._finder.look(self._image, look.window)
             seen.add(look.window)
             for found in self._in_tile(tile, look.own, appearance.scores(tile)):
-                yield found or Looked(len(seen), total)
+                yield found or SearchProgress(len(seen), total)
                 self._count += found is not None
                 if self._count == self._options.most:
                     return
@@ -218,7 +218,7 @@ class _Search:
         side = float(np.clip(DIAMETERS * self._shapes.diameter, SMALLEST_TILE, LARGEST_TILE))
         return round(SMALLEST_TILE * 2 ** (round(2 * math.log2(side / SMALLEST_TILE)) / 2))
 
-    def _lesson(
+    def _windows_of(
         self, looks: list[Look], masks: Sequence[Patch], elsewhere: ImageSource | None
     ) -> list[Window]:
         """The windows to learn from: tiles of the search, or around what lies outside of them."""

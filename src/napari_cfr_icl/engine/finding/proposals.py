@@ -26,7 +26,7 @@ MOST_OVERLAP = 0.3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Lesson:
+class Exemplars:
     """Objects that show what is to be found.
 
     Parameters
@@ -45,7 +45,7 @@ class Lesson:
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
+class SearchProgress:
     """Progress of a search: the tiles that were looked at, and all of them.
 
     Parameters

@@ -62,8 +62,8 @@ def _pairs(root: Path) -> Pairs:
             f"{root} holds neither the folders 'images' and 'labels' nor pairs such as NAME.tif "
             "and NAME_labels.tif."
         )
-    if pairs.lonely_images and not pairs.side_by_side:
-        raise InputError(f"There is no label image for {pairs.lonely_images[0]!r} in {root}.")
+    if pairs.unpaired_images and not pairs.side_by_side:
+        raise InputError(f"There is no label image for {pairs.unpaired_images[0]!r} in {root}.")
     if not (pairs.found or pairs.doubtful):
         raise InputError(f"There are no images in {root}.")
     return pairs
@@ -71,8 +71,8 @@ def _pairs(root: Path) -> Pairs:
 
 def _pairs_of(labels: Path, images: Path) -> Pairs:
     pairs = pairs_of(labels, images)
-    if pairs.lonely_labels:
-        raise InputError(f"There is no image for {pairs.lonely_labels[0]!r} in {images}.")
+    if pairs.unpaired_labels:
+        raise InputError(f"There is no image for {pairs.unpaired_labels[0]!r} in {images}.")
     if not (pairs.found or pairs.doubtful):
         raise InputError(f"There are no label images in {labels}.")
     return pairs

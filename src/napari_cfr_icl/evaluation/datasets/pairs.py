@@ -44,7 +44,7 @@ class Pairs:
     ----------
     found : tuple of Pair
         In the order of the images' names, or of the labels' where images lie elsewhere.
-    lonely_images, lonely_labels : tuple of str
+    unpaired_images, unpaired_labels : tuple of str
         Files without a partner. Where images and labels lie side by side, anything without labels
         is a lonely image; where images lie elsewhere, images without labels are not wanted.
     doubtful : tuple of (str, str)
@@ -54,8 +54,8 @@ class Pairs:
     """
 
     found: tuple[Pair, ...]
-    lonely_images: tuple[str, ...] = ()
-    lonely_labels: tuple[str, ...] = ()
+    unpaired_images: tuple[str, ...] = ()
+    unpaired_labels: tuple[str, ...] = ()
     doubtful: tuple[tuple[str, str], ...] = ()
     side_by_side: bool = False
 
@@ -117,7 +117,7 @@ def pairs_of(labels: Path, images: Path) -> Pairs:
     lonely = [
         name.full for path, name in others.items() if path not in {*image_of, *matched.unclear}
     ]
-    return Pairs(tuple(found), lonely_labels=tuple(lonely), doubtful=matched.doubtful)
+    return Pairs(tuple(found), unpaired_labels=tuple(lonely), doubtful=matched.doubtful)
 
 
 def _first(root: Path, names: Iterable[str]) -> Path | None:

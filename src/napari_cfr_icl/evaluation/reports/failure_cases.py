@@ -66,7 +66,7 @@ class FailureCase:
     window: Window
 
 
-def write_worst_cases(
+def write_failure_cases(
     options: EvaluateOptions,
     datasets: Sequence[Dataset],
     predictors: Mapping[Method, Predictor],

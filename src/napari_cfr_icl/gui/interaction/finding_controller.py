@@ -12,7 +12,7 @@ import numpy as np
 from napari.utils.colormaps import Colormap
 
 from napari_cfr_icl._errors import MaskError, OutputError
-from napari_cfr_icl.engine.finding.proposals import Lesson, Looked, Proposal
+from napari_cfr_icl.engine.finding.proposals import Exemplars, Proposal, SearchProgress
 from napari_cfr_icl.engine.windows import Patch, Window, enclosing
 from napari_cfr_icl.gui.interaction.bindings import MouseMode
 from napari_cfr_icl.gui.interaction.presenter import Presenter
@@ -92,7 +92,7 @@ class FindingController:
         self.layer = ProposalLayer(workspace.viewer)
         self._request: SearchRequest | None = None
         self._scene: Scene | None = None
-        self._taught: tuple[Scene, Lesson] | None = None
+        self._last: tuple[Scene, Exemplars] | None = None
         self._is_done = False
         self._drawn: object = None
         self._activity = Activity(self.search.stop, panel)
@@ -198,13 +198,13 @@ class FindingController:
         region = self._region(plane, before)
         if before is None or before.region == region:
             self.found.begin_anew()
-        lesson = self._lesson(scene, region)
-        if lesson is None:
+        exemplars = self._exemplars_for(scene, region)
+        if exemplars is None:
             self._presenter.say(messages.NOTHING_LEARNT)
             return
-        self._taught = scene, lesson
+        self._last = scene, exemplars
         self._request = SearchRequest(
-            scene, lesson, [each.mask for each in self.found.proposals], region
+            scene, exemplars, [each.mask for each in self.found.proposals], region
         )
         self.mode.judge = self.judge
         self._begin(self._request)
@@ -231,26 +231,26 @@ class FindingController:
         view = _middle_of(self._workspace.view or whole, LARGEST_SIDE)
         if before is None or view.intersection(before.region) != view:
             return view
-        if not self._is_done or len(before.lesson.rejected) < len(self.found.rejected):
+        if not self._is_done or len(before.exemplars.rejected) < len(self.found.rejected):
             return before.region
         wider = _middle_of(doubled(before.region), 2 * LARGEST_SIDE).intersection(whole)
         return wider or view
 
-    def _lesson(self, scene: Scene, region: Window) -> Lesson | None:
-        """The examples: finished objects in the region, or else those of the search before."""
+    def _exemplars_for(self, scene: Scene, region: Window) -> Exemplars | None:
+        """Finished objects in the region, or else the exemplars of the search before."""
         accepted = self.found.masks(self.found.accepted())
         finished = self._finished(scene.plane[1], region)
         whole = Window.whole(scene.shape)
         inside = [mask for mask in finished if not reaches_edge(mask.window, region, whole)]
         rejected = self.found.rejected
         if finished or accepted:
-            return Lesson([*(inside or finished), *accepted], rejected)
-        if self._taught is None or self._taught[0].plane[0] != scene.plane[0]:
+            return Exemplars([*(inside or finished), *accepted], rejected)
+        if self._last is None or self._last[0].plane[0] != scene.plane[0]:
             return None
-        taught, lesson = self._taught
-        if taught.plane == scene.plane:
-            return Lesson(lesson.examples, rejected)
-        return replace(lesson, source=lesson.source or taught.source)
+        before, exemplars = self._last
+        if before.plane == scene.plane:
+            return Exemplars(exemplars.examples, rejected)
+        return replace(exemplars, source=exemplars.source or before.source)
 
     def _finished(self, plane: LayerPlane, region: Window) -> list[Patch]:
         if self._workspace.labels is None:
@@ -308,7 +308,7 @@ class FindingController:
         least, most = CERTAINTIES
         return _SURE.map((self.found.proposals[index].certainty - least) / (most - least))[0]
 
-    def _on_stepped(self, outcome: Proposal | Looked) -> None:
+    def _on_stepped(self, outcome: Proposal | SearchProgress) -> None:
         if isinstance(outcome, Proposal):
             self.found.add(outcome)
             self._on_changed()

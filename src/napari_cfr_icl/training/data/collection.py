@@ -168,8 +168,8 @@ def _from_parts(path: Path, parts: Iterable[Path], images: Path | None) -> Colle
 
 def _from_folder(path: Path, images: Path | None) -> Collection:
     pairs = pairs_in(path) if images is None else pairs_of(path, images)
-    troubles = [(name, "there is no label image of this name") for name in pairs.lonely_images]
-    troubles += [(name, "there is no image of this name") for name in pairs.lonely_labels]
+    troubles = [(name, "there is no label image of this name") for name in pairs.unpaired_images]
+    troubles += [(name, "there is no image of this name") for name in pairs.unpaired_labels]
     troubles += pairs.doubtful
     found: list[_Listed] = [(pair, pair.name, None) for pair in pairs.found]
     return _collected(path, found, troubles)
