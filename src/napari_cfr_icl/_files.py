@@ -1,4 +1,4 @@
-"""Atomic files: complete under their names, or not there at all."""
+"""Atomic files: complete under their names, or not there at all; and tables in any encoding."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ __all__ = [
     "explain_write_failure",
     "explained_write_failures",
     "publish",
+    "read_text",
 ]
 
 # Too large for the file system (FAT) or for a quota: the cure is the same as for a full disk.
@@ -100,3 +101,22 @@ def explained_write_failures(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise OutputError(explain_write_failure(error, folder)) from error
+
+
+def read_text(path: Path) -> str:
+    """The text of a table as spreadsheets save it: UTF-8, UTF-16 with its mark, or Windows-1252.
+
+    Raises
+    ------
+    OSError
+        When it cannot be read.
+    UnicodeDecodeError
+        When it begins as UTF-16 and is damaged.
+    """
+    content = path.read_bytes()
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return content.decode("utf-16")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("cp1252", "replace")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+import zlib
 from types import SimpleNamespace
 
 import imageio.v3 as iio
@@ -266,6 +267,18 @@ def test_a_tiny_file_that_claims_to_be_huge(tmp_path):
     path.write_bytes(content)
     with pytest.raises(ImageError, match="cannot hold 4 GB of pixels"):
         open_source(path, None, None)
+
+
+def test_a_tiny_photo_that_claims_to_be_huge(run, small_model, tmp_path):
+    Image.fromarray(GREY).save(tmp_path / "x.png")
+    content = bytearray((tmp_path / "x.png").read_bytes())
+    content[16:24] = (60_000).to_bytes(4, "big") * 2
+    content[29:33] = zlib.crc32(content[12:29]).to_bytes(4, "big")
+    (tmp_path / "x.png").write_bytes(content)
+    words = ["--click", "3,4,+", *small_model, "--out", tmp_path / "m.tif"]
+    result = run("segment", tmp_path / "x.png", *words)
+    assert result.exit_code == 2
+    assert "cannot hold 4 GB of pixels" in result.stderr
 
 
 @pytest.mark.parametrize(

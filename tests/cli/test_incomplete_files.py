@@ -189,6 +189,16 @@ def test_roots_offer_their_images_by_name(run, small_model, converted, plate, tm
     assert run("segment", plate, *words, "--series", "A/2/0").exit_code == 0
 
 
+def test_a_well_offers_its_fields_by_the_names_that_are_asked_for(
+    run, small_model, plate, tmp_path
+):
+    words = ["--click", "3,4,+", *small_model, "--out", tmp_path / "m.tif"]
+    pyramid(zarr.open_group(plate / "A" / "1", mode="a").create_group("1"), STACK[0])
+    result = run("segment", plate, *words, "--series", "A/1")
+    assert "There are A/1/0, A/1/1." in result.stderr
+    assert run("segment", plate, *words, "--series", "A/1/1").exit_code == 0
+
+
 @pytest.mark.parametrize(("series", "number"), [("1", 1), ("1/", 1), ("1/s0", 1), ("0", 0)])
 def test_an_image_of_a_root(converted, series, number):
     np.testing.assert_array_equal(open_image(converted, series).levels[0][...], STACK[number])

@@ -112,6 +112,13 @@ def test_tiff_keeps_numbers_type_and_scale(image, name, tmp_path):
             id="km",
         ),
         pytest.param(
+            (2, 3, 4),
+            ("ps", "ft", "ft"),
+            {"T": (2e-12, "s"), "Y": (3, "ft"), "X": (4, "ft")},
+            {"T": (2, "ps"), "Y": (3, "ft"), "X": (4, "ft")},
+            id="feet",
+        ),
+        pytest.param(
             (2, 1e-12, 1e-12),
             ("pixel", "pixel", "pixel"),
             {letter: (size, "pixel") for letter, size in (("Z", 2), ("Y", 1e-12), ("X", 1e-12))},

@@ -6,6 +6,7 @@ import csv
 from typing import TYPE_CHECKING
 
 from napari_cfr_icl._errors import ClickError, InputError, SettingsError
+from napari_cfr_icl._files import read_text
 from napari_cfr_icl.cli.arguments import is_number, numbers
 from napari_cfr_icl.engine.prompts.gestures import Box, Gesture, Lasso, Scribble
 
@@ -74,7 +75,7 @@ def read_lasso(path: Path) -> Lasso:
         When it cannot be read, or holds something else.
     """
     try:
-        lines = list(csv.reader(path.read_text(encoding="utf-8-sig").splitlines()))
+        lines = list(csv.reader(read_text(path).splitlines()))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"The lasso {path} cannot be read: {error}") from error
     rows = [row for row in lines if row]

@@ -84,7 +84,7 @@ def _sizes(image: LabelImage) -> dict[str, float]:
 
 def _has_interval(units: dict[str, str], sizes: dict[str, float]) -> bool:
     """True where somebody has said how much time lies between two points in it."""
-    return "T" in sizes and (units["T"] in SECONDS or sizes["T"] != 1)
+    return "T" in sizes and (units["T"] in SECONDS or (units["T"] == PIXEL and sizes["T"] != 1))
 
 
 def _converted(size: float, unit: str, target: str, table: dict[str, float]) -> float:

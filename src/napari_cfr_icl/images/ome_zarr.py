@@ -74,7 +74,7 @@ def open_pyramid(path: Path, series: str | None = None) -> ImageFile:
     except ImportError as error:
         raise ImageError(f"Reading {path} needs the package zarr: pip install zarr.") from error
     try:
-        opened = zarr.open(path, mode="r")
+        opened, within = zarr.open(path, mode="r"), ""
         if series is not None:
             if isinstance(opened, zarr.Array) or series.strip("/") not in opened:
                 there = "" if isinstance(opened, zarr.Array) else _listed(opened)
@@ -82,30 +82,31 @@ def open_pyramid(path: Path, series: str | None = None) -> ImageFile:
                     f"{path} has no series {series!r}: there are {there or 'none'}."
                 )
             opened = opened[series.strip("/")]
+            within = f"{series.strip('/')}/"
         if isinstance(opened, zarr.Array):
             return ImageFile(path, [ZarrArray(path, opened)])
-        return _image_of_group(path, opened)
+        return _image_of_group(path, opened, within)
     except DAMAGE as error:
         raise ImageError(
             f"{path} cannot be read as a Zarr image ({type(error).__name__} {error})."
         ) from error
 
 
-def _image_of_group(path: Path, group: Any) -> ImageFile:
+def _image_of_group(path: Path, group: Any, within: str) -> ImageFile:
     pyramids = _pyramids(group)
     if pyramids:
         return _described(path, group, pyramids[0])
     # What programs that describe nothing call the finest level.
     if "0" in group.array_keys():
         return ImageFile(path, [ZarrArray(path, group["0"])])
-    listed = list(islice(_places(group), _MOST_NAMED + 1))
+    listed = list(islice(_places(group, within), _MOST_NAMED + 1))
     if len(listed) == 1:
         ((_, child),) = listed
         return _described(path, child, _pyramids(child)[0])
     if listed:
         raise ImageError(
             f"{path} holds several images: choose one with --series, such as "
-            f"--series {listed[0][0]}, or give its folder. There are {_listed(group)}."
+            f"--series {listed[0][0]}, or give its folder. There are {_listed(group, within)}."
         )
     raise ImageError(
         f"{path} does not say which picture is in it: choose one of its arrays "
@@ -128,10 +129,10 @@ def _places(group: Any, before: str = "", depth: int = _MOST_DEPTH) -> Iterator[
             yield from _places(child, f"{before}{name}/", depth - 1)
 
 
-def _listed(group: Any) -> str:
+def _listed(group: Any, within: str = "") -> str:
     """The images under a group by their places, with names where they have others."""
     listed = []
-    for place, child in islice(_places(group), _MOST_NAMED + 1):
+    for place, child in islice(_places(group, within), _MOST_NAMED + 1):
         name = _pyramids(child)[0].get("name")
         listed.append(f"{place} ({name})" if name and name.strip("/") != place else place)
     return ", ".join([*listed[:_MOST_NAMED], "and more"] if listed[_MOST_NAMED:] else listed)

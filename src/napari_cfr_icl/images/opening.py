@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import imagecodecs
@@ -100,15 +101,15 @@ def _open_photo(path: Path, decode: _Decode) -> ImageFile:
         blank = np.zeros((1, 1, deep), np.uint16) if deep else Image.new(photo.mode, (1, 1))
         sample = decode(blank)
         shape = (photo.height, photo.width, *sample.shape[2:])
+        pixels = DecodedArray(path, shape, sample.dtype, partial(_decoded, path, decode, deep))
         exif = photo.getexif() if "exif" in photo.info else {}
         count = getattr(photo, "n_frames", 1)
+        note = f"{path} holds {count} pictures: the first is taken." if count > 1 else ""
+        return ImageFile(path, [pixels], "YXS"[: len(shape)], int(exif.get(TAG, STORED)), note)
 
-    def decoded() -> NDArray[Any]:
-        if deep:
-            return decode(imagecodecs.png_decode(path.read_bytes()))
-        with opened_photo(path) as photo:
-            return decode(photo)
 
-    pixels = DecodedArray(path, shape, sample.dtype, decoded)
-    note = f"{path} holds {count} pictures: the first is taken." if count > 1 else ""
-    return ImageFile(path, [pixels], "YXS"[: len(shape)], int(exif.get(TAG, STORED)), note)
+def _decoded(path: Path, decode: _Decode, deep: int) -> NDArray[Any]:
+    if deep:
+        return decode(imagecodecs.png_decode(path.read_bytes()))
+    with opened_photo(path) as photo:
+        return decode(photo)

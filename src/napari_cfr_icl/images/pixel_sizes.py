@@ -16,17 +16,23 @@ Sizes = dict[str, tuple[float, str]]
 
 METRES = {
     "km": 1e3, "m": 1.0, "dm": 1e-1, "cm": 1e-2, "mm": 1e-3, "µm": 1e-6, "nm": 1e-9, "Å": 1e-10,
-    "pm": 1e-12, "fm": 1e-15, "in": 0.0254,
+    "pm": 1e-12, "fm": 1e-15, "in": 0.0254, "ft": 0.3048, "yd": 0.9144, "mi": 1609.344,
 }  # fmt: skip
 """Units of length as OME writes them."""
 
-SECONDS = {"d": 86400.0, "h": 3600.0, "min": 60.0, "s": 1.0, "ms": 1e-3, "µs": 1e-6, "ns": 1e-9}
+SECONDS = {
+    "d": 86400.0, "h": 3600.0, "min": 60.0, "s": 1.0, "ms": 1e-3, "µs": 1e-6, "ns": 1e-9,
+    "ps": 1e-12, "fs": 1e-15,
+}  # fmt: skip
 """Units of time as OME writes them."""
 
 _NAMES = {
     "micron": "µm", "microns": "µm", "micrometer": "µm", "micrometre": "µm", "um": "µm",
     "nanometer": "nm", "nanometre": "nm", "millimeter": "mm", "millimetre": "mm",
     "centimeter": "cm", "centimetre": "cm", "meter": "m", "metre": "m", "angstrom": "Å",
+    "kilometer": "km", "kilometre": "km", "decimeter": "dm", "decimetre": "dm", "picometre": "pm",
+    "femtometer": "fm", "femtometre": "fm", "foot": "ft", "yard": "yd", "mile": "mi",
+    "picosecond": "ps", "femtosecond": "fs",
     "picometer": "pm", "inch": "in", "second": "s", "sec": "s", "seconds": "s",
     "millisecond": "ms", "msec": "ms", "microsecond": "µs", "us": "µs", "nanosecond": "ns",
     "minute": "min", "minutes": "min", "hour": "h", "hours": "h", "day": "d",

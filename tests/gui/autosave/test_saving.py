@@ -14,6 +14,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog
 
 from autosave_user import (
+    SHAPE,
     are_closed,
     cellpose,
     choose,
@@ -29,6 +30,8 @@ from autosave_user import (
 )
 from napari_cfr_icl.autosave.journal import read_journal
 from napari_cfr_icl.autosave.session_file import open_session
+from napari_cfr_icl.images.opening import open_image
+from napari_cfr_icl.images.pixel_sizes import METRES
 from sample_event_log import final_labels
 
 
@@ -172,6 +175,18 @@ def test_export_writes_the_format_that_the_name_says(start, tmp_path, monkeypatc
             assert tiff.pages[0].tags["XResolution"].value == (4, 1)
     if suffix == ".json":
         assert len(json.loads((tmp_path / "mine.json").read_text())["annotations"]) == 2
+
+
+@pytest.mark.parametrize("name", ["l.tif", "l.ome.tif"])
+def test_units_that_files_do_not_know_are_converted(start, tmp_path, monkeypatch, name):
+    stack = np.zeros((3, *SHAPE), np.uint8)
+    driver = start(stack, scale=(2, 0.5, 0.5), units=("week", "furlong", "furlong"))
+    write(driver, 40, 60)
+    export(driver, tmp_path / name, monkeypatch)
+    sizes = open_image(tmp_path / name).sizes
+    assert sizes["T"] == (pytest.approx(2 * 7 * 86400), "s")
+    for size, unit in (sizes["X"], sizes["Y"]):
+        assert size * METRES[unit] == pytest.approx(0.5 * 201.168, rel=1e-4)
 
 
 def test_a_name_without_ending_gets_that_of_the_chosen_format(start, tmp_path, monkeypatch):

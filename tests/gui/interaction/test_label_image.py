@@ -97,3 +97,15 @@ def test_pictures_are_not_taken_for_labels(viewer, open_dock, disks, name):
     driver = open_dock(viewer)
     assert driver.dock.use_as_labels.isHidden()
     assert driver.dock.image.currentText() == "next"
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64])
+def test_ids_beyond_32_bits_are_kept(viewer, open_dock, disks, dtype):
+    labels = ids(dtype)
+    labels[labels == 40] = 2.0**33
+    viewer.add_image(noise(), name="grey")
+    viewer.add_image(labels, name="mask")
+    driver = open_dock(viewer)
+    driver.settle()
+    driver.dock.use_as_labels.click()
+    assert np.array_equal(driver.dock.controller.workspace.labels.data, labels)

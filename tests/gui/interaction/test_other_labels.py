@@ -104,3 +104,25 @@ def test_the_dock_names_the_object_that_is_corrected(yellow):
     driver.click(40, 50)
     driver.wait_for_answer()
     assert driver.dock.hint.text().startswith("Object 25 of cells: ")
+
+
+@pytest.mark.parametrize(
+    ("kind", "label"),
+    [("uint32", 2**17), ("int64", 2**31), ("uint64", 2**63), ("int32", -(2**16))],
+    ids=str,
+)
+def test_objects_of_enormous_ids_are_corrected(start, kind, label):
+    driver = start(np.zeros(SHAPE, np.uint8))
+    ids = np.zeros(SHAPE, kind)
+    ids[30:60, 40:70], ids[80:90, 40:70] = 9, label
+    layer = driver.viewer.add_labels(ids, name="cells")
+    grab(driver)
+    assert driver.session.state.label == 9
+    driver.click(64, 50)
+    driver.wait_for_answer()
+    driver.type(Qt.Key.Key_W)
+    assert layer.data[64, 50] == layer.data[40, 50] == 9
+    assert (layer.data[80:90, 40:70] == label).all()
+    driver.hover(85, 50)
+    driver.type(Qt.Key.Key_G)
+    assert driver.session.state.label == label

@@ -132,3 +132,17 @@ def test_a_painted_mask_survives_a_crash(driver, viewer, open_dock, data):
     again.type(Qt.Key.Key_W)
     assert (labels(again).data == 1).sum() < area
     assert labels(again).data[40, 60] == 0
+
+
+def test_what_a_script_paints_is_written_too(driver):
+    driver.click(40, 60)
+    driver.wait_for_answer()
+    layer = driver.dock.controller.workspace.preview.layer
+    layer.paint((90, 90), 1)
+    layer.data_setitem((np.array([100, 100]), np.array([20, 21])), 1)
+    layer.fill((40, 60), 0)
+    shown = layer.data.copy()
+    assert np.array_equal(driver.session.mask.full(), shown)
+    driver.type(Qt.Key.Key_W)
+    assert np.array_equal(labels(driver).data, shown)
+    assert [shown[90, 90], shown[100, 21], shown[40, 60]] == [1, 1, 0]

@@ -348,3 +348,25 @@ def test_several_objects_survive_a_crash(driver, viewer, open_dock, data):
     assert np.array_equal(again.session.shown_mask.full(), wanted)
     again.type(Qt.Key.Key_W)
     assert [labels(again).data[place] for place in SEVERAL] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("name", GESTURES)
+@pytest.mark.parametrize(
+    "change", [{"translate": (9, -12)}, {"scale": (2, 2)}, {"rotate": 20}], ids=str
+)
+def test_an_image_that_is_moved_under_a_stroke_calls_it_off(driver, disks, name, change):
+    places, modifier, _ = GESTURES[name]
+    image = driver.dock.controller.workspace.image
+    for number, _ in enumerate(driver.drawing(places, modifier)):
+        if number == 1:
+            for key, value in change.items():
+                setattr(image, key, value)
+        driver.settle()
+    driver.settle()
+    assert driver.session.state.is_empty
+    assert not disks.asked
+    assert driver.dock.hint.text() == messages.TORN
+    driver.viewer.reset_view()
+    driver.draw(places, modifier)
+    driver.wait_for_answer()
+    assert len(disks.asked) == 1

@@ -120,6 +120,16 @@ def test_lists_of_other_programs_are_understood(tmp_path, header, line):
     np.testing.assert_array_equal(example.labels(), disks_picture(0)[1])
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+def test_lists_in_the_encodings_of_spreadsheets_are_understood(tmp_path, encoding):
+    write_collection(tmp_path, 1)
+    (tmp_path / "images" / "0.tif").rename(tmp_path / "images" / "Zähler.tif")
+    listed = "image\tlabels\nimages/Zähler.tif\tlabels/0.tif\n"
+    (tmp_path / "collection.csv").write_bytes(listed.encode(encoding))
+    (example,) = open_collection(tmp_path).examples
+    np.testing.assert_array_equal(example.image(), disks_picture(0)[0])
+
+
 def test_a_list_with_other_columns_is_refused(tmp_path):
     (tmp_path / "collection.csv").write_text("file;class\na;1\n")
     with pytest.raises(InputError, match="needs the columns image and labels; it has file, class"):

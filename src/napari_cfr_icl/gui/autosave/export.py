@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from napari.layers import Image, Labels
 
 from napari_cfr_icl._errors import OutputError
-from napari_cfr_icl.exports.label_image import LabelImage
+from napari_cfr_icl.exports.label_image import PIXEL, LabelImage
 from napari_cfr_icl.exports.writing import FORMATS, check_suffix, export
 from napari_cfr_icl.gui.autosave.image_log import path_of
+from napari_cfr_icl.images.pixel_sizes import METRES, SECONDS
 
 
 def label_image(layer: Labels, image_name: str) -> LabelImage:
     """The layer's numbers, copied, with its scale and units. Lazy arrays are read as a whole."""
-    return LabelImage(
-        np.array(layer.data),
-        image_name,
-        tuple(float(size) for size in layer.scale),
-        tuple("pixel" if str(unit) == "pixel" else f"{unit:~}" for unit in layer.units),
-        tuple(layer.axis_labels),
-    )
+    scale, units = zip(*map(_measured, layer.scale, layer.units), strict=True)
+    return LabelImage(np.array(layer.data), image_name, scale, units, tuple(layer.axis_labels))
+
+
+def _measured(size: float, unit: Any) -> tuple[float, str]:
+    """A size and its unit, in one that files know: two weeks are 1209600 s."""
+    symbol = PIXEL if str(unit) == PIXEL else f"{unit:~}"
+    if symbol not in METRES | SECONDS:
+        for known in ("s", "µm"):
+            if unit.is_compatible_with(known):
+                return float((float(size) * unit).to(known).magnitude), known
+    return float(size), symbol
 
 
 def chosen_path(file: str, chosen_filter: str) -> Path:

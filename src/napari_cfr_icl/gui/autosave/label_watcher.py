@@ -13,7 +13,7 @@ from qtpy.QtCore import QObject
 from napari_cfr_icl.autosave.event_log import StartLabels
 from napari_cfr_icl.autosave.file_thread import FileThread
 from napari_cfr_icl.autosave.label_diff import LabelDiff
-from napari_cfr_icl.gui.layers.label_target import values_of
+from napari_cfr_icl.gui.layers.napari_private import values_of
 from napari_cfr_icl.gui.widgets.single_shot import single_shot
 
 NAPARIS_UNDO_STEPS = 100

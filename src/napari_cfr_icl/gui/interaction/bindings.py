@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Generator, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar
 from weakref import WeakSet
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from psygnal import Signal, SignalGroupDescriptor
 
 from napari_cfr_icl.gui.layers.click_layer import ClickLayer
+from napari_cfr_icl.gui.layers.placement import Place
 from napari_cfr_icl.gui.layers.strokes import Stroke
 
 GRAB_DISTANCE = 7.0
@@ -137,6 +138,7 @@ class ClickMouse:
     ) -> Generator[None, None, None]:
         """Draw a stroke; a press without a drag is a click, or `act` in its place."""
         start, is_drawn = np.array(event.pos), False
+        place = Place.of(self._clicks.points)
         self._clicks.accepts_points = act is None
         while True:
             is_drawn |= bool(np.linalg.norm(np.array(event.pos) - start) >= DRAWN)
@@ -151,7 +153,8 @@ class ClickMouse:
         self._clicks.accepts_points = True
         self._mode.drawing.emit(None)
         if is_drawn:
-            self._mode.drawn.emit(stroke)
+            is_torn = Place.of(self._clicks.points) != place
+            self._mode.drawn.emit(replace(stroke, is_torn=is_torn))
         elif act is not None:
             act()
 

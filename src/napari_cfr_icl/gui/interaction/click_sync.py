@@ -112,7 +112,9 @@ class ClickSync:
     def read_stroke(self, stroke: Stroke) -> None:
         """Take a stroke of the mouse as one step of the current object."""
         image, plane = self._workspace.image, self._workspace.plane
-        if image is not None and plane is not None:
+        if stroke.is_torn:
+            self.refused.emit(messages.TORN)
+        elif image is not None and plane is not None:
             gesture = stroke.gesture(image, plane)
             found = [] if gesture is None else [gesture]
             self._take_gestures(found, plane, another=stroke.is_another)

@@ -17,6 +17,9 @@ FADED = 0.2
 MOST_PIXELS = 1 << 24
 """Larger planes are not searched for the ids that keep their colours."""
 
+LOWEST, HIGHEST = -(1 << 15), 1 << 16
+"""Ids that napari can colour one by one without a compiler; a layer with others fades nothing."""
+
 NEW = np.array([0.6, 0.6, 0.6, 1.0])
 """Colour of ids that are painted while an object is faded."""
 
@@ -49,6 +52,8 @@ class FadedLabel:
         if rows * cols > MOST_PIXELS:
             return
         ids = np.union1d(store.read(Window(0, 0, rows, cols)), [label, layer.selected_label])
+        if ids[0] < LOWEST or ids[-1] > HIGHEST:
+            return
         colours = dict(zip(ids.tolist(), np.asarray(layer.colormap.map(ids)), strict=True))
         colours[label] = colours[label] * [1, 1, 1, FADED]
         self._before = layer.colormap

@@ -114,9 +114,16 @@ def _has_plateaus(rows: NDArray[Any]) -> bool:
 def labels_from(layer: Image) -> Labels:
     """A labels layer with the pixels and the place of an image of ids."""
     data = layer.data[0] if layer.multiscale else layer.data
-    if np.dtype(data.dtype).kind in "bf":
-        data = data.astype(np.uint8 if np.dtype(data.dtype).kind == "b" else np.int32)
+    kind = np.dtype(data.dtype).kind
+    if kind in "bf":
+        # Hashes and times are ids, too, and many are larger than 32 bits hold.
+        data = data.astype(np.uint8 if kind == "b" else _narrowest(data))
     return Labels(data, name=layer.name, metadata=dict(layer.metadata), **transform_of(layer))
+
+
+def _narrowest(data: Any) -> type[np.signedinteger[Any]]:
+    fits = float(abs(data).max()) <= np.iinfo(np.int32).max
+    return np.int32 if fits else np.int64
 
 
 def check_writable(layer: Labels) -> None:

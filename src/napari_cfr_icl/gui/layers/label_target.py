@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from napari_cfr_icl._errors import OutputError
 from napari_cfr_icl.engine.windows import Patch, Window
 from napari_cfr_icl.gui.layers.label_conversion import check_writable, ids_taken
-from napari_cfr_icl.gui.layers.napari_private import region_painter
+from napari_cfr_icl.gui.layers.napari_private import region_painter, values_of
 from napari_cfr_icl.gui.layers.new_labels import stored_chunks
 from napari_cfr_icl.gui.layers.planes import (
     LayerPlane,
@@ -105,14 +105,6 @@ class LabelTarget:
 
     def _on_layer_data(self) -> None:
         self._highest = None
-
-
-def values_of(atom: Any) -> tuple[Any, Any]:
-    """The ids before and after an edit in napari's history: an array each, or one number."""
-    if hasattr(atom, "slice_key"):
-        return atom.old_values, atom.new_value
-    _, before, after = atom
-    return before, after
 
 
 class LabelStore:

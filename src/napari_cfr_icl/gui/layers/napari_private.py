@@ -105,6 +105,14 @@ def restore_extent(viewer: napari.Viewer, layer: Layer) -> None:
         layer.events.affine.connect(measure)
 
 
+def values_of(atom: Any) -> tuple[Any, Any]:
+    """The ids before and after an edit in napari's history: an array each, or one number."""
+    if hasattr(atom, "slice_key"):
+        return atom.old_values, atom.new_value
+    _, before, after = atom
+    return before, after
+
+
 def region_painter(layer: Labels, region: tuple[Any, ...]) -> Callable[..., None] | None:
     """Napari's function that paints a region in a tenth of the time, if it accepts `region`."""
     paint: Callable[..., None] | None = getattr(layer, "_paint_region_with_mask", None)

@@ -6,16 +6,19 @@ any size, and the pixels of finished objects are not touched before the user wri
 
 from __future__ import annotations
 
+from typing import Any
+
 import napari
 import numpy as np
 from napari.layers import Image, Labels, Layer
 from napari.utils.colormaps import CyclicLabelColormap, DirectLabelColormap, label_colormap
 from napari.utils.colormaps.standardize_color import transform_color
+from numpy.typing import NDArray
 from psygnal import Signal
 
 from napari_cfr_icl.engine.windows import Patch, Window
 from napari_cfr_icl.gui.layers.click_layer import TAG
-from napari_cfr_icl.gui.layers.napari_private import skip_extent
+from napari_cfr_icl.gui.layers.napari_private import skip_extent, values_of
 from napari_cfr_icl.gui.layers.placement import data_to_world, place_at
 from napari_cfr_icl.gui.layers.planes import LayerPlane
 
@@ -97,8 +100,12 @@ class Preview:
         shown[mask.window.relative_to(self._room).slices] = mask.values
         layer.refresh(extent=False)
 
-    def _on_paint(self) -> None:
+    def _on_paint(self, event: Any) -> None:
         self._shown = None
+        if self.layer is not None:
+            # Of what a script paints, napari tells before it is there.
+            for atom in event.value:
+                _paint(self.layer.data, atom)
         self.painted.emit()
 
     def move_to(self, view: Window, image: Image, plane: LayerPlane) -> None:
@@ -195,6 +202,17 @@ class Preview:
         layers.selection = selected
         skip_extent(self._viewer, layer)
         return layer
+
+
+def _paint(data: NDArray[Any], atom: Any) -> None:
+    """Make a change of napari's history, unless it has been made."""
+    _, after = values_of(atom)
+    if not hasattr(atom, "slice_key"):
+        data[atom[0]] = after
+    elif atom.mask is None:
+        data[atom.slice_key] = after
+    else:
+        data[atom.slice_key][atom.mask] = after
 
 
 def _stretch(start: int, side: int, limit: int) -> tuple[int, int]:

@@ -43,6 +43,8 @@ class Stroke:
         The same places in the world, one coordinate for each of its axes.
     displayed : tuple of int
         The axes of the world on the screen.
+    is_torn : bool
+        True where the image was moved under it, so that its places are not those that were drawn.
     """
 
     positive: bool
@@ -51,6 +53,7 @@ class Stroke:
     screen: tuple[tuple[float, float], ...] = ()
     worlds: tuple[tuple[float, ...], ...] = ()
     displayed: tuple[int, ...] = ()
+    is_torn: bool = False
 
     def to(self, pos: Any, world: Sequence[float], displayed: Sequence[int]) -> Stroke:
         """The stroke, drawn on to another place."""

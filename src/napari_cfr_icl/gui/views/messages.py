@@ -30,6 +30,7 @@ OTHER_PIXELS = (
 ELSEWHERE = "This object is on another plane: write it ({write}) or drop it ({drop}) first."
 AWAY = "The object under way is on another plane: {write} writes it, {drop} drops it."
 ONLY_BACKGROUND = "So far only background is marked: left click the object."
+TORN = "The image was moved while you drew on it: draw once more."
 GONE_IMAGE = "The image of this object is no longer there; drop it ({drop})."
 RESHAPED = "The image has another shape now: click its objects anew."
 NOTHING_TO_GRAB = "There is no object under the mouse in any labels layer that is shown."

@@ -8,11 +8,13 @@ from __future__ import annotations
 import csv
 from dataclasses import dataclass, replace
 from functools import partial
+from io import StringIO
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from napari_cfr_icl._errors import CfrIclError, InputError
+from napari_cfr_icl._files import read_text
 from napari_cfr_icl.evaluation.datasets.coco_json import coco_json
 from napari_cfr_icl.evaluation.datasets.folders import LABEL_FOLDERS, listed_path, title_of
 from napari_cfr_icl.evaluation.datasets.pairs import IMAGE_FOLDERS, Pair, pairs_in, pairs_of
@@ -197,11 +199,10 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     folders of images and labels may have will do for the columns.
     """
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            first = file.readline()
-            file.seek(0)
-            delimiter = max(",;\t", key=first.count)
-            columns, *lines = csv.reader(file, delimiter=delimiter, skipinitialspace=True)
+        text = read_text(path)
+        delimiter = max(",;\t", key=text.partition("\n")[0].count)
+        rows = StringIO(text, newline="")
+        columns, *lines = csv.reader(rows, delimiter=delimiter, skipinitialspace=True)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} cannot be read: {error}") from error
     except ValueError:
