@@ -117,6 +117,25 @@ def test_a_weight_of_another_shape_is_reported(tmp_path):
         load(write(tmp_path / "m.pth", {"state_dict": weights}))
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [
+        lambda weight: weight.to_sparse(),
+        lambda weight: torch.quantize_per_tensor(weight, 0.1, 0, torch.qint8),
+        lambda weight: weight.to("meta"),
+        lambda weight: weight.to(torch.complex64),
+        lambda weight: weight.to(torch.int8),
+    ],
+    ids=["sparse", "quantized", "meta", "complex", "whole"],
+)
+@pytest.mark.filterwarnings("ignore:.*(deprecated|TypedStorage|Sparse)")
+def test_weights_of_other_kinds_are_refused(tmp_path, changed):
+    weights = MODEL.state_dict()
+    weights["feature_extractor.bn1.bias"] = changed(weights["feature_extractor.bn1.bias"])
+    with pytest.raises(ModelFileError, match=r"no plain fractions \(feature_extractor\.bn1\.bias"):
+        load(write(tmp_path / "m.pth", {"state_dict": weights}))
+
+
 def test_weights_that_are_not_numbers_are_damage(path):
     save(MODEL, path, ModelInfo("m", MODEL.architecture))
     rewrite(path, lambda weights: weights["feature_extractor.bn1.bias"].fill_(float("nan")))

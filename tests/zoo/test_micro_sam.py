@@ -158,6 +158,36 @@ def test_adapters_beside_the_layers_are_refused(path, weights):
         load(path)
 
 
+def test_weights_of_four_bits_are_refused(path, weights):
+    key = "image_encoder.blocks.0.attn.qkv.qkv_proj.weight"
+    packed = {
+        key: torch.zeros(96, 1, dtype=torch.uint8),
+        f"{key}.quant_state.bitsandbytes__nf4": torch.zeros(90, dtype=torch.uint8),
+    }
+    torch.save({"model_state": {**weights, **packed}}, path)
+    with pytest.raises(ModelFileError, match=r"QLoRA .* export_custom_qlora_model"):
+        load(path)
+
+
+@pytest.mark.parametrize(
+    "shapes",
+    [
+        {"attn.qkv.w_a_linear_q": (2, 5), "attn.qkv.w_b_linear_q": (6, 2)},
+        {"attn.qkv.w_a_linear_q": (2, 6), "attn.qkv.w_b_linear_q": (7, 2)},
+        {"mlp.mlp_layer.lin1": (8, 6)},
+    ],
+    ids=["inner", "outer", "half-a-layer"],
+)
+def test_adapters_that_do_not_fit_are_refused(path, weights, shapes):
+    block = "image_encoder.blocks.0."
+    adapters = {f"{block}{name}.weight": torch.zeros(shape) for name, shape in shapes.items()}
+    torch.save(
+        {**weights, f"{block}attn.qkv.qkv_proj.weight": torch.zeros(18, 6), **adapters}, path
+    )
+    with pytest.raises(ModelFileError, match="adapters that do not fit"):
+        load(path)
+
+
 class Call:
     """Calls a function while it is unpickled."""
 

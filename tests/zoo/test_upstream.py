@@ -3,6 +3,7 @@ import pickle
 import random
 import sys
 import uuid
+import zipfile
 from argparse import Namespace
 from collections import OrderedDict, defaultdict, deque
 from decimal import Decimal
@@ -358,3 +359,27 @@ def test_a_damaged_file_is_loaded_whole_or_gets_one_sentence(path, legacy, seed)
     else:
         assert legacy
         assert loaded.state_dict().keys() == WEIGHTS.keys()
+
+
+def test_a_pickle_protocol_that_cannot_be_read_safely_is_named(path):
+    torch.save({"state_dict": WEIGHTS}, path, pickle_protocol=4)
+    with pytest.raises(ModelFileError, match=r"pickle_protocol above 3, .* save it anew"):
+        load(path)
+
+
+@pytest.mark.parametrize(
+    ("members", "what"),
+    [
+        (["rdf.yaml", "vit_b.pt"], "zip archive: unpack it, .* holds vit_b.pt"),
+        ([], "zip archive: unpack it, .* holds nothing"),
+        (["m/data.pkl", "m/constants.pkl"], "TorchScript program"),
+    ],
+    ids=["model-zoo", "empty", "torchscript"],
+)
+def test_zips_of_other_kinds_are_named(path, members, what):
+    path.write_bytes(b"" if members else b"PK\x03\x04")
+    with zipfile.ZipFile(path, "a") as archive:
+        for size, name in enumerate(members):
+            archive.writestr(name, "x" * size)
+    with pytest.raises(ModelFileError, match=what):
+        load(path)

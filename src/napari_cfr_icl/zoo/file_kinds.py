@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["FileKind", "file_sha256", "find_damage", "kind_of"]
+__all__ = ["FileKind", "file_sha256", "find_damage", "kind_of", "other_archive"]
 
 _HEAD = 512
 
@@ -97,6 +97,19 @@ def _find_zip_damage(path: Path) -> str | None:
     except _ZIP_DAMAGE as error:
         return f"it is damaged or incomplete ({error})"
     return None if broken is None else f"it is damaged (its part {broken} fails its checksum)"
+
+
+def other_archive(path: Path) -> str | None:
+    """What a sound zip is that is no PyTorch checkpoint, and what to do with it; None if it is."""
+    with zipfile.ZipFile(path) as archive:
+        members = sorted(archive.infolist(), key=lambda member: member.file_size)
+    names = {member.filename.rpartition("/")[2] for member in members}
+    if "data.pkl" not in names:
+        largest = members[-1].filename if members else "nothing"
+        return f"a zip archive: unpack it, and choose the checkpoint in it (it holds {largest})"
+    if "constants.pkl" in names:
+        return "a TorchScript program: choose a checkpoint of its weights"
+    return None
 
 
 def file_sha256(path: Path) -> str:

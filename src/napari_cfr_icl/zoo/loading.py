@@ -145,6 +145,12 @@ def _assemble(
     alive = counters | alive
     if report := _misfits(wanted, alive):
         raise ModelFileError(f"{path} does not fit the network it belongs to: {report}.")
+    odd = [key for key, like in wanted.items() if not _is_plain(alive[key], like)]
+    if odd:
+        raise ModelFileError(
+            f"{path} holds weights that are no plain fractions ({_some(odd)}), such as quantized "
+            "or sparse ones: save the network's weights in float32."
+        )
     # Copies, for the tensors may still lie in the file, which may change or be removed.
     copies = {key: alive[key].to(wanted[key].dtype, copy=True) for key in wanted}
     broken = [key for key, weight in copies.items() if not weight.isfinite().all()]
@@ -155,6 +161,12 @@ def _assemble(
     ours = {key: copies[published_name(key)] for key in model.state_dict()}
     model.load_state_dict(ours, strict=True, assign=True)
     return model.eval()
+
+
+def _is_plain(weight: Tensor, like: Tensor) -> bool:
+    """True where a weight has one real number for each place, as a network's own has."""
+    dense = weight.layout is torch.strided and not (weight.is_quantized or weight.is_meta)
+    return dense and (weight.is_floating_point() or not like.is_floating_point())
 
 
 def _misfits(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str:

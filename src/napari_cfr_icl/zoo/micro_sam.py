@@ -27,6 +27,7 @@ _PUBLISHED: Final = re.compile(r"vit_[tblh]_(lm|em_|histopathology|medical_imagi
 _ENCODER_KEY: Final = re.compile(r"model_state\.(module\.)?encoder\.")
 
 _UNMERGEABLE: Final = (".down_proj.", ".up_proj.", ".mlp_proj.")
+_FOUR_BITS: Final = ".quant_state."
 
 
 def is_training_checkpoint(content: Any) -> bool:
@@ -85,6 +86,20 @@ def merged_adapters(weights: Mapping[str, Tensor], path: Path) -> dict[str, Tens
             f"{path} was finetuned with AdaptFormer, which puts layers beside the network's: "
             "finetune it with LoRA or without adapters to use it here."
         )
+    if any(_FOUR_BITS in name for name in weights):
+        raise ModelFileError(
+            f"{path} was finetuned with QLoRA and holds weights of four bits: let micro-sam's "
+            "export_custom_qlora_model write it anew, and choose what that wrote."
+        )
+    try:
+        return _merged(weights)
+    except (RuntimeError, KeyError, ValueError) as error:
+        raise ModelFileError(
+            f"{path} has adapters that do not fit its weights: fetch or copy it again."
+        ) from error
+
+
+def _merged(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     merged = dict(weights)
     for name in weights:
         if name.endswith(".qkv.qkv_proj.weight"):

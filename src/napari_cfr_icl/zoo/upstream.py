@@ -23,7 +23,7 @@ from torch.serialization import get_unsafe_globals_in_checkpoint, safe_globals
 from napari_cfr_icl._errors import ModelFileError
 from napari_cfr_icl.engine.models import family_of, infer_architecture
 from napari_cfr_icl.engine.models.click_model import IMAGE_MEAN, IMAGE_STD
-from napari_cfr_icl.zoo.file_kinds import FileKind, find_damage, kind_of
+from napari_cfr_icl.zoo.file_kinds import FileKind, find_damage, kind_of, other_archive
 from napari_cfr_icl.zoo.micro_sam import (
     check_has_prompts,
     is_from_micro_sam,
@@ -78,6 +78,8 @@ _MOST_NAMES: Final = 200
 
 _GLOBAL_IN_MESSAGE: Final = re.compile(r"GLOBAL (\S+)")
 _MODULE_IN_OLD_FORMAT: Final = "Only persistent_load of storage"
+_FRAME_IN_MESSAGE: Final = "Unsupported operand 149"
+"""Pickles have frames since protocol 4; torch.save writes protocol 2 unless told otherwise."""
 
 # What torch.load was seen to raise for files with bytes changed, missing or made up.
 _UNREADABLE: Final = (
@@ -121,6 +123,8 @@ def read_content(path: Path) -> object:
     kind = kind_of(path)
     if kind is FileKind.TORCH_ZIP and (damage := find_damage(path)) is not None:
         raise ModelFileError(f"{path} cannot be read: {damage}. Fetch or copy it again.")
+    if kind is FileKind.TORCH_ZIP and (other := other_archive(path)) is not None:
+        raise ModelFileError(f"{path} is {other}.")
     try:
         with safe_globals(STAND_INS):
             if kind is FileKind.TORCH_ZIP and (refused := get_unsafe_globals_in_checkpoint(path)):
@@ -135,6 +139,11 @@ def read_content(path: Path) -> object:
             raise ModelFileError(
                 f"{path} is in PyTorch's format before 1.6 and holds a part of the program that "
                 "trained it, which cannot be read safely. Save it anew with a PyTorch since 1.6."
+            ) from None
+        if kind is FileKind.TORCH_ZIP and _FRAME_IN_MESSAGE in str(error):
+            raise ModelFileError(
+                f"{path} was saved with a pickle_protocol above 3, which cannot be read safely: "
+                "save it anew with torch.save, without that option."
             ) from None
         raise ModelFileError(
             f"{path} is no PyTorch checkpoint, or a damaged one: fetch or copy it again. "
