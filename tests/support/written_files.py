@@ -13,6 +13,7 @@ from PIL import Image
 
 EXIF_ORIENTATION = 0x0112
 KINDS = ("uint8", "uint16", "float32")
+ALL_KINDS = (*KINDS, "int8", "int16", "int32", "uint32", "float16", "float64")
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,8 @@ class Writer:
 NAMELESS = ("YX", "YXS", "YXC", "ZYX", "TZYX")
 NAMED = ("YX", "ZYX", "CYX", "TZYX", "CZYX", "TCYX", "ZCYX", "TZCYX")
 WRITERS = (
-    Writer("plain.tif", NAMELESS, has_orientation=True),
-    Writer("packed.tif", NAMELESS),
+    Writer("plain.tif", NAMELESS, ALL_KINDS, has_orientation=True),
+    Writer("packed.tif", NAMELESS, ALL_KINDS),
     Writer("planar.tif", ("SYX", "ZSYX"), ("uint8", "uint16")),
     Writer("palette.tif", ("YX", "ZYX"), ("uint8",)),
     Writer("imagej.tif", tuple(a for a in NAMED if a != "CZYX"), KINDS),
@@ -37,9 +38,9 @@ WRITERS = (
     Writer("x.png", ("YX",), ("uint8", "uint16"), has_orientation=True),
     Writer("colours.png", ("YXS",), ("uint8",), has_orientation=True),
     Writer("deep.png", ("YXS",), ("uint16",)),
-    Writer("x.npy", NAMELESS),
-    Writer("x.zarr", NAMELESS),
-    Writer("ome.zarr", NAMED),
+    Writer("x.npy", NAMELESS, ALL_KINDS),
+    Writer("x.zarr", NAMELESS, ALL_KINDS),
+    Writer("ome.zarr", NAMED, ALL_KINDS),
 )
 PALETTE = np.random.default_rng(1).integers(0, 256, (3, 256)).astype(np.uint16) * 257
 
