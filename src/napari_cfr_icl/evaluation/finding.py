@@ -207,13 +207,7 @@ class _Picture:
         for index in chosen:
             *_, last = replay(self._predictor, image, alone[index])
             examples.append(last.mask())
-        begun, first = time.perf_counter(), None
-        proposals: list[Proposal] = []
-        for found in self._finder.find(image, Exemplars(examples)):
-            if isinstance(found, Proposal):
-                first = first or time.perf_counter() - begun
-                proposals.append(found)
-        seconds = time.perf_counter() - begun
+        proposals, times = self._proposals(image, Exemplars(examples))
         wanted = [truths[index] for index in others]
         met = met_by(proposals, wanted)
         done, actions = self._judged(image, examples, proposals, wanted)
@@ -228,11 +222,22 @@ class _Picture:
             proposals=len(proposals),
             fair=len(met),
             good=sum(quality >= GOOD for quality, _ in met.values()),
-            seconds_first=first or seconds,
-            seconds=seconds,
+            seconds_first=times[0],
+            seconds=times[-1],
             clicks=clicks_to_complete(costs) + actions,
             clicks_alone=clicks_to_complete([len(clicks) for clicks in alone]),
         )
+
+    def _proposals(
+        self, image: ImageSource, exemplars: Exemplars
+    ) -> tuple[list[Proposal], list[float]]:
+        """The proposals of a search, and the seconds until each of them and until its end."""
+        begun, proposals, times = time.perf_counter(), [], []
+        for found in self._finder.find(image, exemplars):
+            if isinstance(found, Proposal):
+                proposals.append(found)
+                times.append(time.perf_counter() - begun)
+        return proposals, [*times, time.perf_counter() - begun]
 
     def _judged(
         self,
@@ -264,8 +269,8 @@ class _Picture:
                 break
             if not is_last:
                 accepted = [mask for _, mask in done.values()]
-                again = self._finder.find(image, Exemplars([*examples, *accepted], rejected))
-                proposals = [found for found in again if isinstance(found, Proposal)]
+                exemplars = Exemplars([*examples, *accepted], rejected)
+                proposals, _ = self._proposals(image, exemplars)
         return done, actions
 
     def _clicks(

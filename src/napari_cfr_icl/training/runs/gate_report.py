@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from napari_cfr_icl.engine.predictor import Predictor
     from napari_cfr_icl.evaluation.protocol.simulate import Simulation
+    from napari_cfr_icl.training.options import ValidationOptions
     from napari_cfr_icl.training.runs.held_out import Curve, HeldOut
     from napari_cfr_icl.training.runs.setup import Run
     from napari_cfr_icl.training.runs.verdict import GateTrial, Verdict
@@ -64,18 +65,7 @@ def write_report(
         name: predictor_of(run.architecture, weights, options, run.processes)
         for name, weights in networks.items()
     }
-    parts = _page(verdict, run)
-    for title, rows in _extremes(change):
-        parts += [
-            f"## {title}",
-            "Left the base model, right the tuned one, at the same\nnumber of clicks: the fewer of "
-            "the two. Green the truth, orange the mask.",
-        ]
-        for row in rows:
-            name = f"object-{row}.png"
-            Image.fromarray(_side_by_side(trial, row, predictors)).save(place / name)
-            facts = f"{trial.objects[row].picture}, object {trial.objects[row].label}"
-            parts += [f"![{facts}]({name})", f"{facts}: {change[row]:+.0f} clicks"]
+    parts = [*_page(verdict, run), *_drawn_extremes(place, trial, change, predictors)]
     path = place / "report.md"
     atomic_write_text(path, "\n\n".join(parts) + "\n")
     return path
@@ -83,7 +73,6 @@ def write_report(
 
 def _page(verdict: Verdict, run: Run) -> list[str]:
     """The paragraphs of the report, but for the extremes."""
-    options = run.options.validation
     head = ["collection", "IoU", "base", "tuned", "tuned - base, 95 % interval"]
     head += ["objects", "pictures", "not reached: base", "tuned"]
     rows = [
@@ -100,23 +89,46 @@ def _page(verdict: Verdict, run: Run) -> list[str]:
         ]
         for item in verdict.comparisons
     ]
-    protocol = (
-        f"Mean clicks of the robot user to each IoU, at most {options.max_clicks}, which is also "
-        "what an object counts that never reaches it; objects of at "
-        f"least {options.min_area} pixels; preset {options.preset}, inference {options.scheme}."
-    )
-    if not verdict.fresh:
-        protocol += (
-            "\nFew objects are held out, so some of these also chose the best weights of the run: "
-            "the tuned model may look a little better here than it is."
-        )
     return [
         f"# {run.folder.path.resolve().name} against {run.options.base}",
         f"**{verdict.sentence}**",
         markdown([head, *rows]).rstrip(),
-        protocol,
+        _protocol(run.options.validation, fresh=verdict.fresh),
         "![IoU after each click](curves.png) ![Change of each object](changes.png)",
     ]
+
+
+def _protocol(options: ValidationOptions, *, fresh: bool) -> str:
+    """The paragraph on the way that clicks were counted."""
+    text = (
+        f"Mean clicks of the robot user to each IoU, at most {options.max_clicks}, which is also "
+        "what an object counts that never reaches it; objects of at "
+        f"least {options.min_area} pixels; preset {options.preset}, inference {options.scheme}."
+    )
+    if fresh:
+        return text
+    return (
+        f"{text}\nFew objects are held out, so some of these also chose the best weights of the "
+        "run: the tuned model may look a little better here than it is."
+    )
+
+
+def _drawn_extremes(
+    place: Path, trial: GateTrial, change: NDArray[np.float64], predictors: Mapping[str, Predictor]
+) -> Iterator[str]:
+    """The paragraphs about the objects that changed most, their pictures drawn on the way."""
+    for title, rows in _extremes(change):
+        yield f"## {title}"
+        yield (
+            "Left the base model, right the tuned one, at the same\nnumber of clicks: the fewer of "
+            "the two. Green the truth, orange the mask."
+        )
+        for row in rows:
+            name = f"object-{row}.png"
+            Image.fromarray(_side_by_side(trial, row, predictors)).save(place / name)
+            facts = f"{trial.objects[row].picture}, object {trial.objects[row].label}"
+            yield f"![{facts}]({name})"
+            yield f"{facts}: {change[row]:+.0f} clicks"
 
 
 def _plot_curves(path: Path, curves: Mapping[str, Sequence[Curve]], max_clicks: int) -> None:
