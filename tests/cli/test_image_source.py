@@ -316,6 +316,23 @@ def test_a_picture_without_anything_to_see_is_said(tmp_path, caplog, value):
     assert "the same value everywhere" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        (
+            np.where(GREY < 60, np.int16(-9999), GREY),
+            "has many pixels of -9999, far below all others",
+        ),
+        (GREY // 20, "has no value above 12 of 255: the model sees it nearly black"),
+    ],
+    ids=["without data", "dim"],
+)
+def test_what_was_assumed_of_the_contrast_is_said(tmp_path, caplog, values, sentence):
+    tifffile.imwrite(tmp_path / "x.tif", values)
+    picture(tmp_path / "x.tif")
+    assert sentence in caplog.text
+
+
 def test_the_first_picture_of_a_film_is_taken_and_that_is_said(tmp_path, caplog):
     path = tmp_path / "film.gif"
     film = [Image.fromarray(GREY), Image.fromarray(GREY[::-1].copy())]

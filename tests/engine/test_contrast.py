@@ -38,7 +38,16 @@ def picture(kind, dtype):
 
 
 @pytest.fixture(
-    params=[("0", "uint16"), ("noise", "uint16"), ("nan", "float32"), ("-inf", "float32")],
+    params=[
+        ("0", "uint16"),
+        ("noise", "uint16"),
+        ("nan", "float32"),
+        ("-inf", "float32"),
+        ("-9999", "int16"),
+        ("-32768", "int16"),
+        ("-99999", "float64"),
+        ("-3.4028235e38", "float32"),
+    ],
     ids=str,
 )
 def pixels(request):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_cfr_icl._errors import ImageError
-from napari_cfr_icl.engine.rendering import Rendering
+from napari_cfr_icl.engine.rendering import Rendering, empty_value
 from napari_cfr_icl.engine.source import ImageSource
 from napari_cfr_icl.images.opening import open_image, open_labels
 from napari_cfr_icl.images.planes import single_channel
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _log = logging.getLogger(__name__)
+
+_DIM = 16
+"""An 8-bit picture without a value from here on is as good as black."""
 
 _NO_IMAGES = (FileKind.WEB_PAGE, FileKind.TEXT, FileKind.EMPTY)
 
@@ -65,11 +68,25 @@ def open_source(
             # A fourth channel is a channel, not transparency.
             sample = source.sample()
             source.rendering = Rendering.guess(sample, rgb=sample.shape[2:] == (3,))
-            if is_blank(sample):
-                _log.warning(f"{path} has the same value everywhere: there is nothing to see.")
+            if doubt := _contrast_doubt(sample):
+                _log.warning(f"{path} {doubt}")
     if image.assumption:
         _log.warning(image.assumption)
     return source
+
+
+def _contrast_doubt(sample: NDArray[Any]) -> str:
+    """What was assumed of the contrast, or why there is none; empty where all is well."""
+    if is_blank(sample):
+        return "has the same value everywhere: there is nothing to see."
+    if (empty := empty_value(sample)) is not None:
+        return f"has many pixels of {empty:g}, far below all others: they are taken for empty."
+    if sample.dtype == np.uint8 and int(sample.max()) < _DIM:
+        return (
+            f"has no value above {sample.max()} of 255: the model sees it nearly black, as napari "
+            "draws it. Stretch its contrast first."
+        )
+    return ""
 
 
 def is_blank(sample: NDArray[Any]) -> bool:

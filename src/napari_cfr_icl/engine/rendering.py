@@ -30,6 +30,11 @@ MIX: tuple[Colour, ...] = (
 )
 """Colours of the channels of a picture that is not RGB, in turn."""
 
+_MANY = 1e-3
+"""Share of pixels without data that would spoil a contrast."""
+
+_LARGEST = np.float64(1e30)  # a plain float would be taken for a number of the pixels' own type
+
 PERCENTILES = (0.1, 99.9)
 """Share of the sampled pixels, in percent, between which contrast is stretched."""
 
@@ -175,14 +180,41 @@ def _stretched(pixels: NDArray[Any], channel: Channel) -> NDArray[np.float32]:
     return values if channel.gamma == 1 else values ** np.float32(channel.gamma)
 
 
+def empty_value(sample: NDArray[Any]) -> float | None:
+    """The number that stands for no pixel, such as -9999; None where there is none.
+
+    It is below zero, many pixels have it, and the others lie closer together than to it.
+    """
+    values = _measured(sample)
+    if values.size == 0 or sample.dtype.kind not in "if":
+        return None
+    lowest = values.min()
+    others = values[values != lowest].astype(np.float64)
+    if lowest >= 0 or others.size == 0 or values.size - others.size < _MANY * values.size:
+        return None
+    span, gap = float(np.ptp(others)), float(others.min()) - float(lowest)
+    return float(lowest) if 0 < span < gap else None
+
+
+def _measured(sample: NDArray[Any]) -> NDArray[Any]:
+    """The finite pixels of a sample; the largest floats stand for no pixel, as infinity does."""
+    if sample.dtype.kind != "f":
+        return sample.ravel()
+    finite: NDArray[Any] = sample[np.isfinite(sample) & (np.abs(sample) < _LARGEST)]
+    return finite
+
+
 def _limits(sample: NDArray[Any]) -> tuple[float, float]:
     if sample.dtype == np.uint8:
         return 0.0, 255.0
     if sample.dtype == np.bool_:
         return 0.0, 1.0
-    finite = sample[np.isfinite(sample)] if sample.dtype.kind == "f" else sample.ravel()
+    finite = _measured(sample)
     if finite.size == 0:
         return 0.0, 1.0
+    empty = empty_value(sample)
+    if empty is not None:
+        finite = finite[finite != empty]
     if sample.dtype.kind == "f" and finite.min() >= 0 and 0.5 <= finite.max() <= 1:
         return 0.0, 1.0
     low, high = np.percentile(finite, PERCENTILES)
