@@ -216,7 +216,8 @@ class Settings(Options):
         Parameters
         ----------
         model : model, optional
-            Sets the size of the network's input; 400 pixels without.
+            Sets the size of the network's input; 400 pixels without. One that offers several masks,
+            as SAM's own do, is not refined: measured, that makes its first mask worse.
         """
         zoom = Zoom(
             target=400 if model is None else model.input_size,
@@ -227,8 +228,9 @@ class Settings(Options):
             max_side=4096,
             shift=True,
         )
+        masks = _masks(model)
         refinement = Refinement(
-            steps=1,
+            steps=1 if masks == "single" else 0,
             adaptive=True,
             threshold_fraction=0.002,
             first_clicks=1,
@@ -240,7 +242,7 @@ class Settings(Options):
             zoom=zoom,
             reduced_reads=True,
             precision="fast",
-            masks=_masks(model),
+            masks=masks,
         )
 
     @classmethod

@@ -281,3 +281,11 @@ def test_bfloat16_stays_near_float32(architecture):
 def test_an_impossible_description_is_refused(architecture, wrong, message):
     with pytest.raises(ValueError, match=message):
         build({**architecture, **wrong})
+
+
+@EVERY
+def test_networks_with_several_masks_are_refined_on_demand_only(architecture):
+    settings = Settings.interactive(build(architecture))
+    assert settings.refinement.steps == 0
+    assert settings.with_inference("cfr-1").refinement.steps == 1
+    assert Settings.interactive(build({"family": "mobile_sam"})).refinement.steps == 1
