@@ -28,7 +28,7 @@ from napari_cfr_icl.session.objects import ObjectState, Scene
 from napari_cfr_icl.session.propagation import Limits, PlaneTarget
 from napari_cfr_icl.session.runner import SYNCHRONOUS_VARIABLE
 from napari_cfr_icl.session.session import Session
-from napari_cfr_icl.zoo import load
+from napari_cfr_icl.zoo import DEFAULT_MODEL, load
 
 if TYPE_CHECKING:
     from napari_cfr_icl.engine.windows import Window
@@ -192,7 +192,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="*", default=[11, 12, 13])
     parser.add_argument("--objects", type=int, default=5, help="so many of each stack")
     parser.add_argument("--contrasts", type=float, nargs="*", default=[0.0, 0.5])
-    parser.add_argument("--model", default="cfr-icl-hrnet18")
+    parser.add_argument("--model", default=DEFAULT_MODEL)
     options = parser.parse_args()
     os.environ[SYNCHRONOUS_VARIABLE] = "1"
     model = load(options.model)

@@ -27,7 +27,7 @@ from napari_cfr_icl.evaluation.protocol.simulated_gestures import begun_with
 from napari_cfr_icl.evaluation.protocol.simulated_users import RobotUser
 from napari_cfr_icl.evaluation.protocol.skipped import SkippedPictures
 from napari_cfr_icl.evaluation.protocol.work_list import open_datasets, work_items
-from napari_cfr_icl.zoo import load
+from napari_cfr_icl.zoo import DEFAULT_MODEL, load
 
 GOAL, MOST = 0.9, 10
 
@@ -36,7 +36,7 @@ def main() -> None:
     """Measure, and print a line for each folder, scheme and gesture."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folders", type=Path, nargs="+")
-    parser.add_argument("--model", default="cfr-icl-hrnet18")
+    parser.add_argument("--model", default=DEFAULT_MODEL)
     parser.add_argument("--inference", nargs="+", default=["std"])
     parser.add_argument("--pictures", type=int, default=2)
     parser.add_argument("--objects", type=int, default=2, help="of each picture")

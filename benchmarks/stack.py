@@ -22,7 +22,7 @@ from napari_cfr_icl.engine.rendering import Rendering
 from napari_cfr_icl.engine.source import ImageSource
 from napari_cfr_icl.evaluation.protocol.metrics import iou
 from napari_cfr_icl.session.propagation import deepest, handed_on
-from napari_cfr_icl.zoo import load
+from napari_cfr_icl.zoo import DEFAULT_MODEL, load
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +44,7 @@ def main() -> None:
 
 def ways(stack: np.ndarray) -> dict[str, Way]:
     """What may be done with the mask of the plane before."""
-    model = load("cfr-icl-hrnet18")
+    model = load(DEFAULT_MODEL)
     settings = Settings.interactive(model)
     predictor = Predictor(model, settings)
     planes = [ImageSource(plane, Rendering.grey(140.0, 900.0, 1.0)) for plane in stack]

@@ -9,7 +9,7 @@ from napari_cfr_icl.engine import Click, Predictor
 sample = samples.load("astronaut")
 truth = sample.labels == 1
 
-predictor = Predictor(zoo.load("cfr-icl-hrnet18"))
+predictor = Predictor(zoo.load("cfr-icl-mobilesam"))
 clicks = [Click(337, 172), Click(64, 232)]  # (row, column)
 prediction = None
 for count in range(1, len(clicks) + 1):

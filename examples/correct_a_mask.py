@@ -11,7 +11,7 @@ sample = samples.load("astronaut")
 labels = sample.labels.copy()
 labels[:200][labels[:200] == 1] = 0  # somebody lost the upper part of object 1
 
-model = zoo.load("cfr-icl-hrnet18")
+model = zoo.load("cfr-icl-mobilesam")
 # For a single click, looking for the quickest arithmetic takes longer than it saves.
 settings = replace(Settings.interactive(model), precision="float32")
 predictor = Predictor(model, settings)

@@ -23,7 +23,7 @@ class Endless:
 
 
 image = Endless()
-model = zoo.load("cfr-icl-hrnet18")
+model = zoo.load("cfr-icl-mobilesam")
 predictor = Predictor(model, replace(Settings.interactive(model), precision="float32"))
 
 row, col = 126 * TILE.shape[0] + 107, 72 * TILE.shape[1] + 332

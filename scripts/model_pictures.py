@@ -79,7 +79,7 @@ def draw(model: str, collection: Path, page: Path) -> None:
         records = sorted(evaluate(options), key=lambda record: -record.ious[-1])
         ((_, predictor),) = predictors_for(model, zoo.load(model), options, "cpu").items()
     dataset = open_dataset(collection, "folder", options.reader)
-    cases = cases_of(chosen(records), dataset, predictor)
+    cases = cases_of(chosen(records), dataset, predictor, options.protocol)
     write_page(cases, f"{model}: one click on {len(records)} objects", page)
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 import sys
 from dataclasses import replace
-from pathlib import Path  # noqa: TC003, cyclopts reads the annotations
+from pathlib import Path
 from typing import Annotated
 
 import cyclopts
@@ -60,7 +60,10 @@ def ship(
     architecture = info.architecture | ({} if side is None else {"image_size": side})
     model = build(architecture)
     model.load_state_dict(weights)
-    training = {**info.training, "share_of_tuned_weights": share, "mixed_with": other}
+    # Names alone: where the files lay is nobody's business.
+    options = {**info.training["options"], "base": Path(info.training["options"]["base"]).name}
+    mix = {"share_of_tuned_weights": share, "mixed_with": Path(other).name}
+    training = {**info.training, "options": options, **mix}
     described = {"name": name, "architecture": model.architecture, "training": training}
     save(model, output, replace(info, dtype="float16", **described))
     digest = hashlib.sha256(output.read_bytes()).hexdigest()

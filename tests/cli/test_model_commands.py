@@ -5,7 +5,7 @@ from safetensors import safe_open
 
 from checkpoints import HRNET, same_weights
 from napari_cfr_icl.cli.models import aligned
-from napari_cfr_icl.zoo import CATALOGUE, load, read_info
+from napari_cfr_icl.zoo import CATALOGUE, DEFAULT_MODEL, load, read_info
 from napari_cfr_icl.zoo.file_kinds import file_sha256
 from published_model import NAME, site_with_model
 
@@ -31,7 +31,7 @@ def test_list_names_every_model_and_its_licence(run, own_models):
     assert "no commercial use" in lines["cfr-icl-vit-h-cocolvis"]
     assert "to be fetched by hand" in lines["simpleclick-vit-b-sbd"]
     assert str(own_models) in result.stdout
-    assert "default" in lines["cfr-icl-hrnet18"]
+    assert "default" in lines[DEFAULT_MODEL]
     by_hand = ["by hand" in line for line in result.stdout.splitlines()[1:] if line.strip()][:-1]
     assert by_hand == sorted(by_hand), "those that take work come last"
 

@@ -11,6 +11,7 @@ from napari_cfr_icl.session.preferences import (
     preferences_file,
     save_preferences,
 )
+from napari_cfr_icl.zoo import DEFAULT_MODEL
 
 
 @pytest.fixture
@@ -29,6 +30,7 @@ def test_what_is_saved_is_loaded_and_nothing_else_is_left(folder):
 def test_no_file_means_defaults(folder):
     assert load_preferences() == Preferences()
     assert Preferences().preset in PRESETS
+    assert Preferences().model == DEFAULT_MODEL
 
 
 @pytest.mark.parametrize(

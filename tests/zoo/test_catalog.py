@@ -57,5 +57,5 @@ def test_a_misspelt_name_gets_the_nearest_ones():
 
 
 def test_a_name_like_no_other_gets_them_all():
-    with pytest.raises(UnknownModelError, match="There are cfr-icl-hrnet18, cfr-icl-mobilesam"):
+    with pytest.raises(UnknownModelError, match="There are cfr-icl-mobilesam, cfr-icl-hrnet18"):
         require("???")

@@ -10,9 +10,7 @@ from napari_cfr_icl.cli.segment_options import PictureOptions, check_outputs
 from napari_cfr_icl.engine.finding.options import FindOptions
 from napari_cfr_icl.engine.settings import DEVICES
 from napari_cfr_icl.images.ome_zarr import is_zarr
-
-MODEL = "cfr-icl-mobilesam"
-"""The shipped model that looks at a picture once."""
+from napari_cfr_icl.zoo.catalog import DEFAULT_MODEL
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +26,7 @@ class FindCommandOptions(Options):
     out: Path = option(
         text="TIFF file for the labels: the examples, and what was found; a folder for a folder."
     )
-    model: str = option(MODEL, "Name or file of a model that looks at a picture once.")
+    model: str = option(DEFAULT_MODEL, "Name or file of a model that looks at a picture once.")
     device: str = option("auto", DEVICES)
     picture: PictureOptions = field(default_factory=PictureOptions)
     find: FindOptions = field(default_factory=FindOptions)

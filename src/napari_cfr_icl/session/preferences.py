@@ -36,7 +36,7 @@ class Preferences:
         Leave the pixels of other objects alone when an object is written.
     """
 
-    model: str = "cfr-icl-hrnet18"
+    model: str = "cfr-icl-mobilesam"
     preset: str = "interactive"
     inference: str = ""
     every_click: bool = False

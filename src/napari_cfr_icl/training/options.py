@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from napari_cfr_icl._errors import SettingsError
 from napari_cfr_icl._options import Options, option
+from napari_cfr_icl.zoo.catalog import DEFAULT_MODEL
 
 ZERO_TO_ONE = (0.0, 1.0)
 
@@ -205,7 +206,7 @@ class FeatureOptions(Options):
 class TrainOptions(Options):
     """All options of a run. `sections` of a recipe file are the fields here."""
 
-    base: str = option("cfr-icl-hrnet18", "model to start from: a name, or a file")
+    base: str = option(DEFAULT_MODEL, "model to start from: a name, or a file")
     seed: int = option(0, "decides everything that is left to chance")
     checkpoint_every: int = option(100, "steps between two checkpoints")
     data: DataOptions = field(default_factory=DataOptions)

@@ -14,11 +14,9 @@ from napari_cfr_icl.session.presets import load_presets
 from napari_cfr_icl.session.protocols import PredictorLike
 from napari_cfr_icl.session.runner import Message
 from napari_cfr_icl.session.search import FinderLike
+from napari_cfr_icl.zoo.catalog import DEFAULT_MODEL
 from napari_cfr_icl.zoo.file_kinds import file_sha256
 from napari_cfr_icl.zoo.store import ModelStore
-
-FINDER_MODEL = "cfr-icl-mobilesam"
-"""Finds objects where the model in use looks at the picture anew at each click."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +170,8 @@ class PredictorMaker:
         if predictor is not None and not predictor.network.caches_image_features:
             predictor = None
         if self._finder is None or self._finder_of != (predictor, device):
-            model = load(FINDER_MODEL) if predictor is None else self._model
+            # The default looks at a picture once, which the model in use may not do.
+            model = load(DEFAULT_MODEL) if predictor is None else self._model
             network = Network(model, device, "float32") if predictor is None else predictor.network
             self._finder = ObjectFinder(network, model.input_size)
             self._finder_of = predictor, device
