@@ -10,7 +10,7 @@ sample = samples.load("astronaut")
 truth = sample.labels == 1
 
 predictor = Predictor(zoo.load("cfr-icl-mobilesam"))
-clicks = [Click(337, 172), Click(64, 232)]  # (row, column)
+clicks = [Click(337, 172), Click(493, 248)]  # (row, column)
 prediction = None
 for count in range(1, len(clicks) + 1):
     # Handed over, the last prediction lets the object go on from there.

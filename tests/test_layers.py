@@ -24,11 +24,6 @@ for model, entry in zoo.CATALOGUE.items():
         image = np.zeros((64, 64), np.uint8)
         Predictor(network, Settings.interactive(network), "cpu").predict(image, [Click(9, 9)])
 """
-DEFAULT = """
-from {name} import zoo
-from {name}.engine import Predictor
-Predictor(zoo.load(zoo.DEFAULT_MODEL), device="cpu")
-"""
 ALL = """
 import importlib, pkgutil, {name}
 for found in pkgutil.walk_packages({name}.__path__, "{name}."):
@@ -39,8 +34,6 @@ RULES = [
     pytest.param(ONE, "napari_cfr_icl", SCREEN | {"torch", "numpy"}, id="package-is-light"),
     # PyTorch's compiler takes seconds to load, and its LLVM meets Mesa's in a viewer: that ends it.
     pytest.param(USE, "napari_cfr_icl", {"torch._dynamo", "triton"}, id="models-compile-nothing"),
-    # timm takes a second: the model that a dock opens with has no part of it.
-    pytest.param(DEFAULT, "napari_cfr_icl", {"timm", "torchvision"}, id="default-model-is-light"),
     pytest.param(ALL, "napari_cfr_icl.engine", SCREEN | {"psygnal"}, id="engine-has-no-screen"),
     pytest.param(ONE, "napari_cfr_icl.engine", SCREEN | {"torch"}, id="engine-names-are-lazy"),
     pytest.param(ALL, "napari_cfr_icl.session", SCREEN | {"torch"}, id="session-is-values-only"),
