@@ -1,12 +1,14 @@
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from napari_cfr_icl import zoo
 from napari_cfr_icl._errors import DeviceError
 from napari_cfr_icl.engine import Click, Predictor, Settings
-from napari_cfr_icl.engine.models import build
+from napari_cfr_icl.engine.models import PUBLISHED, build
 from napari_cfr_icl.engine.runtime.arithmetic import Abilities, fastest, run_in
+from napari_cfr_icl.engine.runtime.convolved_linear import ConvolvedLinear, replace_linears
 from napari_cfr_icl.engine.runtime.int8_linear import Int8Linear
 from napari_cfr_icl.engine.runtime.network import Network
 
@@ -37,6 +39,43 @@ def test_folded_it_gives_the_same_logits_at_any_size(hrnet, shape):
     run = run_in(hrnet, "float32")
     inputs = _inputs(hrnet, shape)
     torch.testing.assert_close(run(*inputs), hrnet(*inputs), atol=1e-3, rtol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["vit_xtiny", "mobile_sam", "sam2_hiera_tiny"])
+@torch.inference_mode()
+def test_a_cpu_convolves_linear_layers_and_gives_the_same_logits(name):
+    torch.manual_seed(0)
+    model = build(PUBLISHED[name])
+    inputs = _inputs(model, (224, 224))
+    expected = model(*inputs)
+    before = [name for name, module in model.named_modules() if isinstance(module, nn.Linear)]
+    torch.testing.assert_close(run_in(model, "float32")(*inputs), expected, atol=1e-4, rtol=1e-4)
+    after = [name for name, module in model.named_modules() if isinstance(module, nn.Linear)]
+    assert before == after
+
+
+def test_a_convolved_linear_layer_is_that_layer_and_shares_its_weights():
+    linear = nn.Linear(5, 3)
+    convolved = ConvolvedLinear(linear)
+    values = torch.randn(2, 7, 4, 5)
+    torch.testing.assert_close(convolved(values), linear(values))
+    torch.testing.assert_close(convolved(values.transpose(1, 2)), linear(values.transpose(1, 2)))
+    with torch.no_grad():
+        linear.weight.mul_(2)
+    torch.testing.assert_close(convolved(values), linear(values))
+    assert ConvolvedLinear(nn.Linear(5, 3, bias=False))(values[:, 0]).shape == (2, 4, 3)
+
+
+def test_linear_layers_of_another_kind_are_not_replaced():
+    class Doubled(nn.Linear):
+        def forward(self, values):
+            return 2 * super().forward(values)
+
+    layers = nn.Sequential(nn.Linear(3, 3), nn.Sequential(Doubled(3, 3)))
+    values = torch.randn(4, 3)
+    expected = layers(values)
+    torch.testing.assert_close(replace_linears(layers, ConvolvedLinear)(values), expected)
+    assert [type(layers[0]), type(layers[1][0])] == [ConvolvedLinear, Doubled]
 
 
 @pytest.mark.parametrize("arithmetic", ["bfloat16", "int8"])

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from napari_cfr_icl.engine.runtime.batch_norm_folding import fold_batch_norms
-from napari_cfr_icl.engine.runtime.int8_linear import computes_int8, quantize_linears
+from napari_cfr_icl.engine.runtime.convolved_linear import ConvolvedLinear, replace_linears
+from napari_cfr_icl.engine.runtime.int8_linear import Int8Linear, computes_int8
 
 if TYPE_CHECKING:
     from napari_cfr_icl.engine.models import ClickModel
@@ -69,7 +70,7 @@ def fastest(model: ClickModel, abilities: Abilities) -> str:
 
 
 def run_in(model: ClickModel, arithmetic: str) -> Run:
-    """Convert a network, with batch norms folded and channels last.
+    """Convert a network: batch norms folded, channels last, linear layers for its device.
 
     Parameters
     ----------
@@ -85,13 +86,16 @@ def run_in(model: ClickModel, arithmetic: str) -> Run:
         When this build of PyTorch lacks it.
     """
     if arithmetic == "int8":
-        # All but the linear layers is shared.
-        shared = {id(weight): weight for weight in (*model.parameters(), *model.buffers())}
-        return _as_run(quantize_linears(deepcopy(model, shared)))
+        return _as_run(replace_linears(_sharing_weights(model), Int8Linear))
+    convolves = arithmetic == "float32" and next(model.parameters()).device.type == "cpu"
     if arithmetic == "float32" and not _has_batch_norms(model):
+        if convolves:
+            model = replace_linears(_sharing_weights(model), ConvolvedLinear)
         return _as_run(model)
     dtype = getattr(torch, arithmetic)
     copy = fold_batch_norms(model) if _has_batch_norms(model) else deepcopy(model)
+    if convolves:
+        replace_linears(copy, ConvolvedLinear)
     precise = {part: deepcopy(copy.get_submodule(part)) for part in copy.float32_parts}
     copy = copy.to(dtype).to(memory_format=torch.channels_last)
     inputs = dtype
@@ -138,6 +142,11 @@ class EncoderCache:
         if self._image is None or not torch.equal(image, self._image):
             self._features, self._image = self._encode(image), image
         return self._decode(self._features, previous, points)
+
+
+def _sharing_weights(model: ClickModel) -> ClickModel:
+    """A copy with the same weights, whose layers can be replaced."""
+    return deepcopy(model, {id(x): x for x in (*model.parameters(), *model.buffers())})
 
 
 def _as_run(model: ClickModel) -> Run:

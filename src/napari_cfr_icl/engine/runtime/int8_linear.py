@@ -5,15 +5,13 @@ from __future__ import annotations
 import os
 import warnings
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-Model = TypeVar("Model", bound=nn.Module)
 
 LARGEST = 127
 """Largest magnitude of a weight in 8 bits."""
@@ -75,13 +73,3 @@ def _onednn_engine() -> Iterator[None]:
         yield
     finally:
         engines.engine = before
-
-
-def quantize_linears(model: Model) -> Model:
-    """Replace every linear layer of a network, in place, and return the network."""
-    for name, child in list(model.named_children()):
-        if isinstance(child, nn.Linear):
-            setattr(model, name, Int8Linear(child))
-        else:
-            quantize_linears(child)
-    return model
