@@ -49,3 +49,12 @@ def test_a_model_that_did_not_fit_a_gpu_is_whole_again_on_the_processor(monkeypa
         maker(EngineChoice.of(Preferences(model=MODEL, device="cuda")))
     whole = maker(EngineChoice.of(Preferences(model=MODEL, device="cpu")))
     assert whole.predict(np.zeros((64, 64), np.uint8), [Click(30, 30)]).probabilities.values.size
+
+
+@pytest.mark.parametrize(
+    ("inference", "steps"), [("", 1), ("cfr-3", 3), ("std", 0)], ids=["preset", "cfr-3", "std"]
+)
+def test_refining_every_click_refines_where_the_preset_would_not(inference, steps):
+    chosen = Preferences(preset="paper", inference=inference, every_click=True)
+    refinement = EngineChoice.of(chosen).settings_for(None).refinement
+    assert (refinement.steps, refinement.first_clicks) == (steps, None)

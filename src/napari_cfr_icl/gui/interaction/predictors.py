@@ -70,6 +70,8 @@ class EngineChoice:
             settings = settings.with_inference(self.inference)
         if self.every_click:
             refinement = replace(settings.refinement, first_clicks=None)
+            if not self.inference:  # a preset without refinement would leave nothing to do
+                refinement = replace(refinement, steps=max(1, refinement.steps))
             settings = replace(settings, refinement=refinement)
         return settings
 
