@@ -20,6 +20,7 @@ from qtpy.QtWidgets import QScrollArea
 
 from napari_cfr_icl import samples
 from napari_cfr_icl.autosave.journal import journals_folder
+from napari_cfr_icl.autosave.journal import unfinished as list_unfinished
 from napari_cfr_icl.gui.app.demo import open_sample, segment
 from napari_cfr_icl.gui.app.viewer_driver import PLUGIN, let_happen
 from napari_cfr_icl.gui.layers.napari_private import look_at
@@ -170,7 +171,7 @@ def unfinished(driver: ViewerDriver) -> None:
     driver.wait(lambda: "clicks" in journal_of_this_run().splitlines()[-1])
     content = journal_of_this_run()
     driver.viewer.window.remove_dock_widget(driver.dock)
-    driver.wait(lambda: not list(left.parent.glob("*.lock")))
+    driver.wait(lambda: bool(list_unfinished()))
     for path in left.parent.iterdir():
         path.unlink()
     left.write_text(content, encoding="utf-8")

@@ -24,6 +24,7 @@ from napari_cfr_icl.gui.widgets.key_button import KeyButton
 from napari_cfr_icl.gui.widgets.layer_combo import LayerCombo
 from napari_cfr_icl.gui.widgets.name_label import NameLabel
 from napari_cfr_icl.gui.widgets.section import Section
+from napari_cfr_icl.gui.widgets.wrapped_label import UnclippedLabel
 from napari_cfr_icl.session.preferences import Preferences
 
 MOUSE = {
@@ -154,7 +155,4 @@ def _is_image(layer: Layer) -> bool:
 
 
 def _mouse_help() -> QWidget:
-    texts = {action: QLabel(effect) for action, effect in MOUSE.items()}
-    for text in texts.values():
-        text.setWordWrap(True)
-    return form(texts)
+    return form({action: UnclippedLabel(effect) for action, effect in MOUSE.items()})
