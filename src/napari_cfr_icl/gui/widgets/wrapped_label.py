@@ -26,7 +26,7 @@ class UnclippedLabel(WrappedLabel):
     A layout may squeeze a label that wraps down to one line.
     """
 
-    def resizeEvent(self, event: QResizeEvent) -> None:
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
         """Ask for the height that the text needs at the new width."""
         super().resizeEvent(event)
         self.setMinimumHeight(self.heightForWidth(self.width()))
