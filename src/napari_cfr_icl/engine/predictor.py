@@ -17,6 +17,7 @@ from napari_cfr_icl._errors import ClickError, DeviceError
 from napari_cfr_icl.engine.clicks import Click, Clicks
 from napari_cfr_icl.engine.passes import Passes
 from napari_cfr_icl.engine.prediction import Prediction, as_feedback
+from napari_cfr_icl.engine.prompts.anchor import anchored
 from napari_cfr_icl.engine.prompts.rough_mask import BoxMask, RoughMask
 from napari_cfr_icl.engine.refine import refine
 from napari_cfr_icl.engine.runtime.network import Network
@@ -113,7 +114,7 @@ class Predictor:
         image = ImageSource.of(source)
         clicks = _checked(Clicks(clicks), image.shape, previous)
         rough = _rough_mask(previous)
-        passes = self._passes(image, clicks, rough)
+        passes = self._passes(image, self._anchored(clicks, previous, image.shape), rough)
         passes.view = view
         feedback = self._continue(passes, previous)
         if rough is not None and previous is rough:
@@ -142,6 +143,13 @@ class Predictor:
         passes = Passes(self.network, self.settings, image, others)
         passes.box = rough.box
         return passes
+
+    def _anchored(self, clicks: Clicks, previous: Previous, image_shape: tuple[int, int]) -> Clicks:
+        """The clicks, and one on the object where the network needs one."""
+        if previous is None or not self.network.caches_image_features:
+            return clicks
+        last = previous.probabilities if isinstance(previous, Prediction) else previous
+        return anchored(clicks, as_feedback(last, image_shape), self.settings.mask_threshold)
 
     def _refinement(self, passes: Passes) -> Refinement:
         """The inner loop; the answer to a box or lasso is refined as a first click's is."""
