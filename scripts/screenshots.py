@@ -65,7 +65,7 @@ def inner_loop(driver: ViewerDriver) -> None:
     """All steps of a click on a hard object."""
     driver.dock.engine.inference.value = "a-cfr-4"
     driver.wait_for_answer()
-    click(driver, 300, 250)
+    click(driver, 337, 172)
 
 
 def grab(driver: ViewerDriver) -> None:
@@ -103,7 +103,7 @@ def click(driver: ViewerDriver, row: float, col: float, positive: bool = True) -
 def tuning_look(driver: ViewerDriver) -> None:
     """The inner loop of a click, and a threshold that was dragged."""
     dock = driver.open_beside("Tune refinement")
-    click(driver, 300, 250)
+    click(driver, 337, 172)
     driver.wait(
         lambda: (
             dock.inspector.inspection is not None and dock.inspector.inspection.steps == STEPS_SHOWN

@@ -24,15 +24,14 @@ from napari_cfr_icl.gui.widgets.key_button import KeyButton
 from napari_cfr_icl.gui.widgets.layer_combo import LayerCombo
 from napari_cfr_icl.gui.widgets.name_label import NameLabel
 from napari_cfr_icl.gui.widgets.section import Section
-from napari_cfr_icl.gui.widgets.wrapped_label import UnclippedLabel
 from napari_cfr_icl.session.preferences import Preferences
 
 MOUSE = {
     "Left click": "on the object",
-    "Right click": "on the background (or Ctrl + click)",
+    "Right click": "on the background",
     "Ctrl + drag": "a box around the object",
-    "Shift + drag": "along the object, or all around it; with the right button along background",
-    "Alt + click, drag": "one more object, or a box around it; all are written together",
+    "Shift + drag": "along or around the object",
+    "Alt + click, drag": "several objects at once",
     "Drag a click": "to move it; the mask follows",
     "Click a click": "and press Delete to remove it",
     "Drag, wheel": "to move and zoom the picture",
@@ -71,7 +70,7 @@ class SegmentDock(ClosableDock):
         self.hint = QLabel()
         self.hint.setWordWrap(True)
         # The longest hints have three lines: nothing below moves when another one comes.
-        self.hint.setMinimumHeight(3 * self.hint.fontMetrics().lineSpacing() + 6)
+        self.hint.setMinimumHeight(3 * self.hint.fontMetrics().lineSpacing() + 18)
         self.hint.setAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         font = self.hint.font()
         font.setBold(True)
@@ -155,4 +154,7 @@ def _is_image(layer: Layer) -> bool:
 
 
 def _mouse_help() -> QWidget:
-    return form({action: UnclippedLabel(effect) for action, effect in MOUSE.items()})
+    texts = {action: QLabel(effect) for action, effect in MOUSE.items()}
+    for text in texts.values():
+        text.setWordWrap(True)
+    return form(texts)

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel
-
-if TYPE_CHECKING:
-    from qtpy.QtGui import QResizeEvent
 
 
 class WrappedLabel(QLabel):
@@ -18,15 +13,3 @@ class WrappedLabel(QLabel):
         super().__init__(text)
         self.setWordWrap(True)
         self.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-
-
-class UnclippedLabel(WrappedLabel):
-    """A label whose text stays: it is always as high as the text needs.
-
-    A layout may squeeze a label that wraps down to one line.
-    """
-
-    def resizeEvent(self, event: QResizeEvent | None) -> None:
-        """Ask for the height that the text needs at the new width."""
-        super().resizeEvent(event)
-        self.setMinimumHeight(self.heightForWidth(self.width()))
