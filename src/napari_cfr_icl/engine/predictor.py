@@ -146,7 +146,7 @@ class Predictor:
 
     def _anchored(self, clicks: Clicks, previous: Previous, image_shape: tuple[int, int]) -> Clicks:
         """The clicks, and one on the object where the network needs one."""
-        if previous is None or not self.network.caches_image_features:
+        if previous is None or clicks.positives or not self.network.caches_image_features:
             return clicks
         last = previous.probabilities if isinstance(previous, Prediction) else previous
         return anchored(clicks, as_feedback(last, image_shape), self.settings.mask_threshold)

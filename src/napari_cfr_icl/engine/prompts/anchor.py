@@ -31,9 +31,11 @@ def anchored(clicks: Clicks, mask: Patch, threshold: float) -> Clicks:
         The click lies where the distance from the mask's edge and from every click on the
         background is largest; there is none where the mask is empty.
     """
+    if clicks.positives:
+        return clicks
     inside = Patch(mask.values > threshold, mask.window, mask.image_shape)
     bounds = inside.bounds()
-    if clicks.positives or bounds is None:
+    if bounds is None:
         return clicks
     free = np.pad(inside.read(bounds), 1)
     for click in clicks:
